@@ -1,0 +1,52 @@
+package websocket
+
+import (
+	"math/bits"
+	"sync"
+)
+
+// Pooled buffers have a power of two of bytes between these. What asks for more
+// gets the largest: a larger one would stay in the pool long after the one message
+// that wanted it.
+const (
+	minBufferSize = 4 << 10
+	maxBufferSize = 64 << 10
+)
+
+// buffer is memory from the pool. Its owner has all of b.
+type buffer struct{ b []byte }
+
+var bufferPools [5]sync.Pool // 4, 8, 16, 32 and 64 KiB
+
+// poisonBuffers makes releaseBuffer overwrite what it takes back. Tests set it, so
+// that bytes show that are read from a buffer after its release.
+var poisonBuffers = false
+
+// bufferClass is the pool of the buffers of at least size bytes, as far as there is one.
+func bufferClass(size int) int {
+	size = min(max(size, minBufferSize), maxBufferSize)
+	return bits.Len(uint(size-1)) - bits.Len(minBufferSize-1)
+}
+
+// bufferSize is the size of the buffer that acquireBuffer returns for size.
+func bufferSize(size int) int { return minBufferSize << bufferClass(size) }
+
+// acquireBuffer returns a buffer of at least size bytes, but never of more than
+// maxBufferSize. Its content is arbitrary.
+func acquireBuffer(size int) *buffer {
+	class := bufferClass(size)
+	if b, _ := bufferPools[class].Get().(*buffer); b != nil {
+		return b
+	}
+	return &buffer{make([]byte, bufferSize(size))}
+}
+
+func releaseBuffer(b *buffer) {
+	if poisonBuffers {
+		b.b[0] = 0xdb
+		for n := 1; n < len(b.b); n *= 2 {
+			copy(b.b[n:], b.b[:n])
+		}
+	}
+	bufferPools[bufferClass(len(b.b))].Put(b)
+}

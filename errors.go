@@ -1,0 +1,193 @@
+package websocket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"syscall"
+)
+
+// Close codes (RFC 6455, 7.4.1 and 11.7, and the registry that it created).
+const (
+	CloseNormalClosure           = 1000
+	CloseGoingAway               = 1001
+	CloseProtocolError           = 1002
+	CloseUnsupportedData         = 1003
+	CloseNoStatusReceived        = 1005 // never sent: the Close frame had no code
+	CloseAbnormalClosure         = 1006 // never sent: the connection ended without a Close frame
+	CloseInvalidFramePayloadData = 1007
+	ClosePolicyViolation         = 1008
+	CloseMessageTooBig           = 1009
+	CloseMandatoryExtension      = 1010
+	CloseInternalServerErr       = 1011
+	CloseServiceRestart          = 1012
+	CloseTryAgainLater           = 1013
+	CloseBadGateway              = 1014
+	CloseTLSHandshake            = 1015 // never sent
+)
+
+// closeCodeNames are the names in a CloseError's text.
+var closeCodeNames = map[int]string{
+	CloseNormalClosure:           "normal",
+	CloseGoingAway:               "going away",
+	CloseProtocolError:           "protocol error",
+	CloseUnsupportedData:         "unsupported data",
+	CloseNoStatusReceived:        "no status",
+	CloseAbnormalClosure:         "abnormal closure",
+	CloseInvalidFramePayloadData: "invalid payload data",
+	ClosePolicyViolation:         "policy violation",
+	CloseMessageTooBig:           "message too big",
+	CloseMandatoryExtension:      "mandatory extension missing",
+	CloseInternalServerErr:       "internal server error",
+	CloseTLSHandshake:            "TLS handshake error",
+}
+
+// CloseError is the read error after the peer has closed the connection: with the
+// code and the reason of its Close frame, with CloseNoStatusReceived where that
+// frame was empty, or with CloseAbnormalClosure where the network connection ended
+// without one. What this side found wrong with the peer is never a CloseError.
+type CloseError struct {
+	// Code is defined in RFC 6455, section 11.7.
+	Code int
+
+	// Text is the reason, which may be empty.
+	Text string
+}
+
+func (e *CloseError) Error() string {
+	s := "websocket: close " + strconv.Itoa(e.Code)
+	if name := closeCodeNames[e.Code]; name != "" {
+		s += " (" + name + ")"
+	}
+	if e.Text != "" {
+		s += ": " + e.Text
+	}
+	return s
+}
+
+// IsCloseError reports whether err is a *CloseError with one of the codes.
+func IsCloseError(err error, codes ...int) bool {
+	e, ok := err.(*CloseError)
+	return ok && slices.Contains(codes, e.Code)
+}
+
+// IsUnexpectedCloseError reports whether err is a *CloseError with none of the
+// expected codes. It is false for every other error, and for nil.
+func IsUnexpectedCloseError(err error, expectedCodes ...int) bool {
+	e, ok := err.(*CloseError)
+	return ok && !slices.Contains(expectedCodes, e.Code)
+}
+
+// HandshakeError is why Upgrade refused a request.
+type HandshakeError struct {
+	message string
+}
+
+func (e HandshakeError) Error() string { return e.message }
+
+var (
+	// ErrBadHandshake is returned by Dial when the server's answer does not
+	// complete the opening handshake.
+	ErrBadHandshake = errors.New("websocket: bad handshake")
+
+	// ErrCloseSent is returned by every write after a Close frame was sent, be it
+	// by the program, in answer to the peer's, or because the connection failed.
+	ErrCloseSent = errors.New("websocket: close sent")
+
+	// ErrReadLimit is returned by reads when a message is longer than the read
+	// limit. The peer was sent a Close frame with CloseMessageTooBig.
+	ErrReadLimit = errors.New("websocket: read limit exceeded")
+)
+
+var (
+	errBadMessageType      = errors.New("websocket: bad write message type")
+	errInvalidControlFrame = errors.New("websocket: invalid control frame")
+	errWriteClosed         = errors.New("websocket: write closed")
+	errWriteTimeout        = error(&timeoutError{"websocket: write timeout"})
+)
+
+// errUnexpectedEOF is the error when the network connection ends without a Close
+// frame: "_The WebSocket Connection Close Code_ is considered to be 1006" (7.1.5).
+var errUnexpectedEOF = &CloseError{Code: CloseAbnormalClosure, Text: io.ErrUnexpectedEOF.Error()}
+
+// timeoutError is a net.Error of our own for a wait that ended at its deadline.
+type timeoutError struct{ message string }
+
+func (e *timeoutError) Error() string     { return e.message }
+func (e *timeoutError) Timeout() bool     { return true }
+func (e *timeoutError) Temporary() bool   { return true }
+func (e *timeoutError) Is(err error) bool { return err == os.ErrDeadlineExceeded }
+
+// protocolError is our verdict that the peer has broken a rule. The reason is
+// sent to it in the Close frame, so it has at most maxCloseReason bytes.
+type protocolError struct {
+	code   int
+	reason string
+}
+
+func (e *protocolError) Error() string { return "websocket: " + e.reason }
+
+func protocolErrorf(format string, args ...any) error {
+	return &protocolError{CloseProtocolError, fmt.Sprintf(format, args...)}
+}
+
+var (
+	errInvalidUTF8    = &protocolError{CloseInvalidFramePayloadData, "text is not valid UTF-8"}
+	errEmptyFragments = &protocolError{ClosePolicyViolation, "too many empty fragments in a message"}
+)
+
+// closeCodeFor is the table from an error of our own to the code of the Close
+// frame that says it, or 0 where the connection has failed and nothing is sent.
+func closeCodeFor(err error) (code int, reason string) {
+	var p *protocolError
+	switch {
+	case errors.As(err, &p):
+		return p.code, p.reason
+	case err == ErrReadLimit:
+		return CloseMessageTooBig, ""
+	}
+	return 0, ""
+}
+
+// contextError is the error of a call that its context has ended: the context's,
+// with the cause where there is another.
+func contextError(ctx context.Context) error {
+	err := contextCause(ctx)
+	if err == ctx.Err() {
+		return err
+	}
+	return fmt.Errorf("websocket: %w", err)
+}
+
+// contextCause is contextError as a part of another error.
+func contextCause(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if cause == err {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, cause)
+}
+
+// readError gives an error of the transport's Read its public form.
+func readError(err error) error {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return errUnexpectedEOF
+	}
+	return err
+}
+
+// isTimeout reports whether err is a read deadline that has passed: nothing is
+// lost, and the read can be repeated. The kernel's own verdict that the peer is
+// gone (ETIMEDOUT) calls itself a timeout too, but is final.
+func isTimeout(err error) bool {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return true
+	}
+	var ne net.Error
+	return errors.As(err, &ne) && ne.Timeout() && !errors.Is(err, syscall.ETIMEDOUT)
+}

@@ -1,0 +1,190 @@
+package websocket
+
+import "encoding/binary"
+
+// opcode is the 4-bit interpretation of a frame (RFC 6455, 5.2). Those of data
+// and control frames have the values of the public message types.
+type opcode byte
+
+const (
+	opContinuation opcode = 0
+	opText         opcode = TextMessage
+	opBinary       opcode = BinaryMessage
+	opClose        opcode = CloseMessage
+	opPing         opcode = PingMessage
+	opPong         opcode = PongMessage
+)
+
+// isControl reports whether the opcode's most significant bit is set: such
+// frames are control frames, also where their meaning is not defined yet (5.5).
+func (op opcode) isControl() bool { return op&8 != 0 }
+
+func isData(messageType int) bool {
+	return messageType == TextMessage || messageType == BinaryMessage
+}
+
+func isControl(messageType int) bool {
+	return messageType == CloseMessage || messageType == PingMessage || messageType == PongMessage
+}
+
+const (
+	// maxHeaderSize is two bytes, an extended length and a masking key.
+	maxHeaderSize = 2 + 8 + 4
+	// maxControlPayload: "All control frames MUST have a payload length of 125
+	// bytes or less" (5.5).
+	maxControlPayload = 125
+	// maxUnit is the largest thing that is consumed as a whole: a control frame.
+	maxUnit = 2 + 4 + maxControlPayload
+)
+
+// header is the header of a frame (RFC 6455, 5.2).
+type header struct {
+	fin              bool
+	rsv1, rsv2, rsv3 bool
+	opcode           opcode
+	masked           bool
+	key              [4]byte // the masking key, where masked
+	length           int64   // of the payload
+}
+
+// parseHeader reads a header from the start of b. It returns its size, or 0
+// where b is too short to hold it or its length is badly encoded. In any case h has
+// the fields of the first two bytes if b has these, so that check can refuse a
+// frame as early as possible.
+func parseHeader(b []byte) (h header, n int, err error) {
+	if len(b) < 2 {
+		return h, 0, nil
+	}
+	h.fin = b[0]&0x80 != 0
+	h.rsv1 = b[0]&0x40 != 0
+	h.rsv2 = b[0]&0x20 != 0
+	h.rsv3 = b[0]&0x10 != 0
+	h.opcode = opcode(b[0] & 0x0f)
+	h.masked = b[1]&0x80 != 0
+	h.length = int64(b[1] & 0x7f)
+
+	n = 2
+	switch h.length {
+	case 126:
+		if len(b) < 4 {
+			return h, 0, nil
+		}
+		length := binary.BigEndian.Uint16(b[2:])
+		// "Note that in all cases, the minimal number of bytes MUST be used to
+		// encode the length" (5.2).
+		if length < 126 {
+			return h, 0, protocolErrorf("length %d is not encoded in the fewest bytes", length)
+		}
+		h.length = int64(length)
+		n = 4
+	case 127:
+		if len(b) < 10 {
+			return h, 0, nil
+		}
+		length := binary.BigEndian.Uint64(b[2:])
+		// "the most significant bit MUST be 0" (5.2).
+		if length>>63 != 0 {
+			return h, 0, protocolErrorf("the most significant bit of the length %#x is set", length)
+		}
+		if length < 1<<16 {
+			return h, 0, protocolErrorf("length %d is not encoded in the fewest bytes", length)
+		}
+		h.length = int64(length)
+		n = 10
+	}
+	if h.masked {
+		if len(b) < n+4 {
+			return h, 0, nil
+		}
+		h.key = [4]byte(b[n:])
+		n += 4
+	}
+	return h, n, nil
+}
+
+// append adds the header's bytes to b, the length in the fewest bytes.
+func (h header) append(b []byte) []byte {
+	b0 := byte(h.opcode)
+	if h.fin {
+		b0 |= 0x80
+	}
+	if h.rsv1 {
+		b0 |= 0x40
+	}
+	if h.rsv2 {
+		b0 |= 0x20
+	}
+	if h.rsv3 {
+		b0 |= 0x10
+	}
+	var b1 byte
+	if h.masked {
+		b1 = 0x80
+	}
+	switch {
+	case h.length <= 125:
+		b = append(b, b0, b1|byte(h.length))
+	case h.length < 1<<16:
+		b = append(b, b0, b1|126, byte(h.length>>8), byte(h.length))
+	default:
+		b = append(b, b0, b1|127)
+		b = binary.BigEndian.AppendUint64(b, uint64(h.length))
+	}
+	if h.masked {
+		b = append(b, h.key[:]...)
+	}
+	return b
+}
+
+// frameContext is what a frame is checked against.
+type frameContext struct {
+	server    bool // the frame comes from a client
+	inMessage bool // a fragmented message has begun and not ended
+}
+
+// check applies the rules that a frame's first two bytes can break.
+func (h header) check(c frameContext) error {
+	switch {
+	// "MUST be 0 unless an extension is negotiated that defines meanings for
+	// non-zero values. If a nonzero value is received and none of the negotiated
+	// extensions defines the meaning of such a nonzero value, the receiving
+	// endpoint MUST _Fail the WebSocket Connection_" (5.2).
+	case h.rsv1:
+		return protocolErrorf("reserved bit RSV1 is set")
+	case h.rsv2:
+		return protocolErrorf("reserved bit RSV2 is set")
+	case h.rsv3:
+		return protocolErrorf("reserved bit RSV3 is set")
+
+	// "If an unknown opcode is received, the receiving endpoint MUST _Fail the
+	// WebSocket Connection_" (5.2).
+	case h.opcode > opBinary && h.opcode < opClose, h.opcode > opPong:
+		return protocolErrorf("unknown opcode %d", h.opcode)
+
+	// "The server MUST close the connection upon receiving a frame that is not
+	// masked" (5.1).
+	case c.server && !h.masked:
+		return protocolErrorf("frame from a client is not masked")
+
+	// "A client MUST close a connection if it detects a masked frame" (5.1).
+	case !c.server && h.masked:
+		return protocolErrorf("frame from a server is masked")
+
+	// "All control frames MUST have a payload length of 125 bytes or less and
+	// MUST NOT be fragmented" (5.5).
+	case h.opcode.isControl() && !h.fin:
+		return protocolErrorf("control frame is fragmented")
+	case h.opcode.isControl() && h.length > maxControlPayload:
+		return protocolErrorf("control frame is longer than 125 bytes")
+
+	// "A fragmented message consists of a single frame with the FIN bit clear and
+	// an opcode other than 0, followed by zero or more frames with the FIN bit
+	// clear and the opcode set to 0, and terminated by a single frame with the
+	// FIN bit set and an opcode of 0" (5.4).
+	case h.opcode == opContinuation && !c.inMessage:
+		return protocolErrorf("continuation frame without a message to continue")
+	case (h.opcode == opText || h.opcode == opBinary) && c.inMessage:
+		return protocolErrorf("new message before the end of the one before")
+	}
+	return nil
+}

@@ -1,0 +1,3 @@
+module github.com/switching-protocols/websocket
+
+go 1.25
