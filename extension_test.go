@@ -1,0 +1,200 @@
+package websocket
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// hsExtensions writes a list the way that parseExtensions reads it, so that a test can
+// show it.
+func hsExtensions(list []extension) string {
+	var elements []string
+	for _, e := range list {
+		s := e.name
+		for _, p := range e.params {
+			s += "; " + p.name
+			if p.hasValue {
+				s += "=" + p.value
+			}
+		}
+		elements = append(elements, s)
+	}
+	return strings.Join(elements, ", ")
+}
+
+// The grammar of RFC 6455, 9.1, with the white space and the empty elements of
+// RFC 9110, 5.6. testdata/handshake/extensions.txt has what a server says to it.
+func TestParseExtensions(t *testing.T) {
+	tests := []struct {
+		name  string
+		in    []string
+		want  string
+		count int
+	}{
+		{"no line", nil, "", 0},
+		{"an empty line", []string{""}, "", 0},
+		{"white space", []string{" \t "}, "", 0},
+		{"empty elements", []string{",", " , ,,"}, "", 0},
+		{"one", []string{"foo"}, "foo", 1},
+		{"two", []string{"foo, bar"}, "foo, bar", 2},
+		{"two lines", []string{"foo", "bar"}, "foo, bar", 2},
+		{"empty elements around", []string{",,foo,,bar,,"}, "foo, bar", 2},
+		{"parameters", []string{"foo; a; b=1;c=x"}, "foo; a; b=1; c=x", 1},
+		{"white space within", []string{"\tfoo\t;\ta\t;\tb\t=\t1\t,\tbar\t"}, "foo; a; b=1, bar", 2},
+		{"quoted", []string{`foo; a="1"`}, "foo; a=1", 1},
+		{"quoted, white space around", []string{`foo; a = "1" ; b`}, "foo; a=1; b", 1},
+		{"quoted, escaped", []string{`foo; a="\1\2\3"`}, "foo; a=123", 1},
+		{"case is kept", []string{"Foo; A=B"}, "Foo; A=B", 1},
+		{"parameters of the same name", []string{"foo; a=1; a; a=2"}, "foo; a=1; a; a=2", 1},
+		{"the offer of a browser", []string{"permessage-deflate; client_max_window_bits"}, "permessage-deflate; client_max_window_bits", 1},
+		{"RFC 7692, 5.1", []string{"permessage-deflate; client_max_window_bits; server_max_window_bits=10, permessage-deflate; client_max_window_bits"},
+			"permessage-deflate; client_max_window_bits; server_max_window_bits=10, permessage-deflate; client_max_window_bits", 2},
+		{"names of built-in properties", []string{"__proto__; constructor=toString, hasOwnProperty"}, "__proto__; constructor=toString, hasOwnProperty", 2},
+	}
+	for _, tt := range tests {
+		list, err := parseExtensions(tt.in)
+		if got := hsExtensions(list); err != nil || got != tt.want || len(list) != tt.count {
+			t.Errorf("%s: got %d: %q and error %v, want %d: %q", tt.name, len(list), got, err, tt.count, tt.want)
+		}
+	}
+}
+
+// Of two ways to have no value, only one is a value.
+func TestParseExtensionsKeepsNamesAndValuesApart(t *testing.T) {
+	list, err := parseExtensions([]string{`foo; a; b=1; c="a=b"`})
+	if err == nil {
+		t.Errorf("got %v for a quoted value that is no token, want an error", list)
+	}
+	list, err = parseExtensions([]string{"foo; a; b=1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []extensionParam{{name: "a"}, {name: "b", value: "1", hasValue: true}}
+	if got := list[0].params; fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func TestParseExtensionsRefuses(t *testing.T) {
+	tests := []struct{ in, want string }{
+		{`foo; a="`, "a quoted value does not end"},
+		{`foo; a="1`, "a quoted value does not end"},
+		{`foo; a="\`, "a quoted value does not end"},
+		{`foo; a="\"`, "a quoted value does not end"},
+		{`foo; a=""`, "a quoted value is not a token"},
+		{`foo; a=" 1"`, "a quoted value is not a token"},
+		{`foo; a="\\"`, "a quoted value is not a token"},
+		{`foo; a="1;2"`, "a quoted value is not a token"},
+		{"foo; a=\"\x00\"", "a quoted value is not a token"},
+		{"foo;", "a name or value is missing at the end"},
+		{"foo; a=", "a name or value is missing at the end"},
+		{"foo; ,", "unexpected ',' where a name or value begins"},
+		{"foo; a=,", "unexpected ',' where a name or value begins"},
+		{"foo; a=;b", "unexpected ';' where a name or value begins"},
+		{";", "unexpected ';' where a name or value begins"},
+		{"=", "unexpected '=' where a name or value begins"},
+		{`"foo"`, `unexpected '"' where a name or value begins`},
+		{"\x00", `unexpected '\x00' where a name or value begins`},
+		{"\u00fc", "unexpected '\u00c3' where a name or value begins"},
+		{"foo\u00a0", "unexpected '\u00c2' after an extension"},
+		{"foo=1", "unexpected '=' after an extension"},
+		{"foo bar", "unexpected 'b' after an extension"},
+		{"foo; a b", "unexpected 'b' after an extension"},
+		{`foo; a="1"2`, "unexpected '2' after an extension"},
+		{`foo; a="1""2"`, `unexpected '"' after an extension`},
+		{"foo\r\nbar", `unexpected '\r' after an extension`},
+		{"foo\vbar", `unexpected '\v' after an extension`},
+	}
+	for _, tt := range tests {
+		for _, lines := range [][]string{{tt.in}, {"good", tt.in}, {"good, " + tt.in, "good"}} {
+			list, err := parseExtensions(lines)
+			if list != nil || err == nil || err.Error() != tt.want {
+				t.Errorf("%q: got %q and error %v, want error %s", lines, hsExtensions(list), err, tt.want)
+			}
+		}
+	}
+}
+
+// Every beginning of a valid header is parsed or refused, and what is parsed is the
+// beginning of the list.
+func TestParseExtensionsTruncated(t *testing.T) {
+	const whole = `foo; a; b=1, bar; c="x\y\z" ,, permessage-deflate; client_max_window_bits; server_max_window_bits="10"`
+	all, err := parseExtensions([]string{whole})
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed := 0
+	for n := range whole {
+		list, err := parseExtensions([]string{whole[:n]})
+		if err != nil {
+			continue
+		}
+		parsed++
+		if len(list) > 1 && hsExtensions(list[:len(list)-1]) != hsExtensions(all[:len(list)-1]) {
+			t.Errorf("%q: got %q, want the beginning of %q", whole[:n], hsExtensions(list), hsExtensions(all))
+		}
+	}
+	if parsed == 0 || parsed == len(whole) {
+		t.Errorf("got %d of %d beginnings parsed, want some", parsed, len(whole))
+	}
+}
+
+// Headers that made parsers of other libraries take quadratic or exponential time
+// (CVE-2020-7662, CVE-2021-32640, CVE-2023-43669). All of it takes a second; one
+// quadratic case would take a minute.
+func TestAttackHeaderParsingIsLinear(t *testing.T) {
+	const size = 1 << 17
+	end := time.Now().Add(hsPatience)
+	for _, unit := range []string{" ", ",", ", ", ";", "=", `\`, `"`, `\"`, "a", "a ", "a,", "a;", "a;b=", `a;b="`, `a;b="",`, `foo; bar="1"; `} {
+		long := strings.Repeat(unit, size/len(unit))
+		for _, lines := range [][]string{{long}, {`foo; bar="` + long}} {
+			parseExtensions(lines)
+			containsToken(lines, "websocket")
+			if time.Now().After(end) {
+				t.Fatalf("%q took too long", unit)
+			}
+		}
+	}
+	for _, unit := range []string{" ", ",", "a,", "a b,"} {
+		Subprotocols(&http.Request{Header: http.Header{"Sec-Websocket-Protocol": {strings.Repeat(unit, size/len(unit))}}})
+		if time.Now().After(end) {
+			t.Fatalf("a list of %q took too long", unit)
+		}
+	}
+	lines := strings.Split(strings.Repeat("foo; bar\n", 100_000), "\n")
+	if list, err := parseExtensions(lines); err != nil || len(list) != 100_000 {
+		t.Errorf("got %d extensions and error %v, want 100000", len(list), err)
+	}
+}
+
+func FuzzParseExtensions(f *testing.F) {
+	for _, s := range []string{"", "foo", "foo; bar", `foo; a; b=1, bar; c="x\y"`, "foo\nbar", ",,", `a;b="`, "a=b", "a b", "a;b=\"\x80\""} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		list, err := parseExtensions(strings.Split(s, "\n"))
+		if err != nil {
+			if list != nil {
+				t.Errorf("got a list together with error %v", err)
+			}
+			return
+		}
+		for _, e := range list {
+			if !isToken(e.name) {
+				t.Errorf("got name %q, want a token", e.name)
+			}
+			for _, p := range e.params {
+				if !isToken(p.name) || p.hasValue && !isToken(p.value) || !p.hasValue && p.value != "" {
+					t.Errorf("got parameter %+v, want tokens", p)
+				}
+			}
+		}
+		again, err := parseExtensions([]string{hsExtensions(list)})
+		if got, want := hsExtensions(again), hsExtensions(list); err != nil || got != want {
+			t.Errorf("got %q and error %v from what was parsed, want %q", got, err, want)
+		}
+	})
+}

@@ -1,0 +1,230 @@
+package websocket
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// IsWebSocketUpgrade reports whether the request asks for an upgrade to WebSocket,
+// so that one handler can serve a page and a WebSocket on the same URL.
+func IsWebSocketUpgrade(r *http.Request) bool {
+	return containsToken(r.Header["Connection"], "upgrade") &&
+		containsToken(r.Header["Upgrade"], "websocket")
+}
+
+// Subprotocols returns the subprotocols that the client asks for, the one that it
+// prefers first.
+func Subprotocols(r *http.Request) []string {
+	var protocols []string
+	for p := range listElements(r.Header["Sec-Websocket-Protocol"]) {
+		protocols = append(protocols, p)
+	}
+	return protocols
+}
+
+// refusal is why a request is not a WebSocket handshake, and the status that says so.
+type refusal struct {
+	status int
+	reason string // without the prefix
+}
+
+const (
+	notWebSocket = "the client is not using the websocket protocol: "
+	notHandshake = "not a websocket handshake: "
+)
+
+// checkRequest applies the rules for the client's opening handshake (RFC 6455,
+// 4.2.1) that come before the origin's. The method and the version of HTTP are
+// those of the request line.
+func checkRequest(r *http.Request) *refusal {
+	connection := containsToken(r.Header["Connection"], "upgrade")
+	upgrade := containsToken(r.Header["Upgrade"], "websocket")
+	switch {
+	// "The method of the request MUST be GET, and the HTTP version MUST be at least
+	// 1.1" (4.1). "HTTP/2 does not support the 101 (Switching Protocols)
+	// informational status code" (RFC 9113, 8.6).
+	case r.ProtoMajor == 1 && r.ProtoMinor < 1:
+		return &refusal{http.StatusHTTPVersionNotSupported, notWebSocket + "the request came over HTTP/1.0, which has no upgrade to other protocols"}
+	case r.ProtoMajor > 1:
+		return &refusal{http.StatusHTTPVersionNotSupported, notWebSocket + "the request came over " + r.Proto + ", which has no upgrade to other protocols"}
+
+	// "A |Connection| header field that includes the token "Upgrade", treated as an
+	// ASCII case-insensitive value." Without an |Upgrade| header field either, the
+	// request asks for no upgrade, and is told that this resource wants one.
+	case !connection && !upgrade:
+		return &refusal{http.StatusUpgradeRequired, notWebSocket + "'upgrade' token not found in 'Connection' header"}
+	case !connection:
+		return &refusal{http.StatusBadRequest, notWebSocket + "'upgrade' token not found in 'Connection' header"}
+	// "An |Upgrade| header field containing the value "websocket", treated as an
+	// ASCII case-insensitive value."
+	case !upgrade:
+		return &refusal{http.StatusUpgradeRequired, notWebSocket + "'websocket' token not found in 'Upgrade' header"}
+
+	case r.Method != http.MethodGet:
+		return &refusal{http.StatusMethodNotAllowed, notWebSocket + "request method is not GET"}
+	// Its bytes would be taken for frames.
+	case r.ContentLength != 0:
+		return &refusal{http.StatusBadRequest, notHandshake + "the request has a body"}
+
+	// "A |Sec-WebSocket-Version| header field, with a value of 13." "If this version
+	// does not match a version understood by the server, the server MUST abort the
+	// WebSocket handshake" (4.2.2).
+	case !only(r.Header["Sec-Websocket-Version"], "13"):
+		return &refusal{http.StatusUpgradeRequired, "unsupported version: 13 not found in 'Sec-Websocket-Version' header"}
+	}
+	return nil
+}
+
+// checkRequestFields applies the rules of 4.2.1 that come after the origin's, and
+// returns the key and the subprotocols that the client asks for.
+func checkRequestFields(r *http.Request) (key string, protocols []string, refused *refusal) {
+	keys := r.Header["Sec-Websocket-Key"]
+	// "A |Sec-WebSocket-Key| header field with a base64-encoded value that, when
+	// decoded, is 16 bytes in length." It "MUST NOT appear more than once" (11.3.1).
+	if len(keys) != 1 || !validKey(keys[0]) {
+		return "", nil, &refusal{http.StatusBadRequest, notHandshake + "'Sec-WebSocket-Key' header must be Base64 encoded value of 16-byte in length"}
+	}
+	// "including but not limited to any violations of the ABNF grammar specified for
+	// the components of the handshake, the server MUST stop processing the client's
+	// handshake and return an HTTP response with an appropriate error code" (4.2.1).
+	protocols = Subprotocols(r)
+	for _, p := range protocols {
+		if !isToken(p) {
+			return "", nil, &refusal{http.StatusBadRequest, notHandshake + "'Sec-WebSocket-Protocol' header is not a list of tokens"}
+		}
+	}
+	if _, err := parseExtensions(r.Header["Sec-Websocket-Extensions"]); err != nil {
+		return "", nil, &refusal{http.StatusBadRequest, notHandshake + "'Sec-WebSocket-Extensions' header: " + err.Error()}
+	}
+	return keys[0], protocols, nil
+}
+
+// chooseSubprotocol returns the first of those that the client wants that the
+// server supports, or "".
+func chooseSubprotocol(wanted, supported []string) string {
+	for _, p := range wanted {
+		if slices.Contains(supported, p) {
+			return p
+		}
+	}
+	return ""
+}
+
+// checkResponse applies the rules for the server's opening handshake (RFC 6455,
+// 4.1) to the answer to a request with the key and the subprotocols. It returns the
+// subprotocol that the server has chosen.
+func checkResponse(resp *http.Response, key string, protocols []string) (protocol string, ok bool) {
+	// "If the status code received from the server is not 101, the client handles the
+	// response per HTTP procedures."
+	if resp.StatusCode != http.StatusSwitchingProtocols || resp.ProtoMajor != 1 || resp.ProtoMinor < 1 {
+		return "", false
+	}
+	// "If the response lacks an |Upgrade| header field or the |Upgrade| header field
+	// contains a value that is not an ASCII case-insensitive match for the value
+	// "websocket", the client MUST _Fail the WebSocket Connection_."
+	upgrade := resp.Header["Upgrade"]
+	if len(upgrade) != 1 || !equalFoldASCII(upgrade[0], "websocket") {
+		return "", false
+	}
+	// "... doesn't contain a token that is an ASCII case-insensitive match for the
+	// value "Upgrade" ..."
+	if !containsToken(resp.Header["Connection"], "upgrade") {
+		return "", false
+	}
+	if !only(resp.Header["Sec-Websocket-Accept"], acceptKey(key)) {
+		return "", false
+	}
+	// "... indicates the use of an extension that was not present in the client's
+	// handshake ..."
+	if extensions, err := parseExtensions(resp.Header["Sec-Websocket-Extensions"]); err != nil || len(extensions) > 0 {
+		return "", false
+	}
+	// "... indicates the use of a subprotocol that was not present in the client's
+	// handshake ..." It "MUST NOT appear more than once in an HTTP response" (11.3.4).
+	switch chosen := resp.Header["Sec-Websocket-Protocol"]; {
+	case len(chosen) == 0:
+		return "", true
+	case len(chosen) == 1 && slices.Contains(protocols, chosen[0]):
+		return chosen[0], true
+	}
+	return "", false
+}
+
+// only reports whether want is the one value of a header.
+func only(values []string, want string) bool {
+	return len(values) == 1 && values[0] == want
+}
+
+// containsToken reports whether the comma-separated lists in the lines of a header
+// have the token, in any ASCII case.
+func containsToken(lines []string, token string) bool {
+	for element := range listElements(lines) {
+		if equalFoldASCII(element, token) {
+			return true
+		}
+	}
+	return false
+}
+
+// listElements are the elements of the comma-separated lists in the lines of a
+// header, which are one list (RFC 9110, 5.6.1). Empty ones are passed over.
+func listElements(lines []string) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for _, line := range lines {
+			for element := range strings.SplitSeq(line, ",") {
+				if element = strings.Trim(element, " \t"); element != "" && !yield(element) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// isToken reports whether s is a token (RFC 9110, 5.6.2).
+func isToken(s string) bool {
+	for i := range len(s) {
+		if !isTokenByte(s[i]) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func isTokenByte(c byte) bool {
+	switch {
+	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		return true
+	}
+	return c != 0 && strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
+}
+
+// equalFoldASCII is strings.EqualFold for which no letter outside of ASCII equals
+// one within.
+func equalFoldASCII(s, t string) bool {
+	if len(s) != len(t) {
+		return false
+	}
+	for i := range len(s) {
+		if lowerASCII(s[i]) != lowerASCII(t[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// toLowerASCII is strings.ToLower for which no letter outside of ASCII becomes one within.
+func toLowerASCII(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		b[i] = lowerASCII(c)
+	}
+	return string(b)
+}
+
+func lowerASCII(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
+}

@@ -1,0 +1,146 @@
+package websocket
+
+import (
+	"net/http"
+	"testing"
+)
+
+func hsOriginRequest(host string, origins ...string) *http.Request {
+	r := &http.Request{Host: host, Header: make(http.Header)}
+	for _, o := range origins {
+		r.Header.Add("Origin", o)
+	}
+	return r
+}
+
+// The rule where Upgrader.CheckOrigin is nil. testdata/handshake/origin.txt has more of
+// it, as it is on the wire.
+func TestCheckOrigin(t *testing.T) {
+	tests := []struct {
+		name, host, origin string
+		patterns           []string
+		want               bool
+	}{
+		{"the same host", "a.example", "http://a.example", nil, true},
+		{"the same host over TLS", "a.example", "https://a.example", nil, true},
+		{"the same port", "a.example:8080", "http://a.example:8080", nil, true},
+		{"case of the origin", "a.example", "http://A.eXample", nil, true},
+		{"case of the host", "A.eXample", "http://a.example", nil, true},
+		{"the port of http", "a.example", "http://a.example:80", nil, true},
+		{"the port of http in Host", "a.example:80", "http://a.example", nil, true},
+		{"the port of https", "a.example", "https://a.example:443", nil, true},
+		{"the port of https in Host", "a.example:443", "https://a.example", nil, true},
+		{"IPv6", "[::1]:8080", "http://[::1]:8080", nil, true},
+		{"IPv6 and the port of http", "[::1]", "http://[::1]:80", nil, true},
+		{"IPv6 and the port of http in Host", "[::1]:80", "http://[::1]", nil, true},
+
+		{"another host", "a.example", "http://b.example", nil, false},
+		{"the host as a prefix", "a.example", "http://a.example.evil.org", nil, false},
+		{"the host as a suffix", "a.example", "http://evila.example", nil, false},
+		{"another port", "a.example", "http://a.example:8080", nil, false},
+		{"no port", "a.example:8080", "http://a.example", nil, false},
+		{"the port of https over http", "a.example", "http://a.example:443", nil, false},
+		{"the port of http over https", "a.example", "https://a.example:80", nil, false},
+		{"the port of http in Host over https", "a.example:80", "https://a.example", nil, false},
+		{"null", "a.example", "null", nil, false},
+		{"null for a host of that name", "null", "null", nil, false},
+		{"empty", "a.example", "", nil, false},
+		{"empty for an empty host", "", "", nil, false},
+		{"no host", "", "http://", nil, false},
+		{"user information", "a.example", "http://evil.example@a.example", nil, false},
+		{"user and password", "a.example", "http://a:b@a.example", nil, false},
+		{"malformed", "a.example", "http://a.example:port", nil, false},
+		{"a control character", "a.example", "http://a.example\x7f", nil, false},
+		{"opaque", "a.example", "http:a.example", nil, false},
+		{"the Kelvin sign", "kelvin.example", "http://\u212aelvin.example", nil, false},
+		{"the long s", "s.example", "http://\u017f.example", nil, false},
+		{"the dotted I", "i.example", "http://\u0130.example", nil, false},
+
+		{"a pattern", "a.example", "https://example.com", []string{"example.com"}, true},
+		{"a star", "a.example", "https://www.example.com", []string{"*.example.com"}, true},
+		{"a question mark", "a.example", "https://w1.example.com", []string{"w?.example.com"}, true},
+		{"a class", "a.example", "https://w1.example.com", []string{"w[0-9].example.com"}, true},
+		{"case of a pattern", "a.example", "https://WWW.example.com", []string{"*.EXAMPLE.com"}, true},
+		{"a port in a pattern", "a.example", "https://example.com:8443", []string{"example.com:8443"}, true},
+		{"any port", "a.example", "http://localhost:3000", []string{"localhost:*"}, true},
+		{"the scheme's own port and a pattern", "a.example", "https://example.com:443", []string{"example.com"}, true},
+		{"IPv6 pattern", "a.example", "http://[2001:db8::1]:3000", []string{"[2001:db8::1]:3000"}, true},
+		{"IPv6 pattern and any port", "a.example", "http://[::1]:3000", []string{"[::1]:*"}, true},
+		{"IPv6 pattern without a port", "a.example", "http://[2001:db8::1]", []string{"[2001:DB8::1]"}, true},
+		{"the last pattern", "a.example", "https://c", []string{"a", "b", "c"}, true},
+
+		{"a pattern as a prefix", "a.example", "https://example.com.evil.org", []string{"example.com"}, false},
+		{"a star's pattern as a prefix", "a.example", "https://www.example.com.evil.org", []string{"*.example.com"}, false},
+		{"the domain of a star as a prefix", "a.example", "https://example.com.evil.org", []string{"*.example.com"}, false},
+		{"a pattern as a suffix", "a.example", "https://evilexample.com", []string{"example.com", "*.example.com"}, false},
+		{"the domain of a star", "a.example", "https://example.com", []string{"*.example.com"}, false},
+		{"a star and a port", "a.example", "https://evil.org:8443", []string{"*.example.com:8443"}, false},
+		{"a port that hides in a star", "a.example", "https://evil.org:80.example.com", []string{"*.example.com"}, false},
+		{"a user that hides in a star", "a.example", "https://evil.org@www.example.com", []string{"*.example.com"}, false},
+		{"a path that hides in a star", "a.example", "https://evil.org/.example.com", []string{"*.example.com"}, false},
+		{"a query that hides in a star", "a.example", "https://evil.org?.example.com", []string{"*.example.com"}, false},
+		{"a fragment that hides in a star", "a.example", "https://evil.org#.example.com", []string{"*.example.com"}, false},
+		{"the brackets of an IPv6 pattern are no class", "a.example", "http://1", []string{"[::1]"}, false},
+		{"another address than the IPv6 pattern", "a.example", "http://[::2]", []string{"[::1]", "[::1]:*"}, false},
+		{"null and a star", "a.example", "null", []string{"*"}, false},
+		{"an empty pattern", "a.example", "https://example.com", []string{""}, false},
+		{"a pattern that is a URL", "a.example", "https://example.com", []string{"https://example.com"}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := checkOrigin(hsOriginRequest(tt.host, tt.origin), tt.patterns)
+			if got != tt.want || err != nil {
+				t.Errorf("got %v and error %v for %q at %q with %q, want %v", got, err, tt.origin, tt.host, tt.patterns, tt.want)
+			}
+		})
+	}
+}
+
+// Who sends no Origin is no browser, or asks on behalf of no page.
+func TestCheckOriginAbsent(t *testing.T) {
+	if ok, err := checkOrigin(hsOriginRequest("a.example"), nil); !ok || err != nil {
+		t.Errorf("got %v, %v for a request without Origin, want true", ok, err)
+	}
+}
+
+// No browser sends several: which of them is meant is anybody's guess.
+func TestCheckOriginSeveral(t *testing.T) {
+	for _, origins := range [][]string{
+		{"http://a.example", "http://a.example"},
+		{"http://a.example", "http://evil.example"},
+		{"http://evil.example", "http://a.example"},
+		{"http://a.example", ""},
+	} {
+		if ok, err := checkOrigin(hsOriginRequest("a.example", origins...), []string{"*"}); ok || err != nil {
+			t.Errorf("got %v, %v for %q, want false", ok, err, origins)
+		}
+	}
+}
+
+// A malformed pattern is the program's mistake, whatever the origin: it is not to pass
+// for one that does not match.
+func TestCheckOriginMalformedPattern(t *testing.T) {
+	for _, pattern := range []string{"[", "[]", "[a", "[a-", "[-a]", `\`, `example.com\`, "*.example.com["} {
+		ok, err := checkOrigin(hsOriginRequest("a.example", "https://www.example.com"), []string{pattern})
+		if ok || err == nil {
+			t.Errorf("%s: got %v, %v, want an error", pattern, ok, err)
+		}
+	}
+}
+
+// Cross-site hijacking: the pages that other servers let in (CVE-2018-14732,
+// CVE-2025-24010, CVE-2023-0957).
+func TestAttackCrossSiteOrigin(t *testing.T) {
+	for _, origin := range []string{
+		"http://evil.example", "https://evil.example", "null", "", "file://", "http://localhost", "http://127.0.0.1",
+		"http://dev.example.com.evil.example", "http://evil.example/dev.example.com", "http://dev.example.com@evil.example",
+		"http://evil.example#dev.example.com", "http://evil.example?dev.example.com", "http://evil.example\\dev.example.com",
+		"http://dev.example.com:1234", "http://dev.example.com%00.evil.example", "http://dev.example.com%2eevil.example",
+		"http://dev.example.com.", "http://dev.example.co", "http://ev.example.com", "chrome-extension://abcdefghijklmnop",
+		"data:text/html,x", "javascript:alert(1)", "blob:http://dev.example.com/1",
+	} {
+		if ok, err := checkOrigin(hsOriginRequest("dev.example.com", origin), nil); ok || err != nil {
+			t.Errorf("%s: got %v, %v, want false", origin, ok, err)
+		}
+	}
+}
