@@ -1,0 +1,14 @@
+//go:build !unix
+
+package websocket
+
+import "syscall"
+
+// rawConn returns nil: descriptors are read without waiting on unix only.
+func rawConn(transport) syscall.RawConn { return nil }
+
+func readDescriptor(uintptr, []byte) (n int, again bool, err error) {
+	panic("websocket: BUG: no raw connection on this system")
+}
+
+func rawError(_ transport, err error) error { return err }

@@ -1,0 +1,281 @@
+package websocket
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// socketPair returns both ends of a connection of the kernel.
+func socketPair(t testing.TB, network, addr string) (server, client net.Conn) {
+	t.Helper()
+	ln, err := net.Listen(network, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	client, err = net.Dial(network, ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err = ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		server.Close()
+		client.Close()
+	})
+	return server, client
+}
+
+func tcpPair(t testing.TB) (server, client net.Conn) { return socketPair(t, "tcp", "127.0.0.1:0") }
+
+// wrappedConn hides the type of a connection of the kernel.
+type wrappedConn struct{ net.Conn }
+
+// eachTransport runs f on each kind of transport that is read in a way of its own.
+func eachTransport(t *testing.T, f func(t *testing.T, near, far net.Conn)) {
+	t.Run("tcp", func(t *testing.T) {
+		near, far := tcpPair(t)
+		f(t, near, far)
+	})
+	t.Run("unix", func(t *testing.T) {
+		dir, err := os.MkdirTemp("", "ws") // a socket's path is short
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { os.RemoveAll(dir) })
+		near, far := socketPair(t, "unix", filepath.Join(dir, "s"))
+		f(t, near, far)
+	})
+	t.Run("wrapped", func(t *testing.T) {
+		near, far := tcpPair(t)
+		f(t, wrappedConn{near}, far)
+	})
+}
+
+// frames returns n masked binary frames of size bytes each.
+func frames(n, size int) []byte {
+	var b []byte
+	for i := range n {
+		h := header{fin: true, opcode: opBinary, masked: true, key: [4]byte{1, 2, 3, byte(i)}, length: int64(size)}
+		b = h.append(b)
+		payload := bytes.Repeat([]byte{byte(i)}, size)
+		maskBytes(payload, h.key, 0)
+		b = append(b, payload...)
+	}
+	return b
+}
+
+// A burst of frames of every size comes out the same on every kind of transport.
+func TestReadBurst(t *testing.T) {
+	eachTransport(t, func(t *testing.T, near, far net.Conn) {
+		c := newConn(near, true, nil, connOptions{})
+		for _, size := range []int{0, 1, 100, 125, 126, 133, 134, 1000, 2047, 2048, 4090, 4096, 5000, 65535, 65536, 200000} {
+			const n = 20
+			go far.Write(frames(n, size))
+			for i := range n {
+				_, p, err := c.ReadMessage()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if want := bytes.Repeat([]byte{byte(i)}, size); !bytes.Equal(p, want) {
+					t.Fatalf("message %d of %d bytes: got %d bytes, or other ones", i, size, len(p))
+				}
+			}
+			if c.recv.buf != nil || len(c.recv.b) > 0 {
+				t.Fatalf("after messages of %d bytes a buffer is still held", size)
+			}
+		}
+	})
+}
+
+// Invariant: while a connection waits for data it holds no buffer, not even with a
+// part of a header or of a control frame in hand.
+func TestWaitingHoldsNoBuffer(t *testing.T) {
+	eachTransport(t, func(t *testing.T, near, far net.Conn) {
+		c := newConn(near, true, nil, connOptions{})
+		for _, sent := range []string{"", "82", "fe 1000 01", "020304", "05"} {
+			far.Write(unhex(t, sent))
+			near.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+			if _, _, err := c.ReadMessage(); !isTimeout(err) {
+				t.Fatalf("got %v, want a timeout", err)
+			}
+			if c.recv.buf != nil {
+				t.Errorf("after % q a buffer is held", sent)
+			}
+		}
+	})
+}
+
+// Read errors look like those of a net.Conn.
+func TestReadErrorsAreThoseOfTheNetwork(t *testing.T) {
+	eachTransport(t, func(t *testing.T, near, far net.Conn) {
+		c := newConn(near, true, nil, connOptions{})
+		near.SetReadDeadline(time.Now().Add(-time.Second))
+		_, _, err := c.ReadMessage()
+		var ne net.Error
+		if !errors.Is(err, os.ErrDeadlineExceeded) || !errors.As(err, &ne) || !ne.Timeout() {
+			t.Errorf("got %v, want a timeout", err)
+		}
+		if !strings.HasPrefix(err.Error(), "read "+near.LocalAddr().Network()) || !strings.HasSuffix(err.Error(), ": i/o timeout") {
+			t.Errorf("got %q, want the text of a net.Conn's error", err)
+		}
+		near.SetReadDeadline(time.Time{})
+
+		far.Write(frames(1, 3))
+		if _, p, err := c.ReadMessage(); err != nil || len(p) != 3 {
+			t.Errorf("after the timeout: got %d bytes, %v, want 3, nil", len(p), err)
+		}
+		near.Close()
+		_, _, err = c.ReadMessage()
+		if !errors.Is(err, net.ErrClosed) || !strings.HasPrefix(err.Error(), "read "+near.LocalAddr().Network()) {
+			t.Errorf("got %v, want net.ErrClosed", err)
+		}
+	})
+}
+
+func TestReadResetByPeer(t *testing.T) {
+	near, far := tcpPair(t)
+	c := newConn(near, true, nil, connOptions{})
+	far.(*net.TCPConn).SetLinger(0)
+	far.Close()
+	_, _, err := c.ReadMessage()
+	var op *net.OpError
+	if !errors.As(err, &op) || op.Op != "read" || op.Net != "tcp" || !strings.Contains(err.Error(), "connection reset by peer") {
+		t.Errorf("got %v, want read tcp: connection reset by peer", err)
+	}
+}
+
+// A read deadline that another goroutine sets reaches the read that waits.
+func TestSetReadDeadlineReachesTheReadThatWaits(t *testing.T) {
+	eachTransport(t, func(t *testing.T, near, far net.Conn) {
+		c := newConn(near, true, nil, connOptions{})
+		done := make(chan error)
+		go func() {
+			_, _, err := c.ReadMessage()
+			done <- err
+		}()
+		c.SetReadDeadline(time.Now())
+		if err := <-done; !isTimeout(err) {
+			t.Errorf("got %v, want a timeout", err)
+		}
+	})
+}
+
+// Bytes that came with the handshake are read first.
+func TestEarlyBytes(t *testing.T) {
+	near, far := tcpPair(t)
+	all := frames(40, 90)
+	c := newConn(near, true, all[:2000], connOptions{})
+	go far.Write(all[2000:])
+	for i := range 40 {
+		_, p, err := c.ReadMessage()
+		if err != nil || len(p) != 90 || p[0] != byte(i) {
+			t.Fatalf("message %d: got %d bytes, %v", i, len(p), err)
+		}
+	}
+}
+
+// The end of the network connection, wherever it comes, is close 1006.
+func TestEndOfFile(t *testing.T) {
+	all := frames(1, 10)
+	for cut := range len(all) {
+		a, b := newPipe(t, 1<<20)
+		c := newConn(a, true, nil, connOptions{})
+		b.Write(all[:cut])
+		b.Close()
+		for range 2 {
+			mt, p, err := c.ReadMessage()
+			if err != error(errUnexpectedEOF) || err.Error() != "websocket: close 1006 (abnormal closure): unexpected EOF" {
+				t.Fatalf("after %d bytes: got %v, want close 1006", cut, err)
+			}
+			_, _ = mt, p
+		}
+	}
+}
+
+// A transport that returns neither bytes nor an error cannot keep a read busy for ever.
+func TestReadNoProgress(t *testing.T) {
+	c := newConn(emptyTransport{}, true, nil, connOptions{})
+	if _, _, err := c.ReadMessage(); err != io.ErrNoProgress {
+		t.Errorf("got %v, want io.ErrNoProgress", err)
+	}
+}
+
+type emptyTransport struct{ transport }
+
+func (emptyTransport) Read([]byte) (int, error) { return 0, nil }
+
+// A frame that announces 2^40 bytes takes memory for what has come of it.
+func TestMemoryFollowsBytesReceived(t *testing.T) {
+	a, b := newPipe(t, 8<<20)
+	c := newConn(a, false, nil, connOptions{readLimit: -1})
+	b.Write(unhex(t, "82 7f 0000010000000000"))
+	past := time.Now().Add(-time.Second)
+	received := 0
+	for _, size := range []int{0, 1, 1000, 3000, 100_000, 1 << 20, 4 << 20} {
+		b.Write(make([]byte, size))
+		received += size
+		c.SetReadDeadline(time.Time{})
+		var p []byte
+		for len(c.partial) < received || received == 0 {
+			c.SetReadDeadline(time.Now().Add(5 * time.Millisecond))
+			var err error
+			if _, p, err = c.ReadMessage(); !isTimeout(err) {
+				t.Fatalf("got %v, want a timeout", err)
+			}
+			if received == 0 {
+				break
+			}
+		}
+		c.SetReadDeadline(past)
+		if got, most := cap(c.partial), max(minBufferSize, min(16*received, maxBufferSize), 4*received); got > most {
+			t.Errorf("after %d bytes: got %d bytes of memory, want at most %d", received, got, most)
+		}
+		if p != nil {
+			t.Errorf("got %d bytes with the timeout, want none", len(p))
+		}
+	}
+	runtime.KeepAlive(c)
+}
+
+// A message in one frame that has come gets memory of just its size.
+func TestReadMessageExactSize(t *testing.T) {
+	near, far := tcpPair(t)
+	c := newConn(near, true, nil, connOptions{})
+	for _, size := range []int{1, 16, 1000, 4000} {
+		far.Write(frames(1, size))
+		_, p, err := c.ReadMessage()
+		if err != nil || len(p) != size || cap(p) != size {
+			t.Errorf("got %d of %d bytes, %v, want %d of %d, nil", len(p), cap(p), err, size, size)
+		}
+	}
+}
+
+// A slice that is large enough is all the memory that reading takes.
+func TestAppendMessageAllocatesNothing(t *testing.T) {
+	for _, size := range []int{16, 1000, 16 << 10} {
+		near, far := tcpPair(t)
+		c := newConn(near, true, nil, connOptions{})
+		frame := frames(1, size)
+		dst := make([]byte, 0, size)
+		allocs := testing.AllocsPerRun(100, func() {
+			far.Write(frame)
+			if _, p, err := c.AppendMessage(dst); err != nil || len(p) != size {
+				t.Fatalf("got %d bytes, %v, want %d, nil", len(p), err, size)
+			}
+		})
+		if allocs >= 1 && !raceEnabled {
+			t.Errorf("%d bytes: got %v allocations, want 0", size, allocs)
+		}
+	}
+}

@@ -1,0 +1,381 @@
+package websocket
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http/httptest"
+	"os"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// waiter is a goroutine that waits for a turn.
+type waiter struct{ got, over bool }
+
+func startWait(wait func() bool) *waiter {
+	w := new(waiter)
+	go func() {
+		w.got = wait()
+		w.over = true
+	}()
+	synctest.Wait()
+	return w
+}
+
+func (w *waiter) want(t *testing.T, reason string, over, got bool) {
+	t.Helper()
+	synctest.Wait()
+	if w.over != over || w.got != got {
+		t.Errorf("%s: got over %t, with the turn %t, want %t and %t", reason, w.over, w.got, over, got)
+	}
+}
+
+func TestTurnIsForOne(t *testing.T) {
+	var tn turn
+	var wg sync.WaitGroup
+	inside, count := 0, 0
+	for i := range 16 {
+		wg.Go(func() {
+			take := tn.take
+			if i%4 == 0 {
+				take = tn.takeIdle
+			}
+			for range 300 {
+				if !take(bound{}) {
+					t.Error("got no turn without a bound")
+					return
+				}
+				if inside++; inside != 1 {
+					t.Errorf("got %d with the turn, want 1", inside)
+				}
+				count++
+				inside--
+				tn.give()
+			}
+		})
+	}
+	wg.Wait()
+	if count != 16*300 {
+		t.Errorf("got %d turns, want %d", count, 16*300)
+	}
+}
+
+// A wait ends with its bound, and leaves no trace.
+func TestTurnWaitIsBounded(t *testing.T) {
+	for name, wait := range map[string]func(tn *turn, b bound) bool{
+		"take": (*turn).take, "takeIdle": (*turn).takeIdle,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tn := new(turn)
+				tn.take(bound{})
+				if tn.tryTake() {
+					t.Fatal("got a turn that is taken")
+				}
+				start := time.Now()
+				if wait(tn, until(start.Add(time.Second))) || time.Since(start) != time.Second {
+					t.Errorf("got the turn, or none after %v, want none after 1s", time.Since(start))
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				w := startWait(func() bool { return wait(tn, bound{ctx: ctx}) })
+				w.want(t, "the turn is taken", false, false)
+				cancel()
+				w.want(t, "the context has ended", true, false)
+				tn.give()
+				if !tn.tryTake() {
+					t.Error("nobody has the turn, and nobody waits: got none")
+				}
+				tn.give()
+				if !tn.takeIdle(until(start)) {
+					t.Error("got no turn, want one that is free, whatever the deadline, and no trace of those who gave up")
+				}
+				tn.give()
+				if !tn.take(until(start)) {
+					t.Error("got no turn, want one that is free, whatever the deadline")
+				}
+			})
+		})
+	}
+}
+
+// Shutdown's reads come when no read of the program goes on or waits.
+func TestTurnProgramFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var tn turn
+		tn.take(bound{})
+		shutdown := startWait(func() bool { return tn.takeIdle(bound{}) })
+		ctx, cancel := context.WithCancel(t.Context())
+		givesUp := startWait(func() bool { return tn.take(bound{ctx: ctx}) })
+		program := startWait(func() bool { return tn.take(bound{}) })
+		shutdown.want(t, "a read goes on, two wait", false, false)
+		cancel()
+		givesUp.want(t, "its context has ended", true, false)
+		tn.give()
+		program.want(t, "the turn was given back", true, true)
+		shutdown.want(t, "a read of the program came first", false, false)
+		tn.give()
+		shutdown.want(t, "no read goes on, and none waits", true, true)
+		tn.give()
+		tn.programs++ // as of a read that was woken, and has not taken its turn yet
+		if tn.takeIdle(until(time.Now().Add(time.Second))) {
+			t.Error("got a turn that a read of the program waits for")
+		}
+	})
+}
+
+// giveToProgram ends with the next read of the program, one that waits already too.
+func TestTurnGiveToProgram(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var tn turn
+		tn.takeIdle(bound{})
+		start := time.Now()
+		if tn.giveToProgram(until(start.Add(time.Second))) || time.Since(start) != time.Second {
+			t.Errorf("got a read after %v, want none within 1s", time.Since(start))
+		}
+		give := func() bool { return tn.giveToProgram(until(time.Now().Add(time.Hour))) }
+		tn.takeIdle(bound{})
+		w := startWait(give)
+		w.want(t, "nobody reads", false, false)
+		tn.take(bound{})
+		w.want(t, "a read has begun", true, true)
+		tn.give()
+
+		tn.takeIdle(bound{})
+		w = startWait(give)
+		if !tn.tryTake() {
+			t.Fatal("the turn was given back: got none")
+		}
+		tn.give()
+		w.want(t, "a read was over at once", true, true)
+
+		tn.takeIdle(bound{})
+		program := startWait(func() bool { return tn.take(bound{}) })
+		startWait(give).want(t, "a read waited already", true, true)
+		program.want(t, "the turn was given to it", true, true)
+		tn.give()
+
+		tn.takeIdle(bound{})
+		w = startWait(give)
+		tn.takeIdle(bound{}) // another Shutdown
+		w.want(t, "that is no read of the program", false, false)
+		startWait(func() bool { return tn.take(bound{}) })
+		w.want(t, "a read waits", true, true)
+		tn.give()
+	})
+}
+
+// A read that waits for its turn can be ended by its context, and a second reader,
+// which is a mistake, harms nothing.
+func TestReadMessageContextWaitsForItsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, wire := newTestConn(t, false)
+		first := make(chan string)
+		go func() {
+			_, p, err := c.ReadMessage()
+			first <- string(p)
+			if err != nil {
+				t.Error(err)
+			}
+		}()
+		synctest.Wait()
+
+		start := time.Now()
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Second, func() { cancel(errMine) })
+		_, p, err := c.ReadMessageContext(ctx)
+		wantCancelled(t, "while another read goes on", err)
+		if d := time.Since(start); p != nil || d != time.Second {
+			t.Errorf("got %q after %v, want nothing after 1s", p, d)
+		}
+		expired, cancelExpired := context.WithTimeout(t.Context(), time.Second)
+		defer cancelExpired()
+		if _, _, err := c.ReadMessageContext(expired); err != context.DeadlineExceeded {
+			t.Errorf("got %v, want context.DeadlineExceeded", err)
+		}
+
+		wire.Write(unhex(t, "81 01 61 81 01 62"))
+		if got := <-first; got != "a" {
+			t.Errorf("got %q, want the first message for the first reader", got)
+		}
+		if _, p, err := c.ReadMessageContext(t.Context()); string(p) != "b" || err != nil {
+			t.Errorf("got %q, %v, want the second message", p, err)
+		}
+	})
+}
+
+// SetReadDeadline ends the read that goes on, and the one that waits for its turn then has its.
+func TestReadDeadlineEndsReadsInTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, wire := newTestConn(t, false)
+		errs := make(chan error, 2)
+		for range 2 {
+			go func() {
+				_, _, err := c.ReadMessage()
+				errs <- err
+			}()
+		}
+		synctest.Wait()
+		c.SetReadDeadline(time.Now().Add(time.Second))
+		for range 2 {
+			if err := <-errs; !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("got %v, want a timeout", err)
+			}
+		}
+		c.SetReadDeadline(time.Time{})
+		wire.Write(unhex(t, "81 01 61"))
+		if _, p, err := c.ReadMessage(); string(p) != "a" || err != nil {
+			t.Errorf("got %q, %v, want a", p, err)
+		}
+	})
+}
+
+// A write that its context ends while it waits for its turn has not happened.
+func TestWriteMessageContextInterruptedInTurn(t *testing.T) {
+	small := []byte("small")
+	for _, tt := range []struct {
+		name  string
+		block func(c *Conn) (unblock func(wire *pipeConn))
+		want  []string // on the wire in the end
+	}{
+		{"a message writer is open", func(c *Conn) func(*pipeConn) {
+			w, _ := c.NextWriter(BinaryMessage)
+			w.Write([]byte("open"))
+			return func(*pipeConn) { w.Close() }
+		}, []string{`fin=true op=2 masked=false "open"`, `fin=true op=1 masked=false "small"`}},
+		{"a message is being written", func(c *Conn) func(*pipeConn) {
+			go c.WriteMessage(BinaryMessage, make([]byte, 1000))
+			return nil
+		}, []string{fmt.Sprintf("fin=true op=2 masked=false %q", make([]byte, 1000)), `fin=true op=1 masked=false "small"`}},
+		{"a control frame is being written", func(c *Conn) func(*pipeConn) {
+			go c.WriteControl(PingMessage, make([]byte, 125), time.Time{})
+			return nil
+		}, []string{fmt.Sprintf("fin=true op=9 masked=false %q", make([]byte, 125)), `fin=true op=1 masked=false "small"`}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, wire := newPipe(t, 100)
+				c := newConn(a, true, nil, connOptions{})
+				unblock := tt.block(c)
+				synctest.Wait()
+				ctx, cancel := context.WithCancelCause(t.Context())
+				time.AfterFunc(time.Second, func() { cancel(errMine) })
+				start := time.Now()
+				wantCancelled(t, "in turn", c.WriteMessageContext(ctx, TextMessage, []byte("not sent")))
+				if d := time.Since(start); d != time.Second {
+					t.Errorf("got a wait of %v, want 1s", d)
+				}
+				wantCancelled(t, "cancelled before", c.WriteMessageContext(ctx, TextMessage, []byte("not sent")))
+
+				expired, cancelExpired := context.WithTimeout(t.Context(), time.Second)
+				defer cancelExpired()
+				if err := c.WriteMessageContext(expired, TextMessage, small); err != context.DeadlineExceeded {
+					t.Errorf("got %v, want context.DeadlineExceeded", err)
+				}
+				c.SetWriteDeadline(time.Now().Add(time.Second))
+				if err := c.WriteMessageContext(t.Context(), TextMessage, small); err != errWriteTimeout {
+					t.Errorf("the deadline is before the end of the context: got %v, want write timeout", err)
+				}
+				c.SetWriteDeadline(time.Time{})
+
+				if unblock != nil {
+					unblock(wire)
+				}
+				done := make(chan error)
+				go func() { done <- c.WriteMessageContext(t.Context(), TextMessage, small) }()
+				var all bytes.Buffer
+				for synctest.Wait(); len(wire.in.data) > 0; synctest.Wait() {
+					all.Write(wire.take())
+				}
+				if err := <-done; err != nil {
+					t.Errorf("got %v, want a good connection", err)
+				}
+				wire.in.data = all.Bytes()
+				wantFrames(t, wire, tt.want...)
+				c.send.wantFree(t)
+			})
+		})
+	}
+}
+
+// Who waits behind a message writer that nobody closes is freed when no frame can be sent any more.
+func TestWritersInTurnAreFreed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, wire := newTestConn(t, true)
+		w, _ := c.NextWriter(TextMessage)
+		done := make(chan error, 1)
+		go func() { done <- c.WriteMessageContext(t.Context(), TextMessage, nil) }()
+		synctest.Wait()
+		if err := c.WriteControl(CloseMessage, nil, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		select {
+		case err := <-done:
+			if err != ErrCloseSent {
+				t.Errorf("got %v, want ErrCloseSent", err)
+			}
+		default:
+			t.Error("got a wait that goes on behind the message writer, want its end")
+		}
+		if _, err := w.Write([]byte("x")); err != ErrCloseSent {
+			t.Errorf("the message writer: got %v, want ErrCloseSent", err)
+		}
+		wantFrames(t, wire, `fin=true op=8 masked=false ""`)
+		c.Close()
+	})
+}
+
+// heldConn keeps back the end of what is written.
+type heldConn struct {
+	net.Conn
+	keep int
+	held []byte
+}
+
+func (h *heldConn) Write(p []byte) (int, error) {
+	cut := len(p) - min(h.keep, len(p))
+	h.held = append(h.held, p[cut:]...)
+	_, err := h.Conn.Write(p[:cut])
+	return len(p), err
+}
+
+func (h *heldConn) letGo() {
+	h.Conn.Write(h.held)
+	h.held, h.keep = nil, 0
+}
+
+// Over TLS a read is interrupted within a record, at every byte of it.
+func TestReadMessageContextInterruptedWithinATLSRecord(t *testing.T) {
+	srv := httptest.NewTLSServer(nil)
+	srv.Close()
+	synctest.Test(t, func(t *testing.T) {
+		near, far := newPipe(t, 10_000)
+		held := &heldConn{Conn: far}
+		client := tls.Client(held, &tls.Config{InsecureSkipVerify: true})
+		c := newConn(tls.Server(near, srv.TLS), true, nil, connOptions{})
+		go client.Handshake() // the first read is the server's part
+		c.SetReadDeadline(time.Now().Add(time.Second))
+		c.ReadMessage()
+		c.SetReadDeadline(time.Time{})
+		in := peerFrames(true, peerFrame{true, opText, "héllo"})
+		for keep := 1; keep < 5+len(in)+17; keep++ { // a record's header, its type and its tag
+			held.keep = keep
+			client.Write(in)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			if _, _, err := c.ReadMessageContext(ctx); err != context.DeadlineExceeded {
+				t.Fatalf("without the last %d bytes: got %v, want context.DeadlineExceeded", keep, err)
+			}
+			cancel()
+			held.letGo()
+			if _, p, err := c.ReadMessage(); string(p) != "héllo" || err != nil {
+				t.Fatalf("with them: got %q, %v, want the message", p, err)
+			}
+		}
+	})
+}
