@@ -1,0 +1,180 @@
+package websocket
+
+import (
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestFormatCloseMessage(t *testing.T) {
+	for _, tt := range []struct {
+		code int
+		text string
+		want string
+	}{
+		{CloseNormalClosure, "", "\x03\xe8"},
+		{CloseGoingAway, "bye", "\x03\xe9bye"},
+		{CloseNoStatusReceived, "ignored", ""},
+		{70000, "\xff", "\x11\x70\xff"}, // nothing is validated
+	} {
+		got := FormatCloseMessage(tt.code, tt.text)
+		if got == nil || string(got) != tt.want {
+			t.Errorf("%d %q: got %q, want %q, not nil", tt.code, tt.text, got, tt.want)
+		}
+	}
+}
+
+// RFC 6455, 5.5.1, 7.1.5 and 7.4.
+func TestParseClosePayload(t *testing.T) {
+	long := strings.Repeat("x", maxCloseReason)
+	for _, tt := range []struct {
+		name, in string
+		code     int
+		text     string
+	}{
+		{"empty", "", CloseNoStatusReceived, ""},
+		{"code", "\x03\xe8", CloseNormalClosure, ""},
+		{"code and reason", "\x0f\xa0bye", 4000, "bye"},
+		{"longest reason", "\x03\xe8" + long, CloseNormalClosure, long},
+	} {
+		code, text, err := parseClosePayload([]byte(tt.in))
+		if code != tt.code || text != tt.text || err != nil {
+			t.Errorf("%s: got %d %q %v, want %d %q nil", tt.name, code, text, err, tt.code, tt.text)
+		}
+	}
+	for _, tt := range []struct {
+		name, in string
+		code     int
+		want     string
+	}{
+		{"one byte", "\x03", CloseProtocolError, "websocket: payload of a close frame is 1 byte long"},
+		{"bad code", "\x03\xed", CloseProtocolError, "websocket: bad close code 1005"},
+		{"bad reason", "\x03\xe8\xff", CloseInvalidFramePayloadData, "websocket: reason of a close frame is not valid UTF-8"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, _, err := parseClosePayload([]byte(tt.in))
+			wantProtocolError(t, err, tt.code, tt.want)
+		})
+	}
+}
+
+// RFC 6455, 7.4, and the registry of 11.7.
+func TestValidReceivedCloseCodes(t *testing.T) {
+	valid := map[int]bool{}
+	for _, code := range []int{1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014} {
+		valid[code] = true
+	}
+	for code := 3000; code <= 4999; code++ {
+		valid[code] = true
+	}
+	for code := range 65536 {
+		if got := validReceivedCloseCode(code); got != valid[code] {
+			t.Errorf("%d: got %v, want %v", code, got, valid[code])
+		}
+	}
+}
+
+// Close sends nothing, and wakes a reader with net.ErrClosed.
+func TestCloseWakesReader(t *testing.T) {
+	bothSides(t, func(t *testing.T, server bool) {
+		synctest.Test(t, func(t *testing.T) {
+			c, wire := newTestConn(t, server)
+			done := make(chan error)
+			go func() {
+				_, _, err := c.ReadMessage()
+				done <- err
+			}()
+			synctest.Wait()
+			if err := c.Close(); err != nil {
+				t.Errorf("Close: got %v, want nil", err)
+			}
+			if err := <-done; !errors.Is(err, net.ErrClosed) || !strings.Contains(err.Error(), "use of closed network connection") {
+				t.Errorf("got %v, want net.ErrClosed", err)
+			}
+			if _, _, err := c.ReadMessage(); !errors.Is(err, net.ErrClosed) {
+				t.Errorf("later: got %v, want net.ErrClosed", err)
+			}
+			if b := wire.take(); len(b) > 0 {
+				t.Errorf("got % x on the wire, want nothing", b)
+			}
+		})
+	})
+}
+
+// A writer that waits behind a message writer that nobody will close is freed by Close.
+func TestCloseWakesWriters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := newTestConn(t, true)
+		w, err := c.NextWriter(TextMessage)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(w, "never finished")
+		done := make(chan error)
+		go func() { done <- c.WriteMessage(TextMessage, []byte("waits")) }()
+		time.Sleep(time.Hour)
+		c.Close()
+		if err := <-done; !errors.Is(err, net.ErrClosed) {
+			t.Errorf("got %v, want net.ErrClosed", err)
+		}
+		if _, err := io.WriteString(w, "more"); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("the message writer: got %v, want net.ErrClosed", err)
+		}
+	})
+}
+
+// RFC 6455, 5.5.1: after a Close frame no frame is sent.
+func TestWritesAfterClose(t *testing.T) {
+	bothSides(t, func(t *testing.T, server bool) {
+		c, wire := newTestConn(t, server)
+		w, err := c.NextWriter(BinaryMessage)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.WriteControl(CloseMessage, FormatCloseMessage(CloseNormalClosure, ""), time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		wire.take()
+		if err := w.Close(); err != ErrCloseSent {
+			t.Errorf("message writer: got %v, want ErrCloseSent", err)
+		}
+		for name, write := range map[string]func() error{
+			"WriteMessage":    func() error { return c.WriteMessage(TextMessage, nil) },
+			"WriteControl":    func() error { return c.WriteControl(PingMessage, nil, time.Time{}) },
+			"a second close":  func() error { return c.WriteControl(CloseMessage, nil, time.Time{}) },
+			"NextWriter":      func() error { _, err := c.NextWriter(TextMessage); return err },
+			"close as a data": func() error { return c.WriteMessage(CloseMessage, nil) },
+		} {
+			if err := write(); err != ErrCloseSent {
+				t.Errorf("%s: got %v, want ErrCloseSent", name, err)
+			}
+		}
+		if b := wire.take(); len(b) > 0 {
+			t.Errorf("got % x on the wire, want nothing", b)
+		}
+	})
+}
+
+// Both sides close at the same time: neither answers the other's Close frame.
+func TestCloseMeetsClose(t *testing.T) {
+	server, client := newConnPair(t)
+	for _, c := range []*Conn{server, client} {
+		if err := c.WriteControl(CloseMessage, FormatCloseMessage(CloseNormalClosure, ""), time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []*Conn{server, client} {
+		if _, _, err := c.ReadMessage(); !IsCloseError(err, CloseNormalClosure) {
+			t.Errorf("got %v, want close 1000", err)
+		}
+	}
+	for _, c := range []*Conn{server, client} {
+		if b := c.NetConn().(*pipeConn).take(); len(b) > 0 {
+			t.Errorf("got % x, want no answer", b)
+		}
+	}
+}

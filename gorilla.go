@@ -1,0 +1,65 @@
+package websocket
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+)
+
+// What is here only so that programs written for gorilla/websocket compile.
+
+// BufferPool is the type of WriteBufferPool. A *sync.Pool is one.
+type BufferPool interface {
+	// Get gets a value from the pool or returns nil if the pool is empty.
+	Get() any
+	// Put adds a value to the pool.
+	Put(any)
+}
+
+// UnderlyingConn returns NetConn.
+//
+// Deprecated: Use NetConn.
+func (c *Conn) UnderlyingConn() net.Conn { return c.NetConn() }
+
+// Upgrade upgrades the request without a check of its origin, so that a page of any
+// site can connect on behalf of its visitors. It answers no request that it refuses:
+// the caller does.
+//
+// Deprecated: Use Upgrader.
+func Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header, readBufSize, writeBufSize int) (*Conn, error) {
+	u := Upgrader{
+		ReadBufferSize:  readBufSize,
+		WriteBufferSize: writeBufSize,
+		Error:           func(http.ResponseWriter, *http.Request, int, error) {},
+		CheckOrigin:     func(*http.Request) bool { return true },
+	}
+	return u.Upgrade(w, r, responseHeader)
+}
+
+// NewClient makes the client's opening handshake on netConn, which it closes where
+// that fails. For a wss URL it starts TLS first.
+//
+// Deprecated: Use Dialer with NetDial.
+func NewClient(netConn net.Conn, u *url.URL, requestHeader http.Header, readBufSize, writeBufSize int) (c *Conn, response *http.Response, err error) {
+	d := Dialer{
+		ReadBufferSize:  readBufSize,
+		WriteBufferSize: writeBufSize,
+		NetDial:         func(string, string) (net.Conn, error) { return netConn, nil },
+	}
+	return d.Dial(u.String(), requestHeader)
+}
+
+var errInvalidCompressionLevel = errors.New("websocket: invalid compression level")
+
+// EnableWriteCompression does nothing: no connection has compression.
+func (c *Conn) EnableWriteCompression(enable bool) {}
+
+// SetCompressionLevel checks the level, which is one of compress/flate's, and does
+// nothing else: no connection has compression.
+func (c *Conn) SetCompressionLevel(level int) error {
+	if level < -2 || level > 9 {
+		return errInvalidCompressionLevel
+	}
+	return nil
+}

@@ -1,0 +1,63 @@
+package websocket
+
+import "sync/atomic"
+
+func setHandler[F any](p *atomic.Pointer[F], h F, isDefault bool) {
+	if isDefault {
+		p.Store(nil)
+	} else {
+		p.Store(&h)
+	}
+}
+
+// SetPingHandler sets the function that is called with the payload of each ping,
+// in the goroutine that reads. Its error ends the reading and is returned by all
+// reads. The default, also for nil, answers with a pong. Any
+// goroutine may set it at any time.
+func (c *Conn) SetPingHandler(h func(appData string) error) { setHandler(&c.pingHandler, h, h == nil) }
+
+// PingHandler returns the function that is called for pings.
+func (c *Conn) PingHandler() func(appData string) error {
+	if h := c.pingHandler.Load(); h != nil {
+		return *h
+	}
+	return func(appData string) error {
+		c.reply(opPong, []byte(appData))
+		return nil
+	}
+}
+
+// SetPongHandler sets the function that is called with the payload of each pong, in
+// the goroutine that reads. Its error ends the reading and is returned by all
+// reads. The default, also for nil, does nothing. Any goroutine
+// may set it at any time.
+func (c *Conn) SetPongHandler(h func(appData string) error) { setHandler(&c.pongHandler, h, h == nil) }
+
+// PongHandler returns the function that is called for pongs.
+func (c *Conn) PongHandler() func(appData string) error {
+	if h := c.pongHandler.Load(); h != nil {
+		return *h
+	}
+	return func(string) error { return nil }
+}
+
+// SetCloseHandler sets the function that is called with the code and the reason of
+// the peer's Close frame, in the goroutine that reads; the code is
+// CloseNoStatusReceived where the frame had none. The default, also for nil,
+// answers with a Close frame of the same code. Where the function returns nil, the
+// read returns the *CloseError all the same; else the function's error. Any
+// goroutine may set it at any time.
+func (c *Conn) SetCloseHandler(h func(code int, text string) error) {
+	setHandler(&c.closeHandler, h, h == nil)
+}
+
+// CloseHandler returns the function that is called for the peer's Close frame.
+func (c *Conn) CloseHandler() func(code int, text string) error {
+	if h := c.closeHandler.Load(); h != nil {
+		return *h
+	}
+	return func(code int, _ string) error {
+		c.replyClose(code)
+		return nil
+	}
+}

@@ -1,0 +1,60 @@
+package websocket
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"sync"
+)
+
+// jsonPool has the buffers in which messages are encoded and decoded.
+var jsonPool = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+func releaseJSON(b *bytes.Buffer) {
+	if b.Cap() <= maxBufferSize {
+		b.Reset()
+		jsonPool.Put(b)
+	}
+}
+
+// WriteJSON sends the JSON encoding of v and a newline as a text message. It is
+// otherwise as WriteMessage. Where v cannot be encoded, the error is that of
+// encoding/json, and nothing is sent.
+func (c *Conn) WriteJSON(v any) error {
+	b := jsonPool.Get().(*bytes.Buffer)
+	defer releaseJSON(b)
+	if err := json.NewEncoder(b).Encode(v); err != nil {
+		return err
+	}
+	return c.WriteMessage(TextMessage, b.Bytes())
+}
+
+// ReadJSON reads the next message, text or binary, and stores the JSON value at
+// its beginning in v, as json.Unmarshal does; what follows the value is ignored. An
+// empty or unfinished value is io.ErrUnexpectedEOF. After an error of encoding/json
+// the message has been read, and the connection is good. Other errors are as for
+// ReadMessage.
+func (c *Conn) ReadJSON(v any) error {
+	b := jsonPool.Get().(*bytes.Buffer)
+	defer releaseJSON(b)
+	_, p, err := c.AppendMessage(b.AvailableBuffer())
+	if err != nil {
+		return err
+	}
+	b.Write(p)
+	err = json.NewDecoder(b).Decode(v)
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// WriteJSON sends v as c.WriteJSON does.
+//
+// Deprecated: Use c.WriteJSON.
+func WriteJSON(c *Conn, v any) error { return c.WriteJSON(v) }
+
+// ReadJSON reads into v as c.ReadJSON does.
+//
+// Deprecated: Use c.ReadJSON.
+func ReadJSON(c *Conn, v any) error { return c.ReadJSON(v) }

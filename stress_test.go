@@ -1,0 +1,445 @@
+package websocket
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A context that ends within a frame has ended the writing, and all writes say so.
+func TestWriteMessageContextInterruptedWithinAFrame(t *testing.T) {
+	bothSides(t, func(t *testing.T, server bool) {
+		synctest.Test(t, func(t *testing.T) {
+			a, wire := newPipe(t, 100)
+			c := newConn(a, server, nil, connOptions{})
+			ctx, cancel := context.WithCancelCause(t.Context())
+			time.AfterFunc(time.Second, func() { cancel(errMine) })
+			start := time.Now()
+			err := c.WriteMessageContext(ctx, BinaryMessage, make([]byte, 1000))
+			const text = "websocket: write interrupted within a frame: context canceled: mine"
+			if err == nil || err.Error() != text || !errors.Is(err, context.Canceled) || !errors.Is(err, errMine) {
+				t.Errorf("got %v, want %s", err, text)
+			}
+			if d := time.Since(start); d != time.Second {
+				t.Errorf("got a wait of %v, want 1s", d)
+			}
+			wire.take()
+			pm, _ := NewPreparedMessage(TextMessage, nil)
+			for name, write := range map[string]func() error{
+				"WriteMessage":         func() error { return c.WriteMessage(TextMessage, nil) },
+				"WriteMessageContext":  func() error { return c.WriteMessageContext(t.Context(), TextMessage, nil) },
+				"WriteControl":         func() error { return c.WriteControl(CloseMessage, nil, time.Time{}) },
+				"WriteJSON":            func() error { return c.WriteJSON(1) },
+				"WritePreparedMessage": func() error { return c.WritePreparedMessage(pm) },
+				"NextWriter":           func() error { return second(c.NextWriter(TextMessage)) },
+				"Ping":                 func() error { return second(c.Ping(t.Context())) },
+			} {
+				if again := write(); again != err {
+					t.Errorf("%s: got %v, want the same error", name, again)
+				}
+			}
+			wantFrames(t, wire)
+			wire.Write(peerFrames(server, peerFrame{true, opText, "still"}))
+			if _, p, err := c.ReadMessage(); string(p) != "still" || err != nil {
+				t.Errorf("got %q, %v, want that the reading goes on", p, err)
+			}
+		})
+	})
+}
+
+// Of the write deadline and the context, the first ends a write.
+func TestWriteMessageContextAndWriteDeadline(t *testing.T) {
+	for _, tt := range []struct {
+		name              string
+		deadline, context time.Duration
+		want              error
+	}{
+		{"deadline first", time.Second, time.Minute, os.ErrDeadlineExceeded},
+		{"context first", time.Minute, time.Second, context.DeadlineExceeded},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, _ := newPipe(t, 100)
+				c := newConn(a, true, nil, connOptions{})
+				c.SetWriteDeadline(time.Now().Add(tt.deadline))
+				ctx, cancel := context.WithTimeout(t.Context(), tt.context)
+				defer cancel()
+				start := time.Now()
+				err := c.WriteMessageContext(ctx, BinaryMessage, make([]byte, 1000))
+				if !errors.Is(err, tt.want) || time.Since(start) != time.Second {
+					t.Errorf("got %v after %v, want %v after 1s", err, time.Since(start), tt.want)
+				}
+				if again := c.WriteMessage(TextMessage, nil); again != err {
+					t.Errorf("got %v, want the same error", again)
+				}
+			})
+		})
+	}
+}
+
+// lateWrites is a transport whose Write succeeds just after it was interrupted.
+type lateWrites struct {
+	nullTransport
+	cancel      func()
+	interrupted chan struct{}
+	deadlines   []time.Time
+}
+
+func (l *lateWrites) SetWriteDeadline(t time.Time) error {
+	l.deadlines = append(l.deadlines, t)
+	if t.Equal(past) {
+		close(l.interrupted)
+	}
+	return nil
+}
+
+func (l *lateWrites) Write(p []byte) (int, error) {
+	if l.cancel != nil {
+		l.cancel()
+		<-l.interrupted
+		l.cancel = nil
+	}
+	return len(p), nil
+}
+
+// A write that was done when its context interrupted it is a success, and the
+// deadline by which it was interrupted is not that of the next one.
+func TestWriteMessageContextInterruptedTooLate(t *testing.T) {
+	deadline := time.Now().Add(time.Hour)
+	for name, tt := range map[string]struct {
+		next func(c *Conn) error
+		want time.Time
+	}{
+		"no deadline": {func(c *Conn) error { return c.WriteMessage(TextMessage, nil) }, time.Time{}},
+		"another deadline": {func(c *Conn) error {
+			c.SetWriteDeadline(deadline)
+			return c.WriteMessage(TextMessage, nil)
+		}, deadline},
+		"a control frame": {func(c *Conn) error { return c.WriteControl(PingMessage, nil, deadline) }, deadline},
+		"another context": {func(c *Conn) error { return c.WriteMessageContext(context.Background(), TextMessage, nil) }, time.Time{}},
+	} {
+		ctx, cancel := context.WithCancel(context.Background())
+		l := &lateWrites{cancel: cancel, interrupted: make(chan struct{})}
+		c := newConn(l, true, nil, connOptions{})
+		if err := c.WriteMessageContext(ctx, TextMessage, nil); err != nil {
+			t.Errorf("%s: got %v, want nil: the message has left", name, err)
+		}
+		if err := tt.next(c); err != nil {
+			t.Errorf("%s: the next: got %v, want nil", name, err)
+		}
+		if n := len(l.deadlines); n != 2 || !l.deadlines[1].Equal(tt.want) {
+			t.Errorf("%s: got the deadlines %v, want one in the past and %v", name, l.deadlines, tt.want)
+		}
+	}
+}
+
+// fillNetwork writes of rest what the network takes while nobody reads.
+func fillNetwork(t *testing.T, near, far net.Conn, rest *[]byte) {
+	t.Helper()
+	if w, ok := near.(wrappedConn); ok {
+		near = w.Conn
+	}
+	// Sizes that are set do not grow.
+	near.(interface{ SetWriteBuffer(int) error }).SetWriteBuffer(32 << 10)
+	far.(interface{ SetReadBuffer(int) error }).SetReadBuffer(32 << 10)
+	for empty := 0; empty < 3; {
+		near.SetWriteDeadline(time.Now().Add(5 * time.Millisecond))
+		n, err := near.Write(*rest)
+		if err == nil {
+			t.Fatal("the network has taken everything")
+		}
+		*rest = (*rest)[n:]
+		if empty++; n > 0 {
+			empty = 0
+		}
+	}
+	near.SetWriteDeadline(time.Time{})
+}
+
+// Where the kernel has taken nothing of a frame, nothing has happened. What a wrapper
+// has done with it cannot be known.
+func TestWriteMessageContextNothingTaken(t *testing.T) {
+	eachTransport(t, func(t *testing.T, near, far net.Conn) {
+		c := newConn(near, true, nil, connOptions{})
+		const length = 1 << 20
+		b := header{fin: true, opcode: opBinary, length: length}.append(nil)
+		rest := append(b, make([]byte, length)...)
+		fillNetwork(t, near, far, &rest)
+		near.SetWriteDeadline(time.Time{})
+
+		ctx, cancel := context.WithCancelCause(context.Background())
+		time.AfterFunc(time.Millisecond, func() { cancel(errMine) })
+		err := c.WriteMessageContext(ctx, TextMessage, []byte("not sent"))
+		if _, ok := near.(wrappedConn); ok {
+			if again := c.WriteMessage(TextMessage, nil); err == nil || again != err {
+				t.Errorf("got %v and then %v, want an error that stays", err, again)
+			}
+			return
+		}
+		wantCancelled(t, "the network is full", err)
+		large := make([]byte, 100_000) // takes another path
+		ctx, cancelLarge := context.WithTimeoutCause(context.Background(), time.Millisecond, errMine)
+		defer cancelLarge()
+		if err := c.WriteMessageContext(ctx, BinaryMessage, large); !errors.Is(err, errMine) || c.send.failed() != nil {
+			t.Errorf("got %v and the connection's error %v, want the cause and none", err, c.send.failed())
+		}
+
+		near.SetWriteDeadline(time.Time{})
+		go func() {
+			near.Write(rest)
+			near.SetWriteDeadline(past) // as it was: the next write gives it its own
+			if err := c.WriteMessage(TextMessage, []byte("sent")); err != nil {
+				t.Errorf("got %v, want a good connection", err)
+				near.Close() // the peer waits
+			}
+		}()
+		peer := newConn(far, false, nil, connOptions{})
+		if _, p, err := peer.ReadMessage(); len(p) != length || err != nil {
+			t.Fatalf("got %d bytes, %v, want %d", len(p), err, length)
+		}
+		if _, p, err := peer.ReadMessage(); string(p) != "sent" || err != nil {
+			t.Errorf("got %q, %v, want what was written when the peer had read", p, err)
+		}
+	})
+}
+
+// Where the network has taken some of a frame, the connection has failed.
+func TestWriteMessageContextSomeTaken(t *testing.T) {
+	eachTransport(t, func(t *testing.T, near, far net.Conn) {
+		c := newConn(near, true, nil, connOptions{})
+		ctx, cancel := context.WithCancel(context.Background())
+		go func() {
+			far.Read(make([]byte, 1))
+			cancel()
+		}()
+		err := c.WriteMessageContext(ctx, BinaryMessage, make([]byte, 16<<20))
+		if err == nil || err.Error() != "websocket: write interrupted within a frame: context canceled" {
+			t.Errorf("got %v, want that the write was interrupted within a frame", err)
+		}
+		if again := c.WriteMessage(TextMessage, nil); again != err {
+			t.Errorf("got %v, want the same error", again)
+		}
+	})
+}
+
+// A context that ends just when a message comes: each message comes once, in order.
+func TestReadMessageContextRacesWithArrival(t *testing.T) {
+	const n = 3000
+	run := func(t *testing.T, near, far net.Conn) {
+		c := newConn(near, true, nil, connOptions{})
+		go func() {
+			for i := range n {
+				b := peerFrames(true, peerFrame{true, opBinary, string(binary.BigEndian.AppendUint32(nil, uint32(i)))})
+				far.Write(b[:i%len(b)]) // in two pieces
+				far.Write(b[i%len(b):])
+			}
+		}()
+		interrupted := 0
+		for next := uint32(0); next < n; {
+			ctx, cancel := context.WithCancel(context.Background())
+			go cancel()
+			_, p, err := c.ReadMessageContext(ctx)
+			if err == context.Canceled && p == nil {
+				interrupted++
+				if interrupted%2 == 0 {
+					continue
+				}
+				_, p, err = c.ReadMessage() // is not disturbed
+			}
+			if err != nil || len(p) != 4 || binary.BigEndian.Uint32(p) != next {
+				t.Fatalf("got % x, %v, want message %d", p, err, next)
+			}
+			next++
+		}
+	}
+	eachTransport(t, run)
+	t.Run("pipe", func(t *testing.T) {
+		a, b := newPipe(t, 100)
+		run(t, a, b)
+	})
+}
+
+// A context that ends just when a message leaves: it is either there or not, and
+// only within a frame is the connection lost.
+func TestWriteMessageContextRacesWithDeparture(t *testing.T) {
+	near, far := tcpPair(t)
+	c, peer := newConn(near, true, nil, connOptions{}), newConn(far, false, nil, connOptions{})
+	var sent []uint32
+	for i := range uint32(3000) {
+		ctx, cancel := context.WithCancel(context.Background())
+		go cancel()
+		switch err := c.WriteMessageContext(ctx, BinaryMessage, binary.BigEndian.AppendUint32(nil, i)); err {
+		case nil:
+			sent = append(sent, i)
+		case context.Canceled:
+		default:
+			t.Fatalf("message %d: got %v, want nil or context.Canceled: the network is not full", i, err)
+		}
+	}
+	c.WriteControl(CloseMessage, nil, time.Time{})
+	for _, want := range sent {
+		if _, p, err := peer.ReadMessage(); err != nil || binary.BigEndian.Uint32(p) != want {
+			t.Fatalf("got % x, %v, want message %d", p, err, want)
+		}
+	}
+	if _, p, err := peer.ReadMessage(); !IsCloseError(err, CloseNoStatusReceived) {
+		t.Errorf("got %q, %v, want close 1005: nothing that was said not to be sent", p, err)
+	}
+}
+
+const stressWriters = 64
+
+// stressMessage is message j of writer i: 1 byte to 200 KiB that nobody else sends.
+// Its first byte is i.
+func stressMessage(i, j int) []byte {
+	size := []int{1, 7, 125, 126, 1000, 4082, 5000, 70_000, 2, 300, 200 << 10}[(i*3+j)%11]
+	p := make([]byte, size)
+	p[0] = byte(i)
+	for k := 1; k < size; k += 8 {
+		var word [8]byte
+		binary.LittleEndian.PutUint64(word[:], uint64(i)<<56|uint64(j)<<40|uint64(k))
+		copy(p[k:], word[:])
+	}
+	return p
+}
+
+// stressWrite sends a message in one of all ways there are.
+func stressWrite(ctx context.Context, c *Conn, i, j int) error {
+	p := stressMessage(i, j)
+	switch (i + j) % 5 {
+	case 0:
+		return c.WriteMessage(BinaryMessage, p)
+	case 1:
+		return c.WriteMessageContext(ctx, BinaryMessage, p)
+	case 2:
+		return c.WriteJSON(p)
+	case 3:
+		pm, err := NewPreparedMessage(BinaryMessage, p)
+		if err != nil {
+			return err
+		}
+		return c.WritePreparedMessage(pm)
+	}
+	if i != 0 { // NextWriter is for one goroutine
+		return c.WriteMessage(BinaryMessage, p)
+	}
+	w, err := c.NextWriter(BinaryMessage)
+	if err != nil {
+		return err
+	}
+	for len(p) > 0 {
+		n, err := w.Write(p[:min(len(p), 3000)])
+		if err != nil {
+			return err
+		}
+		p = p[n:]
+	}
+	return w.Close()
+}
+
+// stressSend sends all messages of all writers, with control frames between.
+func stressSend(t *testing.T, c *Conn, messages int) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var writers sync.WaitGroup
+	for i := range stressWriters {
+		writers.Go(func() {
+			for j := range messages {
+				if err := stressWrite(ctx, c, i, j); err != nil {
+					t.Errorf("writer %d, message %d: got %v", i, j, err)
+					c.Close() // the peer waits
+					return
+				}
+			}
+		})
+	}
+	for i := range 4 {
+		writers.Go(func() {
+			for j := range messages {
+				if err := c.WriteControl(PongMessage, []byte{byte(i), byte(j)}, time.Time{}); err != nil {
+					t.Errorf("WriteControl: got %v", err)
+				}
+				if _, err := c.Ping(ctx); err != nil {
+					t.Errorf("Ping: got %v", err)
+				}
+			}
+		})
+	}
+	writers.Wait()
+}
+
+// stressReceive checks that each message comes once, whole, and in its writer's order.
+func stressReceive(t *testing.T, c *Conn, messages int) {
+	var next [stressWriters]int
+	var pongs [4]int
+	c.SetPongHandler(func(s string) error {
+		if len(s) == 2 { // else it is a Ping's
+			if int(s[1]) != pongs[s[0]] {
+				t.Errorf("sender %d: got pong %d, want %d", s[0], s[1], pongs[s[0]])
+			}
+			pongs[s[0]]++
+		}
+		return nil
+	})
+	for n := 0; ; n++ {
+		messageType, p, err := c.ReadMessage()
+		if IsCloseError(err, CloseNoStatusReceived) {
+			break
+		}
+		if err != nil {
+			t.Errorf("got %v after %d messages", err, n)
+			c.Close() // the peer waits
+			return
+		}
+		if messageType == TextMessage {
+			var q []byte
+			if err := json.Unmarshal(p, &q); err != nil {
+				t.Errorf("got %v of %d bytes", err, len(p))
+			}
+			p = q
+		}
+		i := int(p[0])
+		if i >= stressWriters || !bytes.Equal(p, stressMessage(i, next[i])) {
+			t.Errorf("got %d bytes, not message %d of writer %d", len(p), next[i], i)
+			continue
+		}
+		next[i]++
+	}
+	for i, n := range next {
+		if n != messages {
+			t.Errorf("writer %d: got %d messages, want %d", i, n, messages)
+		}
+	}
+	for i, n := range pongs {
+		if n != messages {
+			t.Errorf("sender %d: got %d pongs, want %d", i, n, messages)
+		}
+	}
+}
+
+// Any number of goroutines write in all ways at once, in both directions.
+func TestStressWriters(t *testing.T) {
+	const messages = 3
+	near, far := tcpPair(t)
+	conns := []*Conn{newConn(near, true, nil, connOptions{}), newConn(far, false, nil, connOptions{})}
+	var senders, receivers sync.WaitGroup
+	for _, c := range conns {
+		senders.Go(func() { stressSend(t, c, messages) })
+		receivers.Go(func() { stressReceive(t, c, messages) })
+	}
+	senders.Wait()
+	for _, c := range conns {
+		if err := c.WriteControl(CloseMessage, nil, time.Time{}); err != nil && err != ErrCloseSent {
+			t.Error(err)
+		}
+	}
+	receivers.Wait()
+}

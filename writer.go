@@ -1,0 +1,316 @@
+package websocket
+
+import (
+	"context"
+	"io"
+	"sync"
+	"time"
+)
+
+// Message types (RFC 6455, 5.2 and 11.8).
+const (
+	// TextMessage is a data message of UTF-8 text.
+	TextMessage = 1
+
+	// BinaryMessage is a data message of bytes.
+	BinaryMessage = 2
+
+	// CloseMessage is a control message that closes the connection. Its payload is
+	// empty or made by FormatCloseMessage.
+	CloseMessage = 8
+
+	// PingMessage is a control message that the peer answers with a pong of the same payload.
+	PingMessage = 9
+
+	// PongMessage is a control message, solicited by a ping or not.
+	PongMessage = 10
+)
+
+// WriteMessage sends a message of one frame. It returns when the network
+// connection has taken all of it, which the write deadline bounds. Any number of
+// goroutines may call it; it waits for its turn behind other messages and behind a
+// writer from NextWriter that is open. Data is not changed and not kept.
+//
+// The text of a TextMessage must be UTF-8; that is not checked. The types of
+// control messages are sent as by WriteControl.
+//
+// After an error that came from the network, every write returns this error. After
+// "websocket: write timeout", which is a net.Error, nothing of the message was sent
+// and the connection is as good as before.
+func (c *Conn) WriteMessage(messageType int, data []byte) error {
+	return c.writeMessage(messageType, data, until(c.loadWriteDeadline()))
+}
+
+// WriteMessageContext is WriteMessage that the context can end, too. The error then
+// has the context's error and its cause. Where it was cancelled while the call waited
+// for its turn, or before the network has taken any of the message, nothing has
+// happened, and the connection is as good as before. Within the message the
+// connection has failed, the error says so, and every later write returns it. What a
+// network connection other than TCP's or a Unix socket's has taken cannot be known:
+// there a write that has begun is within the message.
+func (c *Conn) WriteMessageContext(ctx context.Context, messageType int, data []byte) error {
+	return c.writeMessage(messageType, data, bound{deadline: c.loadWriteDeadline(), ctx: ctx})
+}
+
+func (c *Conn) writeMessage(messageType int, data []byte, b bound) error {
+	if isControl(messageType) {
+		return c.writeControl(messageType, data, b)
+	}
+	if !isData(messageType) {
+		return errBadMessageType
+	}
+	if err := c.acquireMessage(b); err != nil {
+		return err
+	}
+	err := c.send.write(header{fin: true, opcode: opcode(messageType)}, data, b)
+	c.message.release()
+	return err
+}
+
+// freeWriters ends a message writer that is open where no frame can be sent any
+// more, so that nobody waits for it in vain.
+func (c *Conn) freeWriters() {
+	if w := c.writer.Load(); w != nil {
+		if err := c.send.failed(); err != nil {
+			w.abandon(err)
+		}
+	}
+}
+
+// acquireMessage waits for the turn of a data message.
+func (c *Conn) acquireMessage(b bound) error {
+	if err := c.send.failed(); err != nil {
+		return err // rather than wait behind a writer that nobody will close
+	}
+	if !c.message.acquire(b) {
+		return b.waitError()
+	}
+	return nil
+}
+
+// WriteControl sends a control message: CloseMessage, PingMessage or PongMessage,
+// with at most 125 bytes of payload. Any number of goroutines may call it at any
+// time, also while a message is being written: a control message passes between
+// the frames of a message, but not within one.
+//
+// The deadline bounds the call; a zero deadline does not. Where it passes before
+// anything was sent, the error is "websocket: write timeout", a net.Error, and the
+// connection is as good as before.
+//
+// After a CloseMessage every write returns ErrCloseSent. Go on reading until a read
+// returns the peer's answer as a *CloseError, then Close.
+func (c *Conn) WriteControl(messageType int, data []byte, deadline time.Time) error {
+	if !isControl(messageType) {
+		return errBadMessageType
+	}
+	if len(data) > maxControlPayload {
+		return errInvalidControlFrame
+	}
+	if !deadline.IsZero() && !deadline.After(time.Now()) {
+		return errWriteTimeout
+	}
+	return c.writeControl(messageType, data, until(deadline))
+}
+
+func (c *Conn) writeControl(messageType int, data []byte, b bound) error {
+	if len(data) > maxControlPayload {
+		return errInvalidControlFrame
+	}
+	err := c.send.write(header{fin: true, opcode: opcode(messageType)}, data, b)
+	c.freeWriters()
+	return err
+}
+
+// NextWriter returns a writer for a message that is sent in fragments as it is
+// written, each as large as the WriteBufferSize of the Upgrader or Dialer, or
+// larger. Close sends the rest and ends the message. The writer has the methods
+// WriteString and ReadFrom, too.
+//
+// The writer has the connection's turn until it is closed: WriteMessage waits for
+// it in other goroutines; control messages do not. One goroutine at a time may use
+// NextWriter and its writers. NextWriter first closes a writer that was left open.
+func (c *Conn) NextWriter(messageType int) (io.WriteCloser, error) {
+	if !isData(messageType) && !isControl(messageType) {
+		return nil, errBadMessageType
+	}
+	if w := c.writer.Load(); w != nil {
+		w.Close() // its error, if any, is the connection's
+	}
+	w := &messageWriter{c: c, opcode: opcode(messageType), control: isControl(messageType)}
+	err := c.send.failed()
+	if err == nil && !w.control {
+		err = c.acquireMessage(until(c.loadWriteDeadline()))
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.writer.Store(w)
+	return w, nil
+}
+
+// messageWriter is a message that is being written. One of a data message holds
+// Conn.message until it is closed or has failed.
+type messageWriter struct {
+	c       *Conn
+	control bool
+
+	mu     sync.Mutex // NextWriter or Conn.Close may end it behind its owner's back
+	opcode opcode     // of the next fragment
+	buf    *buffer    // room for a header, then what is to be sent; nil before the first write
+	n      int        // the end of that
+	err    error      // errWriteClosed, or why it failed
+}
+
+func (w *messageWriter) Write(p []byte) (n int, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	// What would fill the buffer several times is a fragment of its own and not copied.
+	if len(p) >= 2*w.c.writeBufferSize && !w.control && w.err == nil {
+		if w.n > maxHeaderSize {
+			if err := w.flush(false); err != nil {
+				return 0, err
+			}
+		}
+		err := w.c.send.write(header{opcode: w.opcode}, p, until(w.c.loadWriteDeadline()))
+		if err := w.sent(err); err != nil {
+			return 0, err
+		}
+		return len(p), nil
+	}
+	return fillBuffer(w, p)
+}
+
+// WriteString is Write for a string, without a copy of it.
+func (w *messageWriter) WriteString(s string) (n int, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return fillBuffer(w, s)
+}
+
+// fillBuffer puts p into the buffer, and sends it as a fragment each time that it is
+// full and there is more.
+func fillBuffer[T string | []byte](w *messageWriter, p T) (n int, err error) {
+	for len(p) > 0 {
+		space, err := w.room()
+		if err != nil {
+			return n, err
+		}
+		m := copy(space, p)
+		p = p[m:]
+		w.n += m
+		n += m
+	}
+	return n, w.err
+}
+
+// ReadFrom writes what r returns until its end.
+func (w *messageWriter) ReadFrom(r io.Reader) (n int64, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for empty := 0; empty < maxEmptyReads; empty++ {
+		space, err := w.room()
+		if err != nil {
+			return n, err
+		}
+		m, err := r.Read(space)
+		w.n += m
+		n += int64(m)
+		if err == io.EOF {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+		if m > 0 {
+			empty = 0
+		}
+	}
+	return n, io.ErrNoProgress
+}
+
+// room returns the space in the buffer, having sent a fragment where there was none.
+func (w *messageWriter) room() ([]byte, error) {
+	if err := w.open(); err != nil {
+		return nil, err
+	}
+	end := len(w.buf.b)
+	if w.control {
+		end = maxHeaderSize + maxControlPayload + 1 // one more shows that it is too long
+	}
+	if w.n == end {
+		if w.control {
+			return nil, w.end(errInvalidControlFrame)
+		}
+		if err := w.flush(false); err != nil {
+			return nil, err
+		}
+	}
+	return w.buf.b[w.n:end], nil
+}
+
+// open has the buffer borrowed, unless the writer is closed.
+func (w *messageWriter) open() error {
+	if w.err == nil && w.buf == nil {
+		w.buf = acquireBuffer(w.c.writeBufferSize)
+		w.n = maxHeaderSize
+	}
+	return w.err
+}
+
+// flush sends what is in the buffer as a fragment.
+func (w *messageWriter) flush(fin bool) error {
+	err := w.c.send.writeInPlace(header{fin: fin, opcode: w.opcode}, w.buf.b[:w.n], until(w.c.loadWriteDeadline()))
+	w.n = maxHeaderSize
+	return w.sent(err)
+}
+
+// sent takes note of how sending a fragment went.
+func (w *messageWriter) sent(err error) error {
+	if err != nil {
+		return w.end(err)
+	}
+	w.opcode = opContinuation
+	return nil
+}
+
+// Close sends the last fragment.
+func (w *messageWriter) Close() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.open(); err != nil {
+		return err
+	}
+	if w.control && w.n > maxHeaderSize+maxControlPayload {
+		return w.end(errInvalidControlFrame)
+	}
+	if err := w.flush(true); err != nil {
+		return err
+	}
+	w.end(errWriteClosed)
+	return nil
+}
+
+// abandon ends the writer without sending anything, unless it is at work: then it
+// sees for itself that the connection is closed.
+func (w *messageWriter) abandon(err error) {
+	if w.mu.TryLock() {
+		defer w.mu.Unlock()
+		if w.err == nil {
+			w.end(err)
+		}
+	}
+}
+
+// end makes err the writer's error, and gives up all that it holds.
+func (w *messageWriter) end(err error) error {
+	w.err = err
+	if w.buf != nil {
+		releaseBuffer(w.buf)
+		w.buf = nil
+	}
+	w.c.writer.CompareAndSwap(w, nil)
+	if !w.control {
+		w.c.message.release()
+	}
+	return err
+}
