@@ -1,0 +1,439 @@
+package websocket
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+var errMalformedURL = errors.New("malformed ws or wss URL")
+
+// DefaultDialer is a dialer with a proxy from the environment and a timeout of 45 seconds.
+var DefaultDialer = &Dialer{
+	Proxy:            http.ProxyFromEnvironment,
+	HandshakeTimeout: 45 * time.Second,
+}
+
+// Dialer connects to WebSocket servers. Its zero value is ready for use, and a nil
+// *Dialer is DefaultDialer. It may be copied, and its methods be called by any
+// goroutine, as long as no field is changed at the same time.
+type Dialer struct {
+	// NetDial makes the network connection. If it is nil, a net.Dialer does.
+	NetDial func(network, addr string) (net.Conn, error)
+
+	// NetDialContext makes the network connection. If it is nil, NetDial does.
+	NetDialContext func(ctx context.Context, network, addr string) (net.Conn, error)
+
+	// NetDialTLSContext makes the network connection, TLS included, to the server of a
+	// wss URL or to an https proxy. If it is nil, NetDialContext does, and TLS is
+	// started with TLSClientConfig.
+	NetDialTLSContext func(ctx context.Context, network, addr string) (net.Conn, error)
+
+	// Proxy returns the proxy for a request, whose URL has the scheme http or https;
+	// no proxy where it is nil or returns nil. Its error is returned by Dial. The
+	// proxy's scheme is http, https, socks5 or socks5h; a user and password in its
+	// URL are sent to it.
+	Proxy func(*http.Request) (*url.URL, error)
+
+	// TLSClientConfig is the configuration for TLS; if it is nil, the default one. The
+	// server's certificate must be for its ServerName or else the URL's host.
+	TLSClientConfig *tls.Config
+
+	// HandshakeTimeout bounds all of Dial; 0 means no bound.
+	HandshakeTimeout time.Duration
+
+	// ReadBufferSize and WriteBufferSize are as in Upgrader.
+	ReadBufferSize, WriteBufferSize int
+
+	// WriteBufferPool is not used, as in Upgrader.
+	WriteBufferPool BufferPool
+
+	// Subprotocols are the subprotocols to ask for, the preferred one first.
+	Subprotocols []string
+
+	// PingInterval and PongTimeout are as in Upgrader.
+	PingInterval, PongTimeout time.Duration
+
+	// EnableCompression does nothing yet: no extension is offered.
+	EnableCompression bool
+
+	// Jar has the cookies that are sent, and gets those of the answer; none where it
+	// is nil. It sees URLs with the scheme http or https.
+	Jar http.CookieJar
+
+	// ReadLimit is as in Upgrader.
+	ReadLimit int64
+}
+
+// Dial is DialContext with the background context.
+func (d *Dialer) Dial(urlStr string, requestHeader http.Header) (*Conn, *http.Response, error) {
+	return d.DialContext(context.Background(), urlStr, requestHeader)
+}
+
+// DialContext connects to the server at a URL with the scheme ws or wss, or http or
+// https for the same (RFC 6455, 3 and 4.1). The header is added to the request, for
+// Origin, Cookie or Authorization; "Host" in it replaces the URL's. The context
+// bounds the call, and means nothing to the connection after it.
+//
+// Where the server's answer does not complete the handshake, be it a refusal, a
+// redirect or not quite right, the error is ErrBadHandshake, and the response is
+// returned with at most 1,024 bytes of its body. With a connection comes the
+// response that it began with, whose body is empty. No body needs to be closed.
+func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader http.Header) (*Conn, *http.Response, error) {
+	if d == nil {
+		d = DefaultDialer
+	}
+	key := newKey()
+	req, protocols, err := d.request(ctx, urlStr, key, requestHeader)
+	if err != nil {
+		return nil, nil, err
+	}
+	if d.HandshakeTimeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, d.HandshakeTimeout)
+		defer cancel()
+	}
+	nc, err := d.connect(ctx, req)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, resp, err := d.handshake(ctx, nc, req, key, protocols)
+	if err != nil {
+		nc.Close()
+	}
+	return c, resp, err
+}
+
+// request makes the client's opening handshake, and returns the subprotocols that
+// it asks for.
+func (d *Dialer) request(ctx context.Context, urlStr, key string, header http.Header) (*http.Request, []string, error) {
+	u, err := url.Parse(urlStr)
+	if err != nil {
+		return nil, nil, err
+	}
+	switch u.Scheme {
+	case "ws":
+		u.Scheme = "http"
+	case "wss":
+		u.Scheme = "https"
+	case "http", "https":
+	default:
+		return nil, nil, errMalformedURL
+	}
+	if u.User != nil || u.Host == "" {
+		return nil, nil, errMalformedURL // ws-URIs have no user information (RFC 6455, 3)
+	}
+	req := &http.Request{
+		Method:     http.MethodGet,
+		URL:        u,
+		Proto:      "HTTP/1.1",
+		ProtoMajor: 1,
+		ProtoMinor: 1,
+		Header:     make(http.Header),
+		Host:       u.Host,
+	}
+	req = req.WithContext(ctx)
+	protocols, err := addRequestHeader(req, header, d.Subprotocols)
+	if err != nil {
+		return nil, nil, err
+	}
+	if d.Jar != nil {
+		for _, cookie := range d.Jar.Cookies(u) {
+			req.AddCookie(cookie)
+		}
+	}
+	// The standard's own spelling, for servers that mind.
+	req.Header["Upgrade"] = []string{"websocket"}
+	req.Header["Connection"] = []string{"Upgrade"}
+	req.Header["Sec-WebSocket-Key"] = []string{key}
+	req.Header["Sec-WebSocket-Version"] = []string{"13"}
+	// "The elements that comprise this value MUST be non-empty strings with
+	// characters in the range U+0021 to U+007E not including separator characters as
+	// defined in [RFC2616] and MUST all be unique strings" (4.1).
+	for i, p := range protocols {
+		if !isToken(p) {
+			return nil, nil, fmt.Errorf("websocket: subprotocol %q is not a token", p)
+		}
+		if slices.Contains(protocols[:i], p) {
+			return nil, nil, fmt.Errorf("websocket: subprotocol %q is asked for twice", p)
+		}
+	}
+	if len(protocols) > 0 {
+		req.Header["Sec-WebSocket-Protocol"] = []string{strings.Join(protocols, ", ")}
+	}
+	return req, protocols, nil
+}
+
+// addRequestHeader adds the program's header to the request. It returns the
+// subprotocols to ask for: those of the Dialer, or else those in the header.
+func addRequestHeader(req *http.Request, header http.Header, protocols []string) ([]string, error) {
+	for name, values := range header {
+		if err := checkRequestField(name, values); err != nil {
+			return nil, err
+		}
+		switch canonical := http.CanonicalHeaderKey(name); canonical {
+		case "Upgrade", "Connection", "Sec-Websocket-Key", "Sec-Websocket-Version", "Sec-Websocket-Extensions":
+			return nil, errors.New("websocket: duplicate header not allowed: " + canonical)
+		case "Sec-Websocket-Protocol":
+			if len(protocols) > 0 {
+				return nil, errors.New("websocket: duplicate header not allowed: " + canonical)
+			}
+			protocols = slices.Collect(listElements(values))
+		case "Host":
+			if len(values) > 0 {
+				req.Host = values[0]
+			}
+		case "Content-Length", "Transfer-Encoding", "Trailer":
+			// They would make a body of the frames.
+		case "User-Agent":
+			req.Header[canonical] = values
+		case "Cookie":
+			// "the user agent MUST NOT attach more than one Cookie header field" (RFC
+			// 6265, 5.4).
+			if all := append(req.Header[canonical], values...); len(all) > 0 {
+				req.Header[canonical] = []string{strings.Join(all, "; ")}
+			}
+		default:
+			req.Header[name] = values
+		}
+	}
+	return protocols, nil
+}
+
+// checkRequestField refuses a field that would not reach the server as it is.
+func checkRequestField(name string, values []string) error {
+	if !isToken(name) {
+		return fmt.Errorf("websocket: malformed name in the request header: %q", name)
+	}
+	isHost := equalFoldASCII(name, "Host")
+	for _, v := range values {
+		for i := range len(v) {
+			c := v[i]
+			if c < ' ' && c != '\t' || c == 0x7f || isHost && strings.IndexByte(" \t\"#/<>?@\\^`{|}", c) >= 0 {
+				return fmt.Errorf("websocket: malformed value of %s in the request header: %q", name, v)
+			}
+		}
+	}
+	return nil
+}
+
+// connect makes the network connection for the request, TLS included.
+func (d *Dialer) connect(ctx context.Context, req *http.Request) (net.Conn, error) {
+	trace := httptrace.ContextClientTrace(ctx)
+	target := hostPort(req.URL)
+	if trace != nil && trace.GetConn != nil {
+		trace.GetConn(target)
+	}
+	nc, err := d.connectVia(ctx, req, target)
+	if err == nil && trace != nil && trace.GotConn != nil {
+		trace.GotConn(httptrace.GotConnInfo{Conn: nc})
+	}
+	return nc, err
+}
+
+func (d *Dialer) connectVia(ctx context.Context, req *http.Request, target string) (net.Conn, error) {
+	var proxy *url.URL
+	if d.Proxy != nil {
+		var err error
+		if proxy, err = d.Proxy(req); err != nil {
+			return nil, err
+		}
+	}
+	if proxy == nil {
+		return d.dialURL(ctx, req.URL.Scheme, target)
+	}
+
+	addr, err := proxyAddr(proxy)
+	if err != nil {
+		return nil, err
+	}
+	nc, err := d.dialURL(ctx, proxy.Scheme, addr)
+	if err != nil {
+		return nil, err
+	}
+	err = interruptible(ctx, nc, func() error { return proxyTunnel(nc, proxy, target) })
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	if req.URL.Scheme == "https" {
+		return d.startTLS(ctx, nc, target)
+	}
+	return nc, nil
+}
+
+// dialURL connects to addr, and starts TLS where the scheme is https.
+func (d *Dialer) dialURL(ctx context.Context, scheme, addr string) (net.Conn, error) {
+	if scheme == "https" && d.NetDialTLSContext != nil {
+		return d.NetDialTLSContext(ctx, "tcp", addr)
+	}
+	var nc net.Conn
+	var err error
+	switch {
+	case d.NetDialContext != nil:
+		nc, err = d.NetDialContext(ctx, "tcp", addr)
+	case d.NetDial != nil:
+		nc, err = d.NetDial("tcp", addr)
+	default:
+		nc, err = new(net.Dialer).DialContext(ctx, "tcp", addr)
+	}
+	if err != nil || scheme != "https" {
+		return nc, err
+	}
+	return d.startTLS(ctx, nc, addr)
+}
+
+// startTLS makes nc a TLS connection to the host of addr. It closes nc where it fails.
+func (d *Dialer) startTLS(ctx context.Context, nc net.Conn, addr string) (net.Conn, error) {
+	config := d.TLSClientConfig.Clone()
+	if config == nil {
+		config = new(tls.Config)
+	}
+	if config.ServerName == "" {
+		config.ServerName, _, _ = net.SplitHostPort(addr)
+	}
+	// A configuration that is shared with an http.Transport offers HTTP/2, which the
+	// server would then speak.
+	config.NextProtos = slices.DeleteFunc(slices.Clone(config.NextProtos), func(p string) bool { return p == "h2" })
+	if len(config.NextProtos) == 0 {
+		config.NextProtos = []string{"http/1.1"}
+	}
+
+	trace := httptrace.ContextClientTrace(ctx)
+	if trace != nil && trace.TLSHandshakeStart != nil {
+		trace.TLSHandshakeStart()
+	}
+	tc := tls.Client(nc, config)
+	err := tc.HandshakeContext(ctx)
+	if trace != nil && trace.TLSHandshakeDone != nil {
+		trace.TLSHandshakeDone(tc.ConnectionState(), err)
+	}
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	return tc, nil
+}
+
+const (
+	// maxResponseHead bounds the memory that a server's answer can take.
+	maxResponseHead = 1 << 20
+	// maxInterimResponses is how many 1xx answers are passed over.
+	maxInterimResponses = 5
+	// maxResponseBody is what is kept of the body of a refusal.
+	maxResponseBody = 1024
+)
+
+// handshake sends the request on nc and reads the answer.
+func (d *Dialer) handshake(ctx context.Context, nc net.Conn, req *http.Request, key string, protocols []string) (*Conn, *http.Response, error) {
+	limit := &io.LimitedReader{R: nc, N: maxResponseHead}
+	br := bufio.NewReader(limit)
+	var resp *http.Response
+	err := interruptible(ctx, nc, func() (err error) {
+		resp, err = roundTrip(ctx, nc, br, req)
+		return err
+	})
+	if err != nil {
+		if limit.N <= 0 {
+			err = fmt.Errorf("websocket: the header of the response is longer than %d bytes", maxResponseHead)
+		}
+		return nil, nil, err
+	}
+	if d.Jar != nil {
+		if cookies := resp.Cookies(); len(cookies) > 0 {
+			d.Jar.SetCookies(req.URL, cookies)
+		}
+	}
+	protocol, ok := checkResponse(resp, key, protocols)
+	if !ok {
+		body := make([]byte, maxResponseBody)
+		var n int
+		interruptible(ctx, nc, func() error {
+			n, _ = io.ReadFull(resp.Body, body) // what there is of it
+			return nil
+		})
+		resp.Body = io.NopCloser(bytes.NewReader(body[:n]))
+		return nil, resp, ErrBadHandshake
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(nil))
+
+	early, _ := br.Peek(br.Buffered())
+	return newConn(nc, false, slices.Clone(early), connOptions{
+		readBufferSize:  d.ReadBufferSize,
+		writeBufferSize: d.WriteBufferSize,
+		readLimit:       d.ReadLimit,
+		subprotocol:     protocol,
+		pingInterval:    d.PingInterval,
+		pongTimeout:     d.PongTimeout,
+	}), resp, nil
+}
+
+// roundTrip sends the request in one write, and reads the final answer's header.
+func roundTrip(ctx context.Context, nc net.Conn, br *bufio.Reader, req *http.Request) (*http.Response, error) {
+	var b bytes.Buffer
+	if err := req.Write(&b); err != nil {
+		return nil, err
+	}
+	if _, err := nc.Write(b.Bytes()); err != nil {
+		return nil, err
+	}
+	trace := httptrace.ContextClientTrace(ctx)
+	if trace != nil && trace.GotFirstResponseByte != nil {
+		if _, err := br.Peek(1); err == nil {
+			trace.GotFirstResponseByte()
+		}
+	}
+	for range maxInterimResponses + 1 {
+		resp, err := http.ReadResponse(br, req)
+		if err != nil {
+			return nil, shorten(err)
+		}
+		if resp.StatusCode >= 200 || resp.StatusCode == http.StatusSwitchingProtocols {
+			return resp, nil
+		}
+	}
+	return nil, errors.New("websocket: too many 1xx responses")
+}
+
+// shorten cuts the text of an error that quotes what the server has sent.
+func shorten(err error) error {
+	const most = 200
+	if text := err.Error(); len(text) > most {
+		return fmt.Errorf("websocket: %s (and more)", text[:most])
+	}
+	return err
+}
+
+// interruptible runs f, whose reads and writes on nc end when the context does. It
+// returns the context's error where that has happened.
+func interruptible(ctx context.Context, nc net.Conn, f func() error) error {
+	stop := context.AfterFunc(ctx, func() { nc.SetDeadline(time.Unix(1, 0)) })
+	err := f()
+	if !stop() {
+		return contextError(ctx)
+	}
+	return err
+}
+
+// hostPort returns the address that a URL names, with the port that its scheme implies.
+func hostPort(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = "80"
+		if u.Scheme == "https" {
+			port = "443"
+		}
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}

@@ -1,0 +1,272 @@
+package websocket
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// hsLog is the output of an http.Server's ErrorLog.
+type hsLog struct {
+	mu    sync.Mutex
+	b     bytes.Buffer
+	lines chan struct{} // one for each Write
+}
+
+func newHSLog() *hsLog { return &hsLog{lines: make(chan struct{}, 100)} }
+
+func (l *hsLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines <- struct{}{}
+	return l.b.Write(p)
+}
+
+func (l *hsLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// hsHandlerFunc returns the URL of a server with the handler of a zero Upgrader.
+func hsHandlerFunc(t *testing.T, wrap func(http.Handler) http.Handler, serve func(*Conn, *http.Request)) (url string, errorLog *hsLog) {
+	var u Upgrader
+	h := http.Handler(u.HandlerFunc(serve))
+	if wrap != nil {
+		h = wrap(h)
+	}
+	errorLog = newHSLog()
+	srv := httptest.NewUnstartedServer(h)
+	srv.Config.ErrorLog = log.New(errorLog, "", 0)
+	srv.Start()
+	t.Cleanup(srv.Close)
+	return srv.URL, errorLog
+}
+
+// hsWantEnd waits for the end of a connection that came without a Close frame.
+func hsWantEnd(t *testing.T, c *Conn) {
+	t.Helper()
+	if _, _, err := c.ReadMessage(); !IsCloseError(err, CloseAbnormalClosure) {
+		t.Errorf("got error %v, want the end of the connection", err)
+	}
+}
+
+// serve runs when the handler has returned: then net/http has freed what it held.
+func TestHandlerFuncReturnsAtOnce(t *testing.T) {
+	returned := make(chan struct{})
+	url, _ := hsHandlerFunc(t, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			h.ServeHTTP(w, r)
+			close(returned)
+		})
+	}, func(c *Conn, _ *http.Request) {
+		<-returned
+		hsEcho(c)
+	})
+	hsWantEcho(t, hsDial(t, Dialer{}, url), "Hello")
+}
+
+// net/http cancels a request's context when its handler returns, but serve still runs.
+func TestHandlerFuncContext(t *testing.T) {
+	type key struct{}
+	cancelled := make(chan struct{})
+	url, _ := hsHandlerFunc(t, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			ctx, cancel := context.WithCancel(context.WithValue(r.Context(), key{}, "value"))
+			h.ServeHTTP(w, r.WithContext(ctx))
+			cancel()
+			close(cancelled)
+		})
+	}, func(c *Conn, r *http.Request) {
+		<-cancelled
+		ctx := r.Context()
+		if err := ctx.Err(); err != nil || ctx.Done() != nil {
+			t.Errorf("got error %v of the context, want one that is never cancelled", err)
+		}
+		if got := ctx.Value(key{}); got != "value" {
+			t.Errorf("got value %v, want that of the handler's context", got)
+		}
+		if _, ok := ctx.Value(http.ServerContextKey).(*http.Server); !ok {
+			t.Error("got no http.Server in the context")
+		}
+		if got, want := ctx.Value(http.LocalAddrContextKey).(net.Addr).String(), c.LocalAddr().String(); got != want {
+			t.Errorf("got local address %s, want %s", got, want)
+		}
+		if r.URL.RawQuery != "a=b" || r.Header.Get("Upgrade") != "websocket" {
+			t.Errorf("got %s with header %q, want the request", r.URL, r.Header)
+		}
+		hsEcho(c)
+	})
+	hsWantEcho(t, hsDial(t, Dialer{}, url+"?a=b"), "Hello")
+}
+
+func TestHandlerFuncClosesAfterServe(t *testing.T) {
+	url, errorLog := hsHandlerFunc(t, nil, func(c *Conn, _ *http.Request) {
+		if err := c.WriteMessage(TextMessage, []byte("bye")); err != nil {
+			t.Error(err)
+		}
+	})
+	c := hsDial(t, Dialer{}, url)
+	if _, p, err := c.ReadMessage(); string(p) != "bye" || err != nil {
+		t.Errorf("got %q and error %v, want bye", p, err)
+	}
+	hsWantEnd(t, c)
+	if got := errorLog.String(); got != "" {
+		t.Errorf("got log %q, want nothing", got)
+	}
+}
+
+// A goroutine that ends itself is no panic, and its connection is closed all the same.
+func TestHandlerFuncGoexit(t *testing.T) {
+	url, errorLog := hsHandlerFunc(t, nil, func(*Conn, *http.Request) { runtime.Goexit() })
+	hsWantEnd(t, hsDial(t, Dialer{}, url))
+	if got := errorLog.String(); got != "" {
+		t.Errorf("got log %q, want nothing", got)
+	}
+}
+
+// A panic ends its own connection, and is logged as net/http logs that of a handler.
+func TestHandlerFuncPanic(t *testing.T) {
+	url, errorLog := hsHandlerFunc(t, nil, func(c *Conn, r *http.Request) {
+		if r.URL.Path == "/panic" {
+			panic("at the " + "disco")
+		}
+		hsEcho(c)
+	})
+	bystander := hsDial(t, Dialer{}, url)
+	c := hsDial(t, Dialer{}, url+"/panic")
+	hsWantEnd(t, c)
+	<-errorLog.lines
+	got := errorLog.String()
+	if want := "http: panic serving " + c.LocalAddr().String() + ": at the disco\ngoroutine "; !strings.HasPrefix(got, want) {
+		t.Errorf("got log %q, want it to begin with %q", got, want)
+	}
+	if want := "TestHandlerFuncPanic"; !strings.Contains(got, want) {
+		t.Errorf("got log %q, want the stack with %s", got, want)
+	}
+	hsWantEcho(t, bystander, "still here")
+	hsWantEcho(t, hsDial(t, Dialer{}, url), "and open")
+}
+
+// The log of our panics differs from the server's own only in the stack.
+func TestHandlerFuncPanicLooksLikeNetHTTPs(t *testing.T) {
+	for _, value := range []any{"text", errors.New("an error"), 42} {
+		ours, ourLog := hsHandlerFunc(t, nil, func(*Conn, *http.Request) { panic(value) })
+		theirs, theirLog := hsHandlerFunc(t, func(http.Handler) http.Handler {
+			return http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(value) })
+		}, nil)
+		hsWantEnd(t, hsDial(t, Dialer{}, ours))
+		if resp, err := http.Get(theirs); err == nil {
+			resp.Body.Close()
+		}
+		<-ourLog.lines
+		<-theirLog.lines
+		message := func(l *hsLog) string {
+			_, s, _ := strings.Cut(strings.TrimPrefix(l.String(), "http: panic serving 127.0.0.1:"), ": ")
+			s, stack, _ := strings.Cut(s, "\n")
+			goroutine, _, _ := strings.Cut(stack, " ")
+			return s + "\n" + goroutine
+		}
+		if got, want := message(ourLog), message(theirLog); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// "ErrAbortHandler is a sentinel panic value to abort a handler", without a log.
+func TestHandlerFuncAbort(t *testing.T) {
+	url, errorLog := hsHandlerFunc(t, nil, func(c *Conn, r *http.Request) {
+		if r.URL.Path == "/abort" {
+			panic(http.ErrAbortHandler)
+		}
+		hsEcho(c)
+	})
+	hsWantEnd(t, hsDial(t, Dialer{}, url+"/abort"))
+	hsWantEcho(t, hsDial(t, Dialer{}, url), "still here")
+	if got := errorLog.String(); got != "" {
+		t.Errorf("got log %q, want nothing", got)
+	}
+}
+
+// A refused request is answered, and serve does not run.
+func TestHandlerFuncRefuses(t *testing.T) {
+	url, _ := hsHandlerFunc(t, nil, func(*Conn, *http.Request) { t.Error("serve runs, want it not to") })
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, _ := io.ReadAll(resp.Body)
+	if resp.StatusCode != http.StatusUpgradeRequired || string(body) != "Upgrade Required\n" {
+		t.Errorf("got %s with body %q, want 426", resp.Status, body)
+	}
+}
+
+// The fields of the Upgrader count, also those that are set after HandlerFunc.
+func TestHandlerFuncUsesItsUpgrader(t *testing.T) {
+	var u Upgrader
+	h := u.HandlerFunc(func(c *Conn, _ *http.Request) { hsEcho(c) })
+	u.Subprotocols = []string{"chat"}
+	srv := httptest.NewServer(h)
+	defer srv.Close()
+	if got := hsDial(t, Dialer{Subprotocols: []string{"chat"}}, srv.URL).Subprotocol(); got != "chat" {
+		t.Errorf("got subprotocol %q, want chat", got)
+	}
+}
+
+// One URL for a page and its WebSocket, as RFC 6455, 1.7 has it: "the handshake is
+// interpreted by HTTP servers as an Upgrade request".
+func TestOneURLServesPageAndWebSocket(t *testing.T) {
+	var u Upgrader
+	connect := u.HandlerFunc(func(c *Conn, _ *http.Request) { hsEcho(c) })
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if IsWebSocketUpgrade(r) {
+			connect(w, r)
+			return
+		}
+		io.WriteString(w, "a page")
+	}))
+	defer srv.Close()
+	for range 2 {
+		resp, err := http.Get(srv.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK || string(body) != "a page" {
+			t.Errorf("got %s with body %q, want the page", resp.Status, body)
+		}
+		hsWantEcho(t, hsDial(t, Dialer{}, srv.URL), "a message")
+	}
+}
+
+// Messages of all sizes around those at which something changes, there and back.
+func TestDialAndHandlerFuncEndToEnd(t *testing.T) {
+	url, _ := hsHandlerFunc(t, nil, func(c *Conn, _ *http.Request) {
+		err := hsEcho(c)
+		if want := "websocket: close 1000 (normal): bye"; err.Error() != want {
+			t.Errorf("server: got error %v, want %s", err, want)
+		}
+	})
+	c := hsDial(t, Dialer{}, strings.Replace(url, "http", "ws", 1))
+	for _, n := range []int{0, 1, 125, 126, 4081, 4082, 4083, 65535, 65536, 1 << 20} {
+		hsWantEcho(t, c, strings.Repeat("x", n))
+	}
+	if err := c.WriteControl(CloseMessage, FormatCloseMessage(CloseNormalClosure, "bye"), time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := c.ReadMessage(); !IsCloseError(err, CloseNormalClosure) {
+		t.Errorf("got error %v, want the answer to the Close frame", err)
+	}
+}

@@ -1,0 +1,300 @@
+package websocket
+
+import (
+	"context"
+	"errors"
+	"log"
+	"maps"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"time"
+)
+
+// Upgrader upgrades HTTP requests to WebSocket connections. Its zero value is
+// ready for use. It may be copied, and its methods be called by any goroutine, as
+// long as no field is changed at the same time.
+type Upgrader struct {
+	// HandshakeTimeout bounds the writing of the answer; 0 means no bound. Reading
+	// the request is bounded by the http.Server's ReadHeaderTimeout.
+	HandshakeTimeout time.Duration
+
+	// ReadBufferSize and WriteBufferSize are the sizes in bytes of the buffers that a
+	// connection borrows while it reads and while a message is written with
+	// NextWriter. They are rounded up to a power of two from 4,096 (also for 0) to
+	// 65,536, and limit no message. A connection that waits holds no buffer.
+	ReadBufferSize, WriteBufferSize int
+
+	// WriteBufferPool is not used: all connections borrow their buffers from pools of
+	// the package. It is here for programs that set it.
+	WriteBufferPool BufferPool
+
+	// Subprotocols are the subprotocols that the server supports. Where it is not
+	// nil, Upgrade chooses the first one that the client asks for and that is among
+	// them, or else none.
+	Subprotocols []string
+
+	// Error answers a request that Upgrade refuses. If it is nil, the answer is
+	// http.Error with the status's text. The reason is a HandshakeError.
+	Error func(w http.ResponseWriter, r *http.Request, status int, reason error)
+
+	// CheckOrigin reports whether the request's Origin header is acceptable. Browsers
+	// connect to any server on behalf of any page, with the user's cookies, so this
+	// check is what keeps foreign pages out (RFC 6455, 10.2).
+	//
+	// If it is nil, a request is accepted that has no Origin header, or one with the
+	// host of the request's own Host header, or with a host that matches one of
+	// OriginPatterns.
+	CheckOrigin func(r *http.Request) bool
+
+	// OriginPatterns are the hosts whose pages may connect besides the server's own,
+	// where CheckOrigin is nil: patterns as in path.Match for the host, and for the
+	// port where it is not the scheme's own, such as "example.com",
+	// "*.example.com" and "localhost:*". Case does not matter.
+	OriginPatterns []string
+
+	// PingInterval is after how much time without a sign of the peer it is sent a ping;
+	// 0 means never. PongTimeout is after how much more time without a sign the
+	// connection fails; 0 means PingInterval. Any frame is a sign. The connection must
+	// be read for that: one that nobody reads is not declared dead. The read's error is
+	// then a net.Error with Timeout, and final.
+	PingInterval, PongTimeout time.Duration
+
+	// Group gets the connections, to be closed together; none where it is nil.
+	Group *Group
+
+	// EnableCompression does nothing yet: every extension is declined.
+	EnableCompression bool
+
+	// ReadLimit is the largest message in bytes that a connection reads; 0 means
+	// DefaultReadLimit, less means no limit. See Conn.SetReadLimit.
+	ReadLimit int64
+}
+
+// Upgrade answers the request with 101 Switching Protocols and returns the
+// connection (RFC 6455, 4.2). The request's ResponseWriter, which may be wrapped by
+// types that have an Unwrap method, must not be used after it.
+//
+// The header is added to the answer, for cookies for instance. Where Subprotocols
+// is nil, a Sec-WebSocket-Protocol in it is the subprotocol of the connection. What
+// belongs to the handshake itself is left out: Upgrade, Connection, the other
+// Sec-WebSocket fields, Content-Length and Transfer-Encoding.
+//
+// A request that is no WebSocket handshake, or not an acceptable one, is answered
+// with an error, and Upgrade returns a HandshakeError. Any other error is one of
+// the network, which has been closed.
+//
+// Returning from the handler soon, while another goroutine uses the connection,
+// saves several kilobytes; HandlerFunc does so.
+func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header) (*Conn, error) {
+	if refused := checkRequest(r); refused != nil {
+		return nil, u.refuse(w, r, refused)
+	}
+	if refused := checkResponseHeader(responseHeader); refused != nil {
+		return nil, u.refuse(w, r, refused)
+	}
+	if refused := u.checkOrigin(r); refused != nil {
+		return nil, u.refuse(w, r, refused)
+	}
+	key, wanted, refused := checkRequestFields(r)
+	if refused != nil {
+		return nil, u.refuse(w, r, refused)
+	}
+	protocol := headerValue(responseHeader, "Sec-Websocket-Protocol")
+	if u.Subprotocols != nil {
+		protocol = chooseSubprotocol(wanted, u.Subprotocols)
+	}
+
+	if !u.Group.enter() {
+		return nil, u.refuse(w, r, &refusal{http.StatusServiceUnavailable, errGroupShutdown})
+	}
+	var c *Conn
+	defer func() { u.Group.leave(c) }() // also where the program's ResponseWriter panics
+	c, err := u.upgrade(w, r, key, protocol, responseHeader)
+	return c, err
+}
+
+// upgrade takes the connection from net/http and answers the request.
+func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, key, protocol string, responseHeader http.Header) (*Conn, error) {
+	nc, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		reason := err.Error()
+		if errors.Is(err, http.ErrNotSupported) {
+			reason = "response does not implement http.Hijacker"
+		}
+		return nil, u.refuse(w, r, &refusal{http.StatusInternalServerError, reason})
+	}
+
+	// The buffers are net/http's, and go with it. What the client has sent behind its
+	// request, not waiting for the answer, is copied out of them.
+	early, _ := rw.Reader.Peek(rw.Reader.Buffered())
+	early = slices.Clone(early)
+
+	buf := acquireBuffer(minBufferSize)
+	defer releaseBuffer(buf)
+	nc.SetDeadline(time.Time{}) // net/http's
+	if u.HandshakeTimeout > 0 {
+		nc.SetWriteDeadline(time.Now().Add(u.HandshakeTimeout))
+	}
+	if _, err := nc.Write(appendResponse(buf.b[:0], key, protocol, responseHeader)); err != nil {
+		nc.Close()
+		return nil, err
+	}
+	if u.HandshakeTimeout > 0 {
+		nc.SetWriteDeadline(time.Time{})
+	}
+	return newConn(nc, true, early, connOptions{
+		readBufferSize:  u.ReadBufferSize,
+		writeBufferSize: u.WriteBufferSize,
+		readLimit:       u.ReadLimit,
+		subprotocol:     protocol,
+		pingInterval:    u.PingInterval,
+		pongTimeout:     u.PongTimeout,
+	}), nil
+}
+
+// HandlerFunc returns a handler that upgrades each request and runs serve with the
+// connection in a goroutine of its own. The connection is closed when serve
+// returns. A panic of serve is reported as net/http reports that of a handler, and
+// ends that connection only.
+//
+// The handler itself returns at once, so that net/http frees what it holds for the
+// request. Measured on linux/amd64, an idle connection then takes 5.7 KB of heap and
+// stack, and 15.7 KB where the handler upgrades and reads in place. The context of
+// the request that serve gets has the values of the original, and is never cancelled.
+func (u *Upgrader) HandlerFunc(serve func(*Conn, *http.Request)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		c, err := u.Upgrade(w, r, nil)
+		if err != nil {
+			return // and has been answered
+		}
+		// It ends when serve does, which c's Close brings about.
+		go run(serve, c, r.WithContext(context.WithoutCancel(r.Context())))
+	}
+}
+
+func run(serve func(*Conn, *http.Request), c *Conn, r *http.Request) {
+	server, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
+	defer func() {
+		if c.shutdowns.Load() == 0 { // else Shutdown closes it, when it is time
+			c.Close()
+		}
+	}()
+	defer reportPanic(server, c)
+	serve(c, r)
+}
+
+// reportPanic recovers from a panic and logs it as net/http does.
+func reportPanic(server *http.Server, c *Conn) {
+	err := recover()
+	if err == nil || err == http.ErrAbortHandler {
+		return
+	}
+	logf := log.Printf
+	if server != nil && server.ErrorLog != nil {
+		logf = server.ErrorLog.Printf
+	}
+	logf("http: panic serving %v: %v\n%s", c.RemoteAddr(), err, debug.Stack())
+}
+
+// refuse answers the request with an error and returns it.
+func (u *Upgrader) refuse(w http.ResponseWriter, r *http.Request, refused *refusal) error {
+	err := HandshakeError{"websocket: " + refused.reason}
+	h := w.Header()
+	switch refused.status {
+	case http.StatusUpgradeRequired:
+		// "A server that sends a 426 response MUST send an Upgrade header field" (RFC
+		// 9110, 15.5.22), and "a |Sec-WebSocket-Version| header field indicating the
+		// version(s) the server is capable of understanding" (RFC 6455, 4.2.2).
+		h.Set("Upgrade", "websocket")
+		h.Set("Connection", "Upgrade")
+		h.Set("Sec-Websocket-Version", "13")
+	case http.StatusMethodNotAllowed:
+		h.Set("Allow", http.MethodGet) // RFC 9110, 15.5.6
+	}
+	if u.Error != nil {
+		u.Error(w, r, refused.status, err)
+		return err
+	}
+	h.Set("Sec-Websocket-Version", "13")
+	http.Error(w, http.StatusText(refused.status), refused.status)
+	return err
+}
+
+func (u *Upgrader) checkOrigin(r *http.Request) *refusal {
+	var ok bool
+	if u.CheckOrigin != nil {
+		ok = u.CheckOrigin(r)
+	} else {
+		var err error
+		if ok, err = checkOrigin(r, u.OriginPatterns); err != nil {
+			return &refusal{http.StatusInternalServerError, "malformed pattern in Upgrader.OriginPatterns"}
+		}
+	}
+	if !ok {
+		return &refusal{http.StatusForbidden, "request origin not allowed by Upgrader.CheckOrigin"}
+	}
+	return nil
+}
+
+// checkResponseHeader refuses what the program must not add to the answer.
+func checkResponseHeader(h http.Header) *refusal {
+	for name, values := range h {
+		switch http.CanonicalHeaderKey(name) {
+		case "Sec-Websocket-Extensions":
+			return &refusal{http.StatusInternalServerError, "application specific 'Sec-WebSocket-Extensions' headers are unsupported"}
+		case "Sec-Websocket-Protocol":
+			for _, v := range values {
+				if v != "" && !isToken(v) {
+					return &refusal{http.StatusInternalServerError, "application specific 'Sec-WebSocket-Protocol' header is not a token"}
+				}
+			}
+		}
+		if !isToken(name) {
+			return &refusal{http.StatusInternalServerError, "malformed name in the application's response header"}
+		}
+	}
+	return nil
+}
+
+// appendResponse appends the server's answer to a handshake with the key (4.2.2).
+func appendResponse(b []byte, key, protocol string, header http.Header) []byte {
+	b = append(b, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
+	b = appendAcceptKey(b, key)
+	b = append(b, "\r\n"...)
+	if protocol != "" {
+		b = append(b, "Sec-WebSocket-Protocol: "...)
+		b = append(b, protocol...)
+		b = append(b, "\r\n"...)
+	}
+	for _, name := range slices.Sorted(maps.Keys(header)) {
+		switch http.CanonicalHeaderKey(name) {
+		case "Upgrade", "Connection", "Sec-Websocket-Accept", "Sec-Websocket-Protocol", "Sec-Websocket-Version",
+			"Sec-Websocket-Key", "Content-Length", "Transfer-Encoding":
+			continue
+		}
+		for _, value := range header[name] {
+			b = append(b, name...)
+			b = append(b, ": "...)
+			for i := range len(value) {
+				c := value[i]
+				if c < ' ' || c == 0x7f {
+					c = ' ' // it would begin another field
+				}
+				b = append(b, c)
+			}
+			b = append(b, "\r\n"...)
+		}
+	}
+	return append(b, "\r\n"...)
+}
+
+// headerValue returns the first value of a field, however the program wrote its name.
+func headerValue(h http.Header, canonicalName string) string {
+	for name, values := range h {
+		if http.CanonicalHeaderKey(name) == canonicalName && len(values) > 0 {
+			return values[0]
+		}
+	}
+	return ""
+}
