@@ -1,0 +1,145 @@
+package websocket
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+)
+
+// Group is the connections of an Upgrader, or of several, so that a server can close
+// them all: http.Server.Shutdown knows nothing of connections that were upgraded. Its
+// zero value is an empty group. It must not be copied. Any goroutine may call its methods.
+type Group struct {
+	mu        sync.Mutex
+	conns     map[*Conn]struct{}
+	upgrading int             // requests that have been let in and are no connections yet
+	change    chan struct{}   // closed when that changes; nil while nobody waits for it
+	shutdown  context.Context // the last one of Shutdown; nil before
+}
+
+const errGroupShutdown = "the server is shutting down"
+
+// Len returns how many connections there are that have not been closed.
+func (g *Group) Len() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.conns)
+}
+
+// Shutdown closes all connections as Conn.Shutdown does, with CloseGoingAway, at the
+// same time, and returns when all are closed: those that have not finished the
+// closing handshake when the context ends are closed then. From now on, Upgrade
+// refuses requests with 503 Service Unavailable.
+//
+// The error is the context's with its cause, where it has ended before all
+// handshakes were finished. Shutdown may be called several times, and be registered
+// with http.Server.RegisterOnShutdown in a function that has a context:
+//
+//	server.RegisterOnShutdown(func() { group.Shutdown(ctx) })
+//
+// http.Server.Shutdown does not wait for such functions. A program should go on
+// reading after a write has returned ErrCloseSent, until a read returns an error: if it
+// closes the connection before, the peer may not see the Close frame. HandlerFunc
+// takes care of that.
+func (g *Group) Shutdown(ctx context.Context) error {
+	var closing sync.WaitGroup
+	var cut atomic.Bool
+	known := make(map[*Conn]bool)
+	for {
+		conns, change := g.close(ctx)
+		for _, c := range conns {
+			if known[c] {
+				continue
+			}
+			known[c] = true
+			// It ends with the handshake, or with the context.
+			closing.Go(func() {
+				if err := c.Shutdown(ctx, CloseGoingAway, ""); err != nil && ctx.Err() != nil {
+					cut.Store(true)
+				}
+			})
+		}
+		if change == nil {
+			break
+		}
+		select {
+		case <-change: // somebody was let in before, and may be a connection now
+		case <-ctx.Done():
+			cut.Store(true)
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	closing.Wait()
+	if cut.Load() {
+		return contextError(ctx)
+	}
+	return nil
+}
+
+// close lets nobody in any more. It returns those who are there and, where more may
+// come, a channel that is closed when they have.
+func (g *Group) close(ctx context.Context) (conns []*Conn, change <-chan struct{}) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.shutdown = ctx
+	for c := range g.conns {
+		conns = append(conns, c)
+	}
+	if g.upgrading == 0 {
+		return conns, nil
+	}
+	if g.change == nil {
+		g.change = make(chan struct{})
+	}
+	return conns, g.change
+}
+
+// enter lets a request in, unless the group, which may be nil, lets nobody in any
+// more. Who was let in calls leave.
+func (g *Group) enter() bool {
+	if g == nil {
+		return true
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.shutdown != nil {
+		return false
+	}
+	g.upgrading++
+	return true
+}
+
+// leave makes c, which the request has become, a member; c is nil where it has
+// become none.
+func (g *Group) leave(c *Conn) {
+	if g == nil {
+		return
+	}
+	g.mu.Lock()
+	g.upgrading--
+	if g.change != nil {
+		close(g.change)
+		g.change = nil
+	}
+	late := g.shutdown != nil && g.shutdown.Err() != nil
+	if c != nil {
+		if g.conns == nil {
+			g.conns = make(map[*Conn]struct{})
+		}
+		g.conns[c] = struct{}{}
+		c.group = g
+	}
+	g.mu.Unlock()
+	if c != nil && late { // nobody waits for it any more
+		c.reply(opClose, FormatCloseMessage(CloseGoingAway, ""))
+		c.Close()
+	}
+}
+
+func (g *Group) remove(c *Conn) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.conns, c)
+}

@@ -1,0 +1,111 @@
+package websocket
+
+import (
+	"context"
+	"crypto/rand"
+	"slices"
+	"sync"
+	"time"
+)
+
+// pings are the pings of Ping that wait for their pongs, in the order in which they
+// were sent.
+type pings struct {
+	mu      sync.Mutex
+	waiting []*ping
+	err     error // why no pong will come any more
+}
+
+type ping struct {
+	payload [16]byte      // cannot be guessed
+	done    chan struct{} // closed when one of the following is set
+	pong    time.Time
+	err     error
+}
+
+// Ping sends a ping and waits for its pong, as long as the context does; the write
+// deadline is not for it. It returns the time between the two. Any number
+// of goroutines may call it, and each gets the time of its own ping. The pong is
+// seen by the goroutine that reads: without one, Ping waits until the context ends.
+//
+// The error is the context's with its cause, that of the write, or that of the read
+// that has ended the reading. A context that ends while the ping is being sent is as
+// for WriteMessageContext.
+func (c *Conn) Ping(ctx context.Context) (rtt time.Duration, err error) {
+	p := &ping{done: make(chan struct{})}
+	rand.Read(p.payload[:]) // never fails: it crashes the program rather
+	all, b := c.pingList(), bound{ctx: ctx}
+	if err := c.send.acquire(b); err != nil {
+		return 0, err
+	}
+	// With the wire in hand, so that the order of the list is that of the frames.
+	err = all.add(p)
+	sent := time.Now()
+	if err == nil {
+		err = c.send.writeLocked(header{fin: true, opcode: opPing}, p.payload[:], b)
+	}
+	c.send.release(b)
+	defer all.remove(p)
+	if err != nil {
+		return 0, err
+	}
+	select {
+	case <-p.done:
+		if p.err != nil {
+			return 0, p.err
+		}
+		return p.pong.Sub(sent), nil
+	case <-ctx.Done():
+		return 0, contextError(ctx)
+	}
+}
+
+func (c *Conn) pingList() *pings {
+	if c.pings.Load() == nil {
+		c.pings.CompareAndSwap(nil, new(pings))
+	}
+	return c.pings.Load()
+}
+
+func (a *pings) add(p *ping) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.err == nil {
+		a.waiting = append(a.waiting, p)
+	}
+	return a.err
+}
+
+func (a *pings) remove(p *ping) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.waiting = slices.DeleteFunc(a.waiting, func(q *ping) bool { return q == p })
+}
+
+// received ends the wait of the ping that the pong answers, and of those before it:
+// the peer "MAY elect to send a Pong frame for only the most recently processed Ping
+// frame" (RFC 6455, 5.5.3). A pong that answers none is nothing.
+func (a *pings) received(payload []byte, now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	i := slices.IndexFunc(a.waiting, func(p *ping) bool { return string(p.payload[:]) == string(payload) })
+	for _, p := range a.waiting[:i+1] {
+		p.pong = now
+		close(p.done)
+	}
+	a.waiting = slices.Delete(a.waiting, 0, i+1)
+}
+
+// fail ends all waits with err, and those to come.
+func (a *pings) fail(err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.err == nil {
+		a.err = err
+	}
+	for _, p := range a.waiting {
+		p.err = a.err
+		close(p.done)
+	}
+	a.waiting = nil
+}

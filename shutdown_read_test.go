@@ -1,0 +1,342 @@
+package websocket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// closingReaders are ways to read all messages.
+var closingReaders = []struct {
+	name string
+	next func(c *Conn, ctx context.Context) (string, error)
+}{
+	{"ReadMessage", func(c *Conn, _ context.Context) (string, error) {
+		_, p, err := c.ReadMessage()
+		return string(p), err
+	}},
+	{"AppendMessage", func(c *Conn, _ context.Context) (string, error) {
+		_, p, err := c.AppendMessage(make([]byte, 0, 8))
+		return string(p), err
+	}},
+	{"ReadMessageContext", func(c *Conn, ctx context.Context) (string, error) {
+		_, p, err := c.ReadMessageContext(ctx)
+		return string(p), err
+	}},
+	{"NextReader", func(c *Conn, _ context.Context) (string, error) {
+		_, r, err := c.NextReader()
+		if err != nil {
+			return "", err
+		}
+		p, err := io.ReadAll(oneByteReader{r})
+		return string(p), err
+	}},
+	{"NextReader, not to io.EOF", func(c *Conn, _ context.Context) (string, error) {
+		_, r, err := c.NextReader()
+		if err != nil {
+			return "", err
+		}
+		p := make([]byte, 1)
+		if _, err := io.ReadFull(r, p); err == io.EOF {
+			return "", nil // an empty message
+		} else if err != nil {
+			return "", err
+		}
+		rest := make([]byte, p[0]-'0') // the rest of a message begins with its length
+		n, err := io.ReadFull(r, rest)
+		return string(p) + string(rest[:n]), err
+	}},
+}
+
+// oneByteReader reads one byte at a time.
+type oneByteReader struct{ r io.Reader }
+
+func (o oneByteReader) Read(p []byte) (int, error) { return o.r.Read(p[:min(1, len(p))]) }
+
+// closingMessages come after our Close frame: messages that begin with their length,
+// in one frame and in several, an empty one, and control frames between them.
+var closingMessages = []string{
+	"\x813one", "\x82", "\x89ping", "\x012t", "\x80w", "\x025th", "\x89", "\x00r", "\x8aunasked", "\x00", "\x80ee", "\x814four",
+}
+
+var closingWant = []string{"3one", "", "2tw", "5three", "4four"}
+
+// The reader that is at work, or comes soon, gets every message, and then the
+// *CloseError, however it reads.
+func TestShutdownReaderGetsAll(t *testing.T) {
+	for _, reader := range closingReaders {
+		for _, pause := range []time.Duration{0, 1, claimTime / 2, claimTime - 1} {
+			for _, first := range []string{"the reader", "Shutdown", "the messages"} {
+				t.Run(fmt.Sprint(reader.name, " every ", pause, ", first comes ", first), func(t *testing.T) {
+					inClosing(t, func(t *testing.T, tc *closing) {
+						readAll := func() (string, error) {
+							var got []string
+							for {
+								if first != "the reader" || len(got) > 0 {
+									time.Sleep(pause)
+								}
+								m, err := reader.next(tc.c, t.Context())
+								if err != nil {
+									return fmt.Sprint(got), err
+								}
+								got = append(got, m)
+							}
+						}
+						var read, shutdown *call
+						steps := map[string]func(){
+							"the reader": func() { read = begin(t, readAll) },
+							"Shutdown":   func() { shutdown = tc.shutdown(t.Context(), CloseNormalClosure, "") },
+							"the messages": func() {
+								tc.send(closingMessages...)
+								tc.send(closeFrame(CloseNormalClosure, "bye"))
+							},
+						}
+						steps[first]()
+						synctest.Wait()
+						for _, name := range []string{"Shutdown", "the reader", "the messages"} {
+							if name != first {
+								steps[name]()
+							}
+						}
+						<-read.done
+						if want := fmt.Sprint(closingWant); read.result != want || fmt.Sprint(read.err) != "websocket: close 1000 (normal): bye" {
+							t.Errorf("got %v, %v, want %v and the peer's Close frame", read.result, read.err, want)
+						}
+						tc.wire.Close()
+						<-shutdown.done
+						if shutdown.err != nil {
+							t.Errorf("Shutdown: got %v, want nil", shutdown.err)
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
+// The reader and Shutdown change places at every byte.
+func TestShutdownReaderAtEveryByte(t *testing.T) {
+	inClosing(t, func(t *testing.T, tc *closing) {
+		shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
+		go func() {
+			for _, f := range append(slices.Clone(closingMessages), closeFrame(CloseNormalClosure, "bye")) {
+				for _, b := range closingFrame(tc.server, f) {
+					time.Sleep(10 * time.Millisecond)
+					tc.wire.Write([]byte{b})
+				}
+			}
+		}()
+		var got []string
+		for {
+			time.Sleep(3 * time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+			_, p, err := tc.c.ReadMessageContext(ctx)
+			cancel()
+			if errors.Is(err, context.DeadlineExceeded) {
+				continue
+			}
+			if err != nil {
+				if err.Error() != "websocket: close 1000 (normal): bye" {
+					t.Errorf("got %v, want the peer's Close frame", err)
+				}
+				break
+			}
+			got = append(got, string(p))
+		}
+		if !slices.Equal(got, closingWant) {
+			t.Errorf("got %q, want %q", got, closingWant)
+		}
+		tc.wire.Close()
+		<-shutdown.done
+		if shutdown.err != nil {
+			t.Errorf("Shutdown: got %v, want nil", shutdown.err)
+		}
+	})
+}
+
+// A reader within a message comes back in time, and gets the rest.
+func TestShutdownWithinAMessageOfThePeer(t *testing.T) {
+	inClosing(t, func(t *testing.T, tc *closing) {
+		tc.send("\x01one ")
+		_, r, err := tc.c.NextReader()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := make([]byte, 4)
+		io.ReadFull(r, p)
+		shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
+		shutdown.wantWaiting("the reader may come back")
+		tc.send("\x00message", "\x80 in parts", "\x82another", closeFrame(CloseNormalClosure, "bye"))
+		tc.wire.Close()
+		time.Sleep(claimTime - 1)
+		if rest, err := io.ReadAll(r); string(rest) != "message in parts" || err != nil {
+			t.Errorf("got %q, %v, want the rest of the message", rest, err)
+		}
+		time.Sleep(claimTime - 1)
+		tc.read().wantMessage("the next one", "another")
+		time.Sleep(claimTime - 1)
+		tc.read().want("the last one", 0, "websocket: close 1000 (normal): bye")
+		<-shutdown.done
+		if shutdown.err != nil {
+			t.Errorf("Shutdown: got %v, want nil", shutdown.err)
+		}
+	})
+}
+
+// The end of a message that was read to its last byte is its end, though Shutdown has
+// gone on to the next one.
+func TestShutdownReaderAtTheEndOfItsMessage(t *testing.T) {
+	for _, message := range []string{"", "one"} {
+		inClosing(t, func(t *testing.T, tc *closing) {
+			tc.send("\x82" + message)
+			_, r, err := tc.c.NextReader()
+			if err != nil {
+				t.Fatal(err)
+			}
+			io.ReadFull(r, make([]byte, len(message)))
+			shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
+			shutdown.wantWaiting("the peer has not answered")
+			tc.send("\x82two")
+			synctest.Wait() // Shutdown has seen it begin
+			if n, err := r.Read(make([]byte, 10)); n != 0 || err != io.EOF {
+				t.Errorf("got %d bytes, %v, want 0, io.EOF", n, err)
+			}
+			tc.read().wantMessage("nothing is lost", "two")
+			tc.send(closeFrame(CloseNormalClosure, ""))
+			synctest.Wait()
+			tc.wire.Close()
+			shutdown.want("the handshake is complete", 0, noError)
+		})
+	}
+}
+
+// What an interrupted read has of a message is kept for claimTime.
+func TestShutdownAfterInterruptedRead(t *testing.T) {
+	interrupt := func(t *testing.T, tc *closing) {
+		t.Helper()
+		tc.send("\x01one ")
+		tc.c.SetReadDeadline(time.Now())
+		if _, _, err := tc.c.ReadMessage(); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("got %v, want a timeout", err)
+		}
+		tc.c.SetReadDeadline(time.Time{})
+	}
+	inClosing(t, func(t *testing.T, tc *closing) {
+		interrupt(t, tc)
+		shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
+		shutdown.wantWaiting("the program may go on reading")
+		tc.send("\x80message", "\x82another")
+		time.Sleep(claimTime - 1)
+		tc.read().wantMessage("in time", "one message")
+		tc.read().wantMessage("in time", "another")
+		tc.send(closeFrame(CloseNormalClosure, ""))
+		synctest.Wait()
+		tc.wire.Close()
+		shutdown.want("the handshake is complete", claimTime-1, noError)
+	})
+	inClosing(t, func(t *testing.T, tc *closing) {
+		interrupt(t, tc)
+		shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
+		tc.send("\x80message", "\x82another")
+		time.Sleep(claimTime + 1)
+		late := tc.read()
+		late.wantWaiting("too late for the one, and so for the other")
+		tc.send(closeFrame(CloseNormalClosure, "bye"))
+		tc.wire.Close()
+		late.want("too late", 0, "websocket: close 1000 (normal): bye")
+		if late.result != "" {
+			t.Errorf("got %q with the error, want nothing", late.result)
+		}
+		<-shutdown.done
+	})
+}
+
+// A reader whose context or deadline ends while Shutdown goes on loses nothing, and
+// comes back.
+func TestShutdownReaderWithTimeouts(t *testing.T) {
+	inClosing(t, func(t *testing.T, tc *closing) {
+		shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
+		var got []string
+		reader := begin(t, func() (string, error) {
+			for i := 0; ; i++ {
+				var p []byte
+				var err error
+				if i%2 == 0 {
+					ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+					_, p, err = tc.c.ReadMessageContext(ctx)
+					cancel()
+				} else {
+					tc.c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+					_, p, err = tc.c.ReadMessage()
+				}
+				if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
+					continue
+				}
+				if err != nil {
+					return "", err
+				}
+				got = append(got, string(p))
+			}
+		})
+		var want []string
+		for i := range 20 {
+			time.Sleep(time.Duration(i) * 37 * time.Millisecond)
+			want = append(want, fmt.Sprint(i))
+			tc.send("\x81" + fmt.Sprint(i))
+		}
+		tc.send(closeFrame(CloseNormalClosure, ""))
+		<-reader.done
+		if !slices.Equal(got, want) || !IsCloseError(reader.err, CloseNormalClosure) {
+			t.Errorf("got %v, %v, want %v and the peer's Close frame", got, reader.err, want)
+		}
+		tc.wire.Close()
+		<-shutdown.done
+		if shutdown.err != nil {
+			t.Errorf("Shutdown: got %v, want nil", shutdown.err)
+		}
+	})
+}
+
+// The program's read deadline applies to what the program reads, also of a message that
+// Shutdown has found.
+func TestShutdownReadDeadlineWithinAMessage(t *testing.T) {
+	inClosing(t, func(t *testing.T, tc *closing) {
+		shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
+		tc.c.SetReadDeadline(time.Now().Add(time.Second))
+		tc.send("\x01part")
+		synctest.Wait() // Shutdown has found it
+		read := tc.read()
+		<-read.done
+		if !errors.Is(read.err, os.ErrDeadlineExceeded) || read.took != time.Second {
+			t.Errorf("got %v after %v, want a timeout after 1s", read.err, read.took)
+		}
+		tc.c.SetReadDeadline(time.Time{})
+		tc.send("\x80 and rest", closeFrame(CloseNormalClosure, ""))
+		tc.wire.Close()
+		tc.read().wantMessage("nothing is lost", "part and rest")
+		shutdown.want("the handshake is complete", time.Second, noError)
+	})
+}
+
+// Who has come for a message may take his time with it: the next one waits its own time.
+func TestShutdownSlowReader(t *testing.T) {
+	inClosing(t, func(t *testing.T, tc *closing) {
+		shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
+		read := tc.read()
+		synctest.Wait()
+		tc.send("\x81one")
+		read.wantMessage("the reader has waited for it", "one")
+		time.Sleep(5 * claimTime)
+		tc.send("\x81two", closeFrame(CloseNormalClosure, ""))
+		tc.wire.Close()
+		time.Sleep(claimTime - 1)
+		tc.read().wantMessage("in time", "two")
+		shutdown.want("the handshake is complete", 6*claimTime-1, noError)
+	})
+}
