@@ -1,0 +1,127 @@
+// Package websocket is WebSocket (RFC 6455) for net/http: a server and a client.
+//
+// # Overview
+//
+// A server wraps an [Upgrader] in a handler. [Upgrader.HandlerFunc] answers the
+// request, and runs a function with the [Conn]:
+//
+//	var upgrader websocket.Upgrader
+//
+//	http.Handle("/ws", upgrader.HandlerFunc(func(c *websocket.Conn, r *http.Request) {
+//		for {
+//			messageType, p, err := c.ReadMessage()
+//			if err != nil {
+//				return
+//			}
+//			if err := c.WriteMessage(messageType, p); err != nil {
+//				return
+//			}
+//		}
+//	}))
+//
+// [Upgrader.Upgrade] does the same by hand, for a handler that has to look at the
+// request first. By default it accepts pages of the server's own host only, and
+// programs that are no browsers; Upgrader.OriginPatterns and Upgrader.CheckOrigin
+// let others in.
+//
+// A client calls [Dialer.DialContext] with a ws or wss URL, [DefaultDialer] for
+// instance, and gets the same kind of Conn.
+//
+// A message is text, which is UTF-8, or binary. [Conn.ReadMessage] and
+// [Conn.WriteMessage] take it whole, as a slice of bytes, and [Conn.AppendMessage]
+// into memory of the caller; [Conn.NextReader] and [Conn.NextWriter] as a stream.
+//
+// # Concurrency
+//
+// One goroutine at a time may read from a Conn. Any number may write to it: a
+// message is sent as a whole, and each goroutine's in the order of its calls. Close,
+// Shutdown, Ping and the deadlines may be used by any goroutine at any time. Only
+// NextWriter and its writers are for one goroutine at a time; while such a writer is
+// open, messages of other goroutines wait, and control messages pass between its
+// fragments.
+//
+// The package keeps no goroutine for a connection, except for that in which
+// HandlerFunc runs a program's function.
+//
+// # Control messages
+//
+// Pings, pongs and Close frames are dealt with by the goroutine that reads, while it
+// reads. A program that expects no messages must read all the same, and may discard
+// what it reads. By default a ping is answered by a pong and a Close frame by a
+// Close frame; [Conn.SetPingHandler], [Conn.SetPongHandler] and
+// [Conn.SetCloseHandler] replace that. The reader does not wait for writers: an
+// answer that finds the network busy is sent by the goroutine that makes it so.
+//
+// # Deadlines and contexts
+//
+// [Conn.SetReadDeadline] bounds reads, the one that is waiting too, and the context
+// of [Conn.ReadMessageContext] that call. A read that was ended so has lost nothing, in
+// the middle of a message or of a frame's header either: call it, or another one,
+// again. Every other error of a read is final, and every later read returns it:
+//
+//   - a *[CloseError], where the peer has closed the connection, or it has ended
+//     without a word (1006);
+//   - [ErrReadLimit], where a message is longer than the limit;
+//   - an error whose text says which rule the peer has broken;
+//   - an error that says that the peer is silent, see Keepalive;
+//   - an error of the network.
+//
+// In the second and third case the peer was sent a Close frame that says so.
+//
+// [Conn.SetWriteDeadline] bounds writes, and the context of
+// [Conn.WriteMessageContext] that call. A write that was ended while others were
+// writing has done nothing; its error is "websocket: write timeout" or the context's.
+// A write that was ended or failed within a frame has ended all writing, and every
+// later write returns its error. After a Close frame was sent, every write returns
+// [ErrCloseSent].
+//
+// # Closing
+//
+// [Conn.Shutdown] closes the connection in an orderly way (RFC 6455, 7): it sends a
+// Close frame, waits for the peer's, and closes the network connection, bounded by a
+// context. Messages that the peer has sent before go to the goroutine that reads.
+// [Conn.Close] ends the network connection at once, and sends nothing. A connection
+// must be closed by one of the two in the end, whatever the error was.
+//
+// A [Group] closes all connections of a server: http.Server.Shutdown does not know
+// of them.
+//
+// # Keepalive
+//
+// Upgrader.PingInterval and PongTimeout, and the same of Dialer, find peers that are
+// gone without a word: after an interval without any frame the peer is sent a ping,
+// and when then nothing comes either, the connection fails. It takes one timer for
+// each connection. The connection must be read for that; the time in which nobody
+// reads does not count. After a Close frame was sent there are no pings, and the
+// silence alone counts. [Conn.Ping] measures the time to the peer and back.
+//
+// # Slow peers
+//
+// A write waits for the network, and that for a peer that reads slowly. A program
+// that sends the same to many must not let one of them hold up the others:
+//
+//   - give each connection a goroutine that writes, and a queue with a bound;
+//   - where a queue is full, drop messages, or disconnect: [Conn.Shutdown] with
+//     [CloseTryAgainLater], in a goroutine of its own and with a context that ends;
+//   - set a write deadline before every message, and Close when one has timed out;
+//   - let PingInterval find the peers that are gone, and a [Group] close the rest.
+//
+// A [PreparedMessage] is encoded once, and all queues share it: see examples/hub.
+//
+// # Streams
+//
+// [NewStream] makes a net.Conn of a Conn, to tunnel another protocol. Its deadlines
+// can pass, for reads and writes, and the stream goes on.
+//
+// # Limits and memory
+//
+// A message of more than 32 MiB is refused, unless ReadLimit or
+// [Conn.SetReadLimit] says otherwise. A message that is being read takes memory for
+// what has come of it, not for what the peer has announced. What comes after all
+// reads is bounded by the speed of the peer: a program that queues messages must
+// bound its queues.
+//
+// A connection that waits for data holds no buffer. Let the handler return while
+// another goroutine reads, as HandlerFunc does: net/http keeps some 10 KB for a
+// handler that does not.
+package websocket

@@ -1,0 +1,76 @@
+package websocket_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net/http/httptest"
+	"time"
+
+	"github.com/switching-protocols/websocket"
+)
+
+// Closing from another goroutine than the one that reads, which gets all that the peer
+// has sent before its own Close frame.
+func ExampleConn_Shutdown() {
+	c, stop := dial(echo)
+	defer stop()
+	read := make(chan struct{})
+	go func() { // ends with the connection
+		defer close(read)
+		for {
+			_, p, err := c.ReadMessage()
+			if err != nil {
+				fmt.Println(err)
+				return
+			}
+			fmt.Printf("%s\n", p)
+		}
+	}()
+	if err := c.WriteMessage(websocket.TextMessage, []byte("the last words")); err != nil {
+		log.Fatal(err)
+	}
+
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := c.Shutdown(ctx, websocket.CloseNormalClosure, "bye"); err != nil {
+		log.Fatal(err)
+	}
+	<-read
+	// Output:
+	// the last words
+	// websocket: close 1000 (normal)
+}
+
+// A server closes all connections before it ends. See examples/shutdown for a program
+// that does so when it is told to stop.
+func ExampleGroup() {
+	var group websocket.Group
+	upgrader := websocket.Upgrader{Group: &group}
+	server := httptest.NewServer(upgrader.HandlerFunc(echo))
+	defer server.Close()
+
+	c, _, err := websocket.DefaultDialer.Dial(server.URL, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	closed := make(chan error, 1)
+	go func() { // ends with the connection
+		_, _, err := c.ReadMessage()
+		closed <- err
+	}()
+
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := group.Shutdown(ctx); err != nil {
+		log.Fatal(err) // some clients have not answered in time
+	}
+	fmt.Println("the client:", <-closed)
+
+	_, resp, err := websocket.DefaultDialer.Dial(server.URL, nil)
+	fmt.Println("another one:", err, resp.Status)
+	// Output:
+	// the client: websocket: close 1001 (going away)
+	// another one: websocket: bad handshake 503 Service Unavailable
+}
