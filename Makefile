@@ -1,0 +1,25 @@
+# The commands for those who work on the library. What they do is said in .ci/run.
+
+help:
+	@echo "make chat      run the chat, and open the address that it prints"
+	@echo "make test      the README's test command"
+	@echo "make race      the tests under the race detector"
+	@echo "make lint      gofmt, go vet for several systems, staticcheck"
+	@echo "make interop   other libraries, and a browser (Chromium)"
+	@echo "make fuzz      each fuzz target, FUZZ_INPUTS=50000"
+	@echo "make bench     the benchmarks"
+	@echo "make ci        all that a change must pass"
+
+chat:
+	go run ./examples/chat
+
+test race lint interop fuzz:
+	bash .ci/run $@
+
+bench:
+	go test -run '^$$' -bench . -count 6 .
+
+ci:
+	bash .ci/run
+
+.PHONY: help chat test race lint interop fuzz bench ci
