@@ -151,8 +151,7 @@ import (
 //	invalid compression level
 //		gorilla_test.go:TestSetCompressionLevel
 //	EnableCompression alone negotiates no context takeover
-//		to come with compression; until then
-//		behaviours_upgrade_test.go:TestBehaviourNoExtensionYet
+//		to come with compression
 //	FormatCloseMessage(1005, ...) is empty and not nil; nothing is validated
 //		close_test.go:TestFormatCloseMessage
 //	Close closes the network connection, sends nothing, wakes blocked readers

@@ -111,20 +111,6 @@ func TestBehaviourUpgradeOrderOfTheAnswer(t *testing.T) {
 	}
 }
 
-// EnableCompression is negotiated later: for now no extension is agreed on, however
-// much both sides want it.
-func TestBehaviourNoExtensionYet(t *testing.T) {
-	r := hsRequest()
-	r.Header.Set("Sec-Websocket-Extensions", "permessage-deflate; server_no_context_takeover; client_no_context_takeover")
-	if got, want := hsUpgradeOver(t, Upgrader{EnableCompression: true}, r, nil), hsAnswer101+"\r\n"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-	dialed := hsDialPipe(t, Dialer{EnableCompression: true}, "ws://a.example/", nil)
-	if got := hsFields(dialed.request, "Sec-WebSocket-Extensions"); dialed.err != nil || len(got) > 0 {
-		t.Errorf("got %q and error %v, want no offer", got, dialed.err)
-	}
-}
-
 // "HandshakeError is returned by value": it can be compared and found by errors.As.
 func TestBehaviourHandshakeErrorIsAValue(t *testing.T) {
 	_, err := new(Upgrader).Upgrade(httptest.NewRecorder(), hsRequest(), nil)

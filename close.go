@@ -116,6 +116,7 @@ func (c *Conn) fail(err error) error {
 func (c *Conn) stop(err error) error {
 	if err != nil {
 		c.recv.err = err
+		c.dropCompressed()
 		c.endWaits(err)
 	}
 	return err
@@ -144,7 +145,8 @@ func (c *Conn) Close() error {
 	}
 	c.endWaits(net.ErrClosed)
 	c.send.close()
-	c.forgetContext()
+	c.releaseRead()
+	c.dropDeflater()
 	if c.group != nil {
 		c.group.remove(c)
 	}

@@ -27,6 +27,7 @@ type Conn struct {
 	send send
 
 	subprotocol string
+	compression *compression // nil where none was agreed on
 
 	// Of the goroutine whose turn it is to read.
 	turn        turn
@@ -37,6 +38,7 @@ type Conn struct {
 	discard     bool           // the rest of it is not wanted
 	discarding  bool           // nor is any that follows: Shutdown is at work
 	readWatch   *watch         // of the contexts of reads; nil before the first
+	compressed  bool           // the current message is, and has not been read to its end
 
 	// message is held for the time of writing a data message; see send for the order of the locks.
 	message         lock
@@ -65,8 +67,9 @@ type Conn struct {
 type connOptions struct {
 	readBufferSize, writeBufferSize int
 	readLimit                       int64
-	subprotocol                     string
 	pingInterval, pongTimeout       time.Duration
+	agreed                          agreement
+	compression                     CompressionOptions // where it was agreed on
 }
 
 // newConn returns a connection on t, from which the bytes in early were read already.
@@ -75,10 +78,14 @@ func newConn(t transport, server bool, early []byte, o connOptions) *Conn {
 		o.readLimit = DefaultReadLimit
 	}
 	c := &Conn{
-		subprotocol:     o.subprotocol,
+		subprotocol:     o.agreed.subprotocol,
 		writeBufferSize: bufferSize(o.writeBufferSize),
 	}
 	c.recv.init(t, server, early, bufferSize(o.readBufferSize), o.readLimit)
+	if o.agreed.deflate != nil {
+		c.recv.deflate = true
+		c.compression = newCompression(o.compression, *o.agreed.deflate, server)
+	}
 	c.send.init(t, !server)
 	if o.pingInterval > 0 {
 		c.startKeepalive(o.pingInterval, o.pongTimeout)
@@ -141,12 +148,15 @@ func (c *Conn) restoreReadDeadline() {
 	c.recv.t.SetReadDeadline(c.readDeadline)
 }
 
-// forgetContext takes the watch of reads off its context, unless somebody is reading,
-// who then does it.
-func (c *Conn) forgetContext() {
+// releaseRead gives up what the reading of a connection that was closed still holds, unless
+// somebody is reading, who then does it.
+func (c *Conn) releaseRead() {
 	if c.turn.tryTake() {
 		if c.readWatch != nil {
 			c.readWatch.forget()
+		}
+		if c.compressed {
+			c.stop(net.ErrClosed) // what was received of the message is gone
 		}
 		c.turn.give()
 	}
@@ -179,7 +189,7 @@ func (c *Conn) endRead() {
 	c.reading(false)
 	c.turn.give()
 	if c.send.closed.Load() {
-		c.forgetContext()
+		c.releaseRead()
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 
 func TestConnAccessors(t *testing.T) {
 	near, _ := tcpPair(t)
-	c := newConn(near, true, nil, connOptions{subprotocol: "chat"})
+	c := newConn(near, true, nil, connOptions{agreed: agreement{subprotocol: "chat"}})
 	if got := c.Subprotocol(); got != "chat" {
 		t.Errorf("Subprotocol: got %q, want chat", got)
 	}

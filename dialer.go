@@ -65,8 +65,10 @@ type Dialer struct {
 	// PingInterval and PongTimeout are as in Upgrader.
 	PingInterval, PongTimeout time.Duration
 
-	// EnableCompression does nothing yet: no extension is offered.
+	// EnableCompression offers permessage-deflate (RFC 7692) to the server, as
+	// Compression says.
 	EnableCompression bool
+	Compression       CompressionOptions
 
 	// Jar has the cookies that are sent, and gets those of the answer; none where it
 	// is nil. It sees URLs with the scheme http or https.
@@ -99,6 +101,14 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 	if err != nil {
 		return nil, nil, err
 	}
+	var offers []deflateParams
+	if d.EnableCompression {
+		if reason := d.Compression.invalid(); reason != "" {
+			return nil, nil, errors.New("websocket: Dialer." + reason)
+		}
+		offers = d.Compression.offers()
+		req.Header["Sec-WebSocket-Extensions"] = []string{string(appendOffers(nil, offers))}
+	}
 	if d.HandshakeTimeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, d.HandshakeTimeout)
@@ -108,7 +118,7 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 	if err != nil {
 		return nil, nil, err
 	}
-	c, resp, err := d.handshake(ctx, nc, req, key, protocols)
+	c, resp, err := d.handshake(ctx, nc, req, key, protocols, offers)
 	if err != nil {
 		nc.Close()
 	}
@@ -336,7 +346,7 @@ const (
 )
 
 // handshake sends the request on nc and reads the answer.
-func (d *Dialer) handshake(ctx context.Context, nc net.Conn, req *http.Request, key string, protocols []string) (*Conn, *http.Response, error) {
+func (d *Dialer) handshake(ctx context.Context, nc net.Conn, req *http.Request, key string, protocols []string, offers []deflateParams) (*Conn, *http.Response, error) {
 	limit := &io.LimitedReader{R: nc, N: maxResponseHead}
 	br := bufio.NewReader(limit)
 	var resp *http.Response
@@ -355,7 +365,7 @@ func (d *Dialer) handshake(ctx context.Context, nc net.Conn, req *http.Request, 
 			d.Jar.SetCookies(req.URL, cookies)
 		}
 	}
-	protocol, ok := checkResponse(resp, key, protocols)
+	agreed, ok := checkResponse(resp, key, protocols, offers)
 	if !ok {
 		body := make([]byte, maxResponseBody)
 		var n int
@@ -373,7 +383,8 @@ func (d *Dialer) handshake(ctx context.Context, nc net.Conn, req *http.Request, 
 		readBufferSize:  d.ReadBufferSize,
 		writeBufferSize: d.WriteBufferSize,
 		readLimit:       d.ReadLimit,
-		subprotocol:     protocol,
+		agreed:          agreed,
+		compression:     d.Compression,
 		pingInterval:    d.PingInterval,
 		pongTimeout:     d.PongTimeout,
 	}), resp, nil

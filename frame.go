@@ -138,8 +138,9 @@ func (h header) append(b []byte) []byte {
 
 // frameContext is what a frame is checked against.
 type frameContext struct {
-	server    bool // the frame comes from a client
-	inMessage bool // a fragmented message has begun and not ended
+	server      bool // the frame comes from a client
+	inMessage   bool // a fragmented message has begun and not ended
+	compression bool // permessage-deflate was agreed on, which defines RSV1
 }
 
 // check applies the rules that a frame's first two bytes can break.
@@ -149,12 +150,20 @@ func (h header) check(c frameContext) error {
 	// non-zero values. If a nonzero value is received and none of the negotiated
 	// extensions defines the meaning of such a nonzero value, the receiving
 	// endpoint MUST _Fail the WebSocket Connection_" (5.2).
-	case h.rsv1:
+	case h.rsv1 && !c.compression:
 		return protocolErrorf("reserved bit RSV1 is set")
 	case h.rsv2:
 		return protocolErrorf("reserved bit RSV2 is set")
 	case h.rsv3:
 		return protocolErrorf("reserved bit RSV3 is set")
+
+	// "An endpoint MUST NOT set the "Per-Message Compressed" bit of control frames and
+	// non-first fragments of a data message. An endpoint receiving such a frame MUST
+	// _Fail the WebSocket Connection_" (RFC 7692, 6).
+	case h.rsv1 && h.opcode.isControl():
+		return protocolErrorf("control frame is marked as compressed")
+	case h.rsv1 && h.opcode == opContinuation:
+		return protocolErrorf("continuation frame is marked as compressed")
 
 	// "If an unknown opcode is received, the receiving endpoint MUST _Fail the
 	// WebSocket Connection_" (5.2).

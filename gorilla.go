@@ -1,7 +1,6 @@
 package websocket
 
 import (
-	"errors"
 	"net"
 	"net/http"
 	"net/url"
@@ -48,18 +47,4 @@ func NewClient(netConn net.Conn, u *url.URL, requestHeader http.Header, readBufS
 		NetDial:         func(string, string) (net.Conn, error) { return netConn, nil },
 	}
 	return d.Dial(u.String(), requestHeader)
-}
-
-var errInvalidCompressionLevel = errors.New("websocket: invalid compression level")
-
-// EnableWriteCompression does nothing: no connection has compression.
-func (c *Conn) EnableWriteCompression(enable bool) {}
-
-// SetCompressionLevel checks the level, which is one of compress/flate's, and does
-// nothing else: no connection has compression.
-func (c *Conn) SetCompressionLevel(level int) error {
-	if level < -2 || level > 9 {
-		return errInvalidCompressionLevel
-	}
-	return nil
 }

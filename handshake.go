@@ -77,13 +77,13 @@ func checkRequest(r *http.Request) *refusal {
 }
 
 // checkRequestFields applies the rules of 4.2.1 that come after the origin's, and
-// returns the key and the subprotocols that the client asks for.
-func checkRequestFields(r *http.Request) (key string, protocols []string, refused *refusal) {
+// returns the key, and the subprotocols and extensions that the client asks for.
+func checkRequestFields(r *http.Request) (key string, protocols []string, extensions []extension, refused *refusal) {
 	keys := r.Header["Sec-Websocket-Key"]
 	// "A |Sec-WebSocket-Key| header field with a base64-encoded value that, when
 	// decoded, is 16 bytes in length." It "MUST NOT appear more than once" (11.3.1).
 	if len(keys) != 1 || !validKey(keys[0]) {
-		return "", nil, &refusal{http.StatusBadRequest, notHandshake + "'Sec-WebSocket-Key' header must be Base64 encoded value of 16-byte in length"}
+		return "", nil, nil, &refusal{http.StatusBadRequest, notHandshake + "'Sec-WebSocket-Key' header must be Base64 encoded value of 16-byte in length"}
 	}
 	// "including but not limited to any violations of the ABNF grammar specified for
 	// the components of the handshake, the server MUST stop processing the client's
@@ -91,13 +91,20 @@ func checkRequestFields(r *http.Request) (key string, protocols []string, refuse
 	protocols = Subprotocols(r)
 	for _, p := range protocols {
 		if !isToken(p) {
-			return "", nil, &refusal{http.StatusBadRequest, notHandshake + "'Sec-WebSocket-Protocol' header is not a list of tokens"}
+			return "", nil, nil, &refusal{http.StatusBadRequest, notHandshake + "'Sec-WebSocket-Protocol' header is not a list of tokens"}
 		}
 	}
-	if _, err := parseExtensions(r.Header["Sec-Websocket-Extensions"]); err != nil {
-		return "", nil, &refusal{http.StatusBadRequest, notHandshake + "'Sec-WebSocket-Extensions' header: " + err.Error()}
+	extensions, err := parseExtensions(r.Header["Sec-Websocket-Extensions"])
+	if err != nil {
+		return "", nil, nil, &refusal{http.StatusBadRequest, notHandshake + "'Sec-WebSocket-Extensions' header: " + err.Error()}
 	}
-	return keys[0], protocols, nil
+	return keys[0], protocols, extensions, nil
+}
+
+// agreement is what a handshake has agreed on besides the protocol itself.
+type agreement struct {
+	subprotocol string         // or ""
+	deflate     *deflateParams // nil where it is not used
 }
 
 // chooseSubprotocol returns the first of those that the client wants that the
@@ -112,43 +119,50 @@ func chooseSubprotocol(wanted, supported []string) string {
 }
 
 // checkResponse applies the rules for the server's opening handshake (RFC 6455,
-// 4.1) to the answer to a request with the key and the subprotocols. It returns the
-// subprotocol that the server has chosen.
-func checkResponse(resp *http.Response, key string, protocols []string) (protocol string, ok bool) {
+// 4.1) to the answer to a request with the key, the subprotocols and the offers.
+func checkResponse(resp *http.Response, key string, protocols []string, offers []deflateParams) (a agreement, ok bool) {
 	// "If the status code received from the server is not 101, the client handles the
 	// response per HTTP procedures."
 	if resp.StatusCode != http.StatusSwitchingProtocols || resp.ProtoMajor != 1 || resp.ProtoMinor < 1 {
-		return "", false
+		return a, false
 	}
 	// "If the response lacks an |Upgrade| header field or the |Upgrade| header field
 	// contains a value that is not an ASCII case-insensitive match for the value
 	// "websocket", the client MUST _Fail the WebSocket Connection_."
 	upgrade := resp.Header["Upgrade"]
 	if len(upgrade) != 1 || !equalFoldASCII(upgrade[0], "websocket") {
-		return "", false
+		return a, false
 	}
 	// "... doesn't contain a token that is an ASCII case-insensitive match for the
 	// value "Upgrade" ..."
 	if !containsToken(resp.Header["Connection"], "upgrade") {
-		return "", false
+		return a, false
 	}
 	if !only(resp.Header["Sec-Websocket-Accept"], acceptKey(key)) {
-		return "", false
+		return a, false
 	}
 	// "... indicates the use of an extension that was not present in the client's
 	// handshake ..."
-	if extensions, err := parseExtensions(resp.Header["Sec-Websocket-Extensions"]); err != nil || len(extensions) > 0 {
-		return "", false
+	extensions, err := parseExtensions(resp.Header["Sec-Websocket-Extensions"])
+	if err != nil {
+		return a, false
+	}
+	switch answer, agreed, err := checkAnswer(offers, extensions); {
+	case err != nil:
+		return a, false
+	case agreed:
+		a.deflate = &answer
 	}
 	// "... indicates the use of a subprotocol that was not present in the client's
 	// handshake ..." It "MUST NOT appear more than once in an HTTP response" (11.3.4).
 	switch chosen := resp.Header["Sec-Websocket-Protocol"]; {
 	case len(chosen) == 0:
-		return "", true
+		return a, true
 	case len(chosen) == 1 && slices.Contains(protocols, chosen[0]):
-		return chosen[0], true
+		a.subprotocol = chosen[0]
+		return a, true
 	}
-	return "", false
+	return a, false
 }
 
 // only reports whether want is the one value of a header.

@@ -188,7 +188,7 @@ func FuzzUpgradeRequest(f *testing.F) {
 		}
 		checkOrigin(r, []string{"*.example"})
 		refused := checkRequest(r)
-		key, protocols, refusedFields := checkRequestFields(r)
+		key, protocols, _, refusedFields := checkRequestFields(r)
 		for _, refusal := range []*refusal{refused, refusedFields} {
 			if refusal != nil && (refusal.status < 400 || refusal.reason == "") {
 				t.Errorf("got refusal %+v, want a status and a reason", refusal)

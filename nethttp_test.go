@@ -46,7 +46,7 @@ func TestUpgradeForNetHTTPClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := checkResponse(resp, key, nil); !ok {
+	if _, ok := checkResponse(resp, key, nil, nil); !ok {
 		t.Fatalf("got %s with %v, want a complete handshake", resp.Status, resp.Header)
 	}
 	c := newConn(bodyTransport{resp.Body.(io.ReadWriteCloser)}, false, nil, connOptions{})

@@ -1,10 +1,24 @@
 package websocket
 
-// PreparedMessage is a message that is encoded once, to be sent to any number of
+import "sync"
+
+// PreparedMessage is a message that is encoded once for each form in which a
+// connection may want it, plain or compressed, to be sent to any number of
 // connections. It never changes, so any number of goroutines may use it.
 type PreparedMessage struct {
+	plain preparedFrame
+
+	mu       sync.Mutex
+	deflated map[deflateForm]*preparedFrame // plain where it does not become shorter
+}
+
+// deflateForm is what a compressed form depends on.
+type deflateForm struct{ level, bits int }
+
+// preparedFrame is a frame as a server sends it.
+type preparedFrame struct {
 	header header
-	frame  []byte // as a server sends it
+	frame  []byte
 }
 
 // NewPreparedMessage prepares a message of any type, of which it keeps a copy.
@@ -16,44 +30,77 @@ func NewPreparedMessage(messageType int, data []byte) (*PreparedMessage, error) 
 	case !isControl(messageType) && !isData(messageType):
 		return nil, errBadMessageType
 	}
-	h := header{fin: true, opcode: opcode(messageType), length: int64(len(data))}
-	frame := h.append(make([]byte, 0, maxHeaderSize+len(data)))
-	return &PreparedMessage{header: h, frame: append(frame, data...)}, nil
+	return &PreparedMessage{plain: prepareFrame(header{fin: true, opcode: opcode(messageType)}, data)}, nil
+}
+
+func prepareFrame(h header, payload []byte) preparedFrame {
+	h.length = int64(len(payload))
+	frame := h.append(make([]byte, 0, maxHeaderSize+len(payload)))
+	return preparedFrame{header: h, frame: append(frame, payload...)}
 }
 
 // payload is the end of the frame.
-func (m *PreparedMessage) payload() []byte {
-	return m.frame[int64(len(m.frame))-m.header.length:]
+func (f *preparedFrame) payload() []byte {
+	return f.frame[int64(len(f.frame))-f.header.length:]
+}
+
+// deflate returns the compressed form, which refers to no message before it.
+func (pm *PreparedMessage) deflate(form deflateForm) *preparedFrame {
+	pm.mu.Lock()
+	defer pm.mu.Unlock()
+	if f := pm.deflated[form]; f != nil {
+		return f
+	}
+	if pm.deflated == nil {
+		pm.deflated = make(map[deflateForm]*preparedFrame)
+	}
+	f := &pm.plain
+	d := acquireDeflater(form.level, form.bits)
+	if p, ok := d.message(nil, pm.plain.payload()); ok {
+		compressed := prepareFrame(header{fin: true, rsv1: true, opcode: pm.plain.header.opcode}, p)
+		f = &compressed
+	}
+	releaseDeflater(d)
+	pm.deflated[form] = f
+	return f
 }
 
 // WritePreparedMessage sends the message as WriteMessage does. A server sends the
-// very bytes that were prepared; a client masks a copy of them with a fresh key.
+// very bytes that were prepared; a client masks a copy of them with a fresh key. With
+// context takeover the message refers to none before it, and none after it to it.
 func (c *Conn) WritePreparedMessage(pm *PreparedMessage) error {
 	b := until(c.loadWriteDeadline())
-	if pm.header.opcode.isControl() {
-		return c.send.writePrepared(pm, b)
+	f := &pm.plain
+	if f.header.opcode.isControl() {
+		return c.send.writePrepared(f, b)
 	}
 	if err := c.acquireMessage(b); err != nil {
 		return err
 	}
-	err := c.send.writePrepared(pm, b)
-	c.message.release()
+	if c.compresses(int(f.header.length)) {
+		f = pm.deflate(deflateForm{int(c.compression.level.Load()), c.compression.sendBits})
+		if f != &pm.plain {
+			c.compression.forgetSent()
+		}
+	}
+	err := c.send.writePrepared(f, b)
+	c.releaseMessage()
 	return err
 }
 
-// writePrepared is write for a prepared message.
-func (s *send) writePrepared(pm *PreparedMessage, b bound) error {
+// writePrepared is write for a frame that was prepared.
+func (s *send) writePrepared(f *preparedFrame, b bound) error {
 	if s.client {
-		return s.write(pm.header, pm.payload(), b)
+		return s.write(f.header, f.payload(), b)
 	}
 	if err := s.acquire(b); err != nil {
 		return err
 	}
-	h := pm.header
+	h := f.header
 	err := s.begin(&h, int(h.length), b)
 	if err == nil {
 		var n int
-		n, err = s.t.Write(pm.frame)
+		n, err = s.t.Write(f.frame)
 		err = s.end(h, n, err, b)
 	}
 	s.release(b)

@@ -81,6 +81,14 @@ func (c *Conn) appendMessage(dst []byte) (messageType int, p []byte, err error) 
 	if err := c.nextMessage(); err != nil {
 		return noMessage, dst, err
 	}
+	if c.compressed {
+		p, err = c.appendInflated(dst)
+		if err != nil && c.recv.err == nil {
+			c.unclaimed = true
+			return noMessage, dst, err
+		}
+		return c.messageType, p, err
+	}
 	p = dst
 	if p == nil {
 		p = c.partial
@@ -153,6 +161,13 @@ func (r *messageReader) Read(p []byte) (n int, err error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	if c.compressed {
+		n, err = c.readInflated(p)
+		if err == io.EOF {
+			c.reader = nil
+		}
+		return n, err
+	}
 	if len(c.partial) > 0 {
 		n = copy(p, c.partial)
 		c.partial = c.partial[n:]
@@ -183,7 +198,7 @@ func (c *Conn) nextMessage() error {
 		c.partial = nil
 		c.discard = true
 	}
-	for c.discard && c.recv.open {
+	for c.discard && c.inMessage() {
 		if err := c.skip(); err != nil {
 			return err
 		}
@@ -200,6 +215,14 @@ func (c *Conn) nextMessage() error {
 
 // skip discards some of the current message.
 func (c *Conn) skip() error {
+	if c.compressed {
+		return c.skipCompressed()
+	}
+	return c.skipFrames()
+}
+
+// skipFrames discards some of the current message as it comes.
+func (c *Conn) skipFrames() error {
 	if c.recv.remaining == 0 {
 		return c.advance()
 	}
@@ -228,7 +251,7 @@ func (c *Conn) advance() error {
 		}
 		if !h.opcode.isControl() {
 			if h.opcode != opContinuation {
-				c.messageType = int(h.opcode)
+				c.messageType, c.compressed = int(h.opcode), h.rsv1
 			}
 			return nil
 		}

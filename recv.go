@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"io"
+	"math"
 	"net"
 	"sync/atomic"
 	"syscall"
@@ -38,11 +39,12 @@ const (
 //
 // All of it belongs to the goroutine that reads.
 type recv struct {
-	t      transport
-	raw    syscall.RawConn // of a connection of the kernel, see fill; else nil
-	tryRaw func(fd uintptr) bool
-	server bool  // frames come from a client
-	err    error // every later read returns it; set by Conn
+	t       transport
+	raw     syscall.RawConn // of a connection of the kernel, see fill; else nil
+	tryRaw  func(fd uintptr) bool
+	server  bool  // frames come from a client
+	deflate bool  // permessage-deflate was agreed on
+	err     error // every later read returns it; set by Conn
 
 	// The bytes that were received and are not consumed yet. They lie in scratch,
 	// in buf, or in memory of their own. Only fill and drain borrow and return.
@@ -56,7 +58,8 @@ type recv struct {
 	// The message in progress.
 	open      bool // it has begun, and not all of it is consumed
 	fin       bool // its current frame is the last
-	text      bool // it is checked for UTF-8
+	text      bool // it is checked for UTF-8 as it comes
+	deflated  bool // it is compressed
 	key       [4]byte
 	pos       int          // of the key, for the next payload byte
 	remaining int64        // payload bytes of the current frame that are not consumed
@@ -82,7 +85,7 @@ func (r *recv) next() (h header, payload []byte, err error) {
 	for {
 		h, n, err := parseHeader(r.b)
 		if len(r.b) >= 2 {
-			if err := h.check(frameContext{server: r.server, inMessage: r.open}); err != nil {
+			if err := h.check(frameContext{server: r.server, inMessage: r.open, compression: r.deflate}); err != nil {
 				return h, nil, err
 			}
 		}
@@ -111,10 +114,11 @@ func (r *recv) next() (h header, payload []byte, err error) {
 func (r *recv) begin(h header) error {
 	if h.opcode != opContinuation {
 		r.open = true
-		r.text = h.opcode == opText
+		r.text = h.opcode == opText && !h.rsv1
+		r.deflated = h.rsv1
 		r.total, r.empty, r.utf8 = 0, 0, utf8Validator{}
 	}
-	if limit := r.limit.Load(); limit > 0 && h.length > limit-r.total {
+	if limit := r.frameLimit(); limit > 0 && h.length > limit-r.total {
 		return ErrReadLimit
 	}
 	if h.length == 0 && !h.fin {
@@ -124,6 +128,31 @@ func (r *recv) begin(h header) error {
 	}
 	r.fin, r.key, r.pos, r.remaining = h.fin, h.key, 0, h.length
 	return r.ended()
+}
+
+// noLimitInPieces is a limit of none for messages that are read piece by piece. What is
+// compressed is gathered first, so that has one.
+const noLimitInPieces = math.MinInt64
+
+// frameLimit is how many bytes of payload the frames of the current message may have,
+// if it is positive. Of a compressed message, that is what the worst of compressors,
+// which knows no blocks without compression, makes of a message that is as long as it
+// may be.
+func (r *recv) frameLimit() int64 {
+	limit := r.limit.Load()
+	if !r.deflated {
+		return limit
+	}
+	if limit == noLimitInPieces {
+		limit = DefaultReadLimit
+	}
+	if limit > math.MaxInt64/2 {
+		return limit
+	}
+	if limit > 0 {
+		limit += limit/4 + 1024
+	}
+	return limit
 }
 
 // read delivers payload of the current frame into p, unmasked and, of a text

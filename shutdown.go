@@ -121,7 +121,7 @@ func (c *Conn) awaitClose(ctx context.Context) error {
 // discardAll gives up the current message and all that follow. Who is reading the
 // message gets an error, lest he takes what he has for all of it.
 func (c *Conn) discardAll() {
-	if !c.recv.open {
+	if !c.inMessage() {
 		c.reader = nil
 	}
 	c.partial, c.unclaimed = nil, false
@@ -130,13 +130,13 @@ func (c *Conn) discardAll() {
 
 // wanted reports whether there is a message that the program may still read.
 func (c *Conn) wanted() bool {
-	return !c.discarding && (c.unclaimed || c.recv.open && !c.discard)
+	return !c.discarding && (c.unclaimed || c.inMessage() && !c.discard)
 }
 
 // readForShutdown reads some of a message that nobody wants, or else up to the next
 // message, which is then to be claimed. Its error is that of the connection.
 func (c *Conn) readForShutdown() {
-	if c.discard && c.recv.open {
+	if c.discard && c.inMessage() {
 		c.skip()
 		return
 	}

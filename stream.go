@@ -12,7 +12,8 @@ import (
 
 // NewStream returns a net.Conn whose bytes go over c as messages of the type, for
 // protocols that want a byte stream: a tunnel for SSH, TLS or net/rpc. Where one
-// message ends and the next begins means nothing, so that the read limit is lifted.
+// message ends and the next begins means nothing, so that the read limit is lifted,
+// except that a compressed message may have DefaultReadLimit bytes.
 // A message of the other type fails the connection with CloseUnsupportedData.
 // TextMessage is for protocols of which each Write is UTF-8, such as those in ASCII.
 //
@@ -31,7 +32,7 @@ func NewStream(c *Conn, messageType int) net.Conn {
 		panic("websocket: NewStream with a message type that is neither TextMessage nor BinaryMessage")
 	}
 	s := &stream{c: c, messageType: messageType, changed: make(chan struct{})}
-	c.SetReadLimit(-1)
+	c.SetReadLimit(noLimitInPieces)
 	c.stream.Store(s)
 	return s
 }

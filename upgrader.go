@@ -63,8 +63,10 @@ type Upgrader struct {
 	// Group gets the connections, to be closed together; none where it is nil.
 	Group *Group
 
-	// EnableCompression does nothing yet: every extension is declined.
+	// EnableCompression accepts permessage-deflate (RFC 7692) where the client offers
+	// it, as Compression says.
 	EnableCompression bool
+	Compression       CompressionOptions
 
 	// ReadLimit is the largest message in bytes that a connection reads; 0 means
 	// DefaultReadLimit, less means no limit. See Conn.SetReadLimit.
@@ -93,16 +95,24 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 	if refused := checkResponseHeader(responseHeader); refused != nil {
 		return nil, u.refuse(w, r, refused)
 	}
+	if reason := u.Compression.invalid(); reason != "" && u.EnableCompression {
+		return nil, u.refuse(w, r, &refusal{http.StatusInternalServerError, "Upgrader." + reason})
+	}
 	if refused := u.checkOrigin(r); refused != nil {
 		return nil, u.refuse(w, r, refused)
 	}
-	key, wanted, refused := checkRequestFields(r)
+	key, wanted, extensions, refused := checkRequestFields(r)
 	if refused != nil {
 		return nil, u.refuse(w, r, refused)
 	}
-	protocol := headerValue(responseHeader, "Sec-Websocket-Protocol")
+	agreed := agreement{subprotocol: headerValue(responseHeader, "Sec-Websocket-Protocol")}
 	if u.Subprotocols != nil {
-		protocol = chooseSubprotocol(wanted, u.Subprotocols)
+		agreed.subprotocol = chooseSubprotocol(wanted, u.Subprotocols)
+	}
+	if u.EnableCompression {
+		if answer, ok := u.Compression.answerOffers(extensions); ok {
+			agreed.deflate = &answer
+		}
 	}
 
 	if !u.Group.enter() {
@@ -110,12 +120,12 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 	}
 	var c *Conn
 	defer func() { u.Group.leave(c) }() // also where the program's ResponseWriter panics
-	c, err := u.upgrade(w, r, key, protocol, responseHeader)
+	c, err := u.upgrade(w, r, key, agreed, responseHeader)
 	return c, err
 }
 
 // upgrade takes the connection from net/http and answers the request.
-func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, key, protocol string, responseHeader http.Header) (*Conn, error) {
+func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, key string, agreed agreement, responseHeader http.Header) (*Conn, error) {
 	nc, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		reason := err.Error()
@@ -136,7 +146,7 @@ func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, key, protocol
 	if u.HandshakeTimeout > 0 {
 		nc.SetWriteDeadline(time.Now().Add(u.HandshakeTimeout))
 	}
-	if _, err := nc.Write(appendResponse(buf.b[:0], key, protocol, responseHeader)); err != nil {
+	if _, err := nc.Write(appendResponse(buf.b[:0], key, agreed, responseHeader)); err != nil {
 		nc.Close()
 		return nil, err
 	}
@@ -147,7 +157,8 @@ func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, key, protocol
 		readBufferSize:  u.ReadBufferSize,
 		writeBufferSize: u.WriteBufferSize,
 		readLimit:       u.ReadLimit,
-		subprotocol:     protocol,
+		agreed:          agreed,
+		compression:     u.Compression,
 		pingInterval:    u.PingInterval,
 		pongTimeout:     u.PongTimeout,
 	}), nil
@@ -258,13 +269,18 @@ func checkResponseHeader(h http.Header) *refusal {
 }
 
 // appendResponse appends the server's answer to a handshake with the key (4.2.2).
-func appendResponse(b []byte, key, protocol string, header http.Header) []byte {
+func appendResponse(b []byte, key string, agreed agreement, header http.Header) []byte {
 	b = append(b, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
 	b = appendAcceptKey(b, key)
 	b = append(b, "\r\n"...)
-	if protocol != "" {
+	if agreed.subprotocol != "" {
 		b = append(b, "Sec-WebSocket-Protocol: "...)
-		b = append(b, protocol...)
+		b = append(b, agreed.subprotocol...)
+		b = append(b, "\r\n"...)
+	}
+	if agreed.deflate != nil {
+		b = append(b, "Sec-WebSocket-Extensions: "...)
+		b = agreed.deflate.append(b)
 		b = append(b, "\r\n"...)
 	}
 	for _, name := range slices.Sorted(maps.Keys(header)) {

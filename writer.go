@@ -62,8 +62,13 @@ func (c *Conn) writeMessage(messageType int, data []byte, b bound) error {
 	if err := c.acquireMessage(b); err != nil {
 		return err
 	}
-	err := c.send.write(header{fin: true, opcode: opcode(messageType)}, data, b)
-	c.message.release()
+	var err error
+	if c.compresses(len(data)) {
+		err = c.writeCompressed(opcode(messageType), data, b)
+	} else {
+		err = c.send.write(header{fin: true, opcode: opcode(messageType)}, data, b)
+	}
+	c.releaseMessage()
 	return err
 }
 
@@ -159,6 +164,8 @@ type messageWriter struct {
 	buf    *buffer    // room for a header, then what is to be sent; nil before the first write
 	n      int        // the end of that
 	err    error      // errWriteClosed, or why it failed
+
+	deflater *deflater // nil where the message is not compressed, or nothing was yet
 }
 
 func (w *messageWriter) Write(p []byte) (n int, err error) {
@@ -171,8 +178,7 @@ func (w *messageWriter) Write(p []byte) (n int, err error) {
 				return 0, err
 			}
 		}
-		err := w.c.send.write(header{opcode: w.opcode}, p, until(w.c.loadWriteDeadline()))
-		if err := w.sent(err); err != nil {
+		if err := w.send(p, false); err != nil {
 			return 0, err
 		}
 		return len(p), nil
@@ -259,9 +265,58 @@ func (w *messageWriter) open() error {
 
 // flush sends what is in the buffer as a fragment.
 func (w *messageWriter) flush(fin bool) error {
-	err := w.c.send.writeInPlace(header{fin: fin, opcode: w.opcode}, w.buf.b[:w.n], until(w.c.loadWriteDeadline()))
+	n := w.n
 	w.n = maxHeaderSize
+	if w.deflates(n-maxHeaderSize, fin) {
+		return w.send(w.buf.b[maxHeaderSize:n], fin)
+	}
+	err := w.c.send.writeInPlace(header{fin: fin, opcode: w.opcode}, w.buf.b[:n], until(w.c.loadWriteDeadline()))
 	return w.sent(err)
+}
+
+// send sends p as a fragment.
+func (w *messageWriter) send(p []byte, fin bool) error {
+	b := until(w.c.loadWriteDeadline())
+	switch {
+	case !w.deflates(len(p), fin):
+		return w.sent(w.c.send.write(header{fin: fin, opcode: w.opcode}, p, b))
+	case fin && w.deflater == nil:
+		return w.sent(w.c.writeCompressed(w.opcode, p, b))
+	}
+	return w.deflate(p, fin, b)
+}
+
+// deflates reports whether p, of length bytes, is to be compressed, as all of the message is or nothing.
+func (w *messageWriter) deflates(length int, fin bool) bool {
+	if w.control || w.opcode == opContinuation || w.deflater != nil {
+		return w.deflater != nil
+	}
+	if fin {
+		return w.c.compresses(length)
+	}
+	return w.c.compresses(max(length, w.c.writeBufferSize))
+}
+
+// deflate compresses p as a part of the message, and sends what comes of it as a fragment.
+func (w *messageWriter) deflate(p []byte, fin bool, b bound) error {
+	buf := acquireBuffer(maxHeaderSize + len(p))
+	defer releaseBuffer(buf)
+	d := w.deflater
+	if d == nil {
+		d = w.c.compression.acquire()
+		w.deflater = d
+	}
+	d.begin(buf.b[:maxHeaderSize], 0, 0)
+	d.write(p) // it has room for all
+	if fin {
+		d.end()
+	}
+	out := d.out
+	d.out = nil
+	if len(out) == maxHeaderSize && !fin {
+		return nil
+	}
+	return w.sent(w.c.send.writeInPlace(header{fin: fin, rsv1: w.opcode != opContinuation, opcode: w.opcode}, out, b))
 }
 
 // sent takes note of how sending a fragment went.
@@ -310,7 +365,11 @@ func (w *messageWriter) end(err error) error {
 	}
 	w.c.writer.CompareAndSwap(w, nil)
 	if !w.control {
-		w.c.message.release()
+		if w.deflater != nil {
+			w.c.compression.release(w.deflater, err == errWriteClosed)
+			w.deflater = nil
+		}
+		w.c.releaseMessage()
 	}
 	return err
 }

@@ -1,0 +1,153 @@
+package websocket
+
+import (
+	"errors"
+	"sync/atomic"
+)
+
+// compression is what permessage-deflate is on a connection (RFC 7692): what was agreed
+// on, and what lasts from one message to the next.
+type compression struct {
+	sendTakeover, recvTakeover bool
+	sendBits, recvBits         int
+	threshold                  int
+
+	off   atomic.Bool  // EnableWriteCompression(false)
+	level atomic.Int32 // for sending
+
+	// deflater is the one of the connection where sendTakeover is set, from the first
+	// compressed message on. Guarded by Conn.message.
+	deflater *deflater
+
+	// Of the goroutine whose turn it is to read.
+	window   []byte // where recvTakeover is set: the end of what was received
+	incoming incoming
+}
+
+// newCompression returns the compression of one side of a connection.
+func newCompression(o CompressionOptions, agreed deflateParams, server bool) *compression {
+	o = o.withDefaults()
+	k := &compression{threshold: o.Threshold}
+	k.level.Store(int32(o.Level))
+	ofServer := !agreed.serverNoContextTakeover
+	ofClient := !agreed.clientNoContextTakeover
+	serverBits, clientBits := orMax(agreed.serverMaxWindowBits), orMax(agreed.clientMaxWindowBits)
+	if server {
+		k.sendTakeover, k.sendBits = ofServer, serverBits
+		k.recvTakeover, k.recvBits = ofClient, clientBits
+	} else {
+		k.sendTakeover, k.sendBits = ofClient, min(clientBits, o.WindowBits)
+		k.recvTakeover, k.recvBits = ofServer, serverBits
+	}
+	return k
+}
+
+// EnableWriteCompression turns the compression of the messages that are written from
+// now on off and on again. It is on where compression was negotiated; else the call
+// has no effect. Any goroutine may call it at any time.
+func (c *Conn) EnableWriteCompression(enable bool) {
+	if c.compression != nil {
+		c.compression.off.Store(!enable)
+	}
+}
+
+var errInvalidCompressionLevel = errors.New("websocket: invalid compression level")
+
+// SetCompressionLevel sets the level of compress/flate, -2 to 9, at which the messages
+// are compressed that are written from now on; at 0 they are sent as they are. Where
+// no compression was negotiated, the level is only checked. Any goroutine may call it at
+// any time.
+func (c *Conn) SetCompressionLevel(level int) error {
+	if !validCompressionLevel(level) {
+		return errInvalidCompressionLevel
+	}
+	if c.compression != nil {
+		c.compression.level.Store(int32(level))
+	}
+	return nil
+}
+
+// compresses reports whether a message of the length is to be compressed.
+func (c *Conn) compresses(length int) bool {
+	k := c.compression
+	return k != nil && length >= k.threshold && length > 0 && !k.off.Load() && k.level.Load() != 0
+}
+
+// acquire returns the deflater for a message. Conn.message must be held until it is
+// released.
+func (k *compression) acquire() *deflater {
+	level := int(k.level.Load())
+	if !k.sendTakeover {
+		return acquireDeflater(level, k.sendBits)
+	}
+	if k.deflater != nil && k.deflater.level != level {
+		k.drop()
+	}
+	if k.deflater == nil {
+		k.deflater = acquireDeflater(level, k.sendBits)
+	}
+	return k.deflater
+}
+
+// release gives the deflater back. Where the peer has not got the message, what comes
+// next must not refer to it.
+func (k *compression) release(d *deflater, sent bool) {
+	if d != k.deflater {
+		releaseDeflater(d)
+	} else if !sent {
+		d.stale = true
+	}
+}
+
+// forgetSent has the next message refer to nothing that was sent.
+func (k *compression) forgetSent() {
+	if k.deflater != nil {
+		k.deflater.stale = true
+	}
+}
+
+// drop gives up the connection's deflater.
+func (k *compression) drop() {
+	if k.deflater != nil {
+		releaseDeflater(k.deflater)
+		k.deflater = nil
+	}
+}
+
+// writeCompressed sends a message of one frame, compressed if that makes it shorter.
+// Conn.message must be held.
+func (c *Conn) writeCompressed(op opcode, data []byte, b bound) error {
+	buf := acquireBuffer(maxHeaderSize + len(data) + len(deflateTail))
+	defer releaseBuffer(buf)
+	k := c.compression
+	d := k.acquire()
+	p, ok := d.message(buf.b[:maxHeaderSize], data)
+	if d != k.deflater {
+		k.release(d, true) // before the network is waited for
+	}
+	if !ok {
+		return c.send.write(header{fin: true, opcode: op}, data, b)
+	}
+	err := c.send.writeInPlace(header{fin: true, rsv1: true, opcode: op}, p, b)
+	if err != nil {
+		k.forgetSent()
+	}
+	return err
+}
+
+// releaseMessage ends the turn of a data message.
+func (c *Conn) releaseMessage() {
+	c.message.release()
+	if c.compression != nil && c.send.closed.Load() {
+		c.dropDeflater()
+	}
+}
+
+// dropDeflater gives up the deflater of a connection that was closed, unless a message
+// is being written: who writes it then does it.
+func (c *Conn) dropDeflater() {
+	if c.compression != nil && c.message.tryAcquire() {
+		c.compression.drop()
+		c.message.release()
+	}
+}

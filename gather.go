@@ -1,0 +1,226 @@
+package websocket
+
+import (
+	"io"
+	"slices"
+	"unicode/utf8"
+)
+
+// incoming is a compressed message that is being received. All of it is gathered
+// before it is decompressed, since an error of compress/flate is final: a read deadline
+// must not reach it.
+type incoming struct {
+	b   []byte  // what has come of it
+	buf *buffer // that b lies in, or nil
+
+	// While the program reads it piece by piece.
+	z       *inflater
+	history *buffer
+	out     []byte // in history: the end of what was decompressed, at least maxDistance bytes
+	unread  []byte // the end of out
+	total   int64  // bytes that were decompressed
+	utf8    utf8Validator
+	ended   bool // all of it was decompressed
+}
+
+// inMessage reports whether a message has begun whose end the program has not got.
+func (c *Conn) inMessage() bool { return c.recv.open || c.compressed }
+
+// gather receives what has not come yet of the current message, which is compressed. It can
+// be interrupted and repeated.
+func (c *Conn) gather() error {
+	m := &c.compression.incoming
+	for c.recv.open {
+		if c.recv.remaining == 0 {
+			if err := c.advance(); err != nil {
+				return err
+			}
+			continue
+		}
+		m.makeRoom(&c.recv)
+		n, err := c.received(c.recv.read(m.b[len(m.b):cap(m.b)]))
+		m.b = m.b[:len(m.b)+n]
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// makeRoom makes room behind b: in borrowed buffers as long as one is large enough.
+func (m *incoming) makeRoom(r *recv) {
+	if len(m.b) < cap(m.b) {
+		return
+	}
+	var larger *buffer
+	if cap(m.b) < maxBufferSize {
+		larger = acquireBuffer(int(min(r.remaining+int64(len(m.b)), 16*int64(len(m.b)+len(r.b)))))
+		m.b = append(larger.b[:0], m.b...)
+	} else {
+		m.b = r.grow(m.b, 0)
+	}
+	if m.buf != nil {
+		releaseBuffer(m.buf)
+	}
+	m.buf = larger
+}
+
+// appendInflated appends the current message, which is compressed, to dst.
+func (c *Conn) appendInflated(dst []byte) ([]byte, error) {
+	if err := c.gather(); err != nil {
+		return dst, err
+	}
+	k := c.compression
+	z := acquireInflater(k.incoming.b, k.window)
+	p := dst
+	var scratch *buffer
+	if dst == nil {
+		scratch = acquireBuffer(maxBufferSize)
+		p = scratch.b[:0]
+	}
+	p, err := inflateAll(z, p, k.window, c.recv.limit.Load())
+	releaseInflater(z)
+	message := p[len(dst):]
+	if err == nil && c.messageType == TextMessage && !utf8.Valid(message) {
+		err = errInvalidUTF8
+	}
+	if err == nil {
+		c.delivered(message)
+	}
+	if scratch != nil {
+		if len(p) <= len(scratch.b) {
+			p = slices.Clone(p)
+		}
+		releaseBuffer(scratch)
+	}
+	if err != nil {
+		return dst, c.fail(err)
+	}
+	return p, nil
+}
+
+// inflateAll appends what z decompresses to dst, at most limit bytes where there is one.
+func inflateAll(z *inflater, dst, window []byte, limit int64) ([]byte, error) {
+	start := len(dst)
+	for p := dst; ; {
+		if len(p) == cap(p) {
+			grow := max(len(p)-start, minBufferSize)
+			if limit > 0 {
+				grow = int(min(int64(grow), limit+1-int64(len(p)-start)))
+			}
+			p = slices.Grow(p, grow)
+		}
+		room := p
+		if limit > 0 && int64(cap(p)-start) > limit {
+			room = p[: len(p) : start+int(limit)+1]
+		}
+		room, err := z.append(room, start, window)
+		p = p[:len(room)]
+		switch {
+		case limit > 0 && int64(len(p)-start) > limit:
+			return dst, ErrReadLimit
+		case err == io.EOF:
+			return p, nil
+		case err != nil:
+			return dst, err
+		}
+	}
+}
+
+// readInflated reads from the current message, which is compressed.
+func (c *Conn) readInflated(p []byte) (int, error) {
+	if err := c.gather(); err != nil {
+		return 0, err
+	}
+	m := &c.compression.incoming
+	for len(m.unread) == 0 {
+		if m.ended {
+			c.delivered(m.out)
+			return 0, io.EOF
+		}
+		if err := c.inflateMore(); err != nil {
+			return 0, c.fail(err)
+		}
+	}
+	n := copy(p, m.unread)
+	m.unread = m.unread[n:]
+	return n, nil
+}
+
+// inflateMore decompresses some more of the current message, all of which was gathered.
+func (c *Conn) inflateMore() error {
+	k := c.compression
+	m := &k.incoming
+	if m.z == nil {
+		m.z = acquireInflater(m.b, k.window)
+		m.history = acquireBuffer(maxBufferSize)
+		m.out = m.history.b[:0]
+	}
+	if len(m.out) == cap(m.out) {
+		m.out = m.out[:copy(m.out, m.out[len(m.out)-maxDistance:])]
+	}
+	had := len(m.out)
+	out, err := m.z.append(m.out, 0, k.window)
+	m.out, m.unread = out, out[had:]
+	m.total += int64(len(m.unread))
+	m.ended = err == io.EOF
+	switch limit := c.recv.limit.Load(); {
+	case limit > 0 && m.total > limit:
+		return ErrReadLimit
+	case err != nil && err != io.EOF:
+		return err
+	case c.messageType == TextMessage && !(m.utf8.next(m.unread) && (!m.ended || m.utf8.complete())):
+		return errInvalidUTF8
+	}
+	return nil
+}
+
+// skipCompressed discards some of the current message, which is compressed. The window
+// needs its end.
+func (c *Conn) skipCompressed() error {
+	if !c.compression.recvTakeover {
+		if c.recv.open {
+			return c.skipFrames()
+		}
+		c.dropCompressed()
+		return nil
+	}
+	if err := c.gather(); err != nil {
+		return err
+	}
+	m := &c.compression.incoming
+	if m.unread = nil; m.ended {
+		c.delivered(m.out)
+		return nil
+	}
+	if err := c.inflateMore(); err != nil {
+		return c.fail(err)
+	}
+	return nil
+}
+
+// delivered says that the program has got the current message, or does not want it;
+// message is its end.
+func (c *Conn) delivered(message []byte) {
+	if k := c.compression; k.recvTakeover {
+		k.window = slide(k.window, message, k.recvBits)
+	}
+	c.dropCompressed()
+}
+
+// dropCompressed gives up what is held for the current message.
+func (c *Conn) dropCompressed() {
+	c.compressed = false
+	if c.compression == nil {
+		return
+	}
+	m := &c.compression.incoming
+	if m.z != nil {
+		releaseInflater(m.z)
+		releaseBuffer(m.history)
+	}
+	if m.buf != nil {
+		releaseBuffer(m.buf)
+	}
+	*m = incoming{}
+}

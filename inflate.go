@@ -1,0 +1,143 @@
+package websocket
+
+import (
+	"compress/flate"
+	"io"
+	"slices"
+	"sync"
+)
+
+const (
+	// maxDistance is how far deflate can refer back (RFC 1951, 2).
+	maxDistance = 1 << maxWindowBits
+
+	// maxFinalBlocks bounds the blocks with BFINAL set in one message: each may be two
+	// bytes long, and after each the decompressor starts anew.
+	maxFinalBlocks = 1000
+)
+
+// deflateTail is what ends a message that was flushed, and is not sent: an empty block
+// without compression (RFC 7692, 7.2.1).
+const deflateTail = "\x00\x00\xff\xff"
+
+// inflateTail is what is put behind a message that was received: deflateTail, and an
+// empty block with BFINAL set, so that the decompressor sees the end.
+const inflateTail = deflateTail + "\x01\x00\x00\xff\xff"
+
+var errCorruptMessage = &protocolError{CloseInvalidFramePayloadData, "compressed message is corrupt"}
+
+// inflater decompresses one message, all of which has been received.
+type inflater struct {
+	loan   loan
+	r      io.ReadCloser // of compress/flate
+	source inflateSource
+	finals int // blocks with BFINAL set that have ended
+}
+
+// inflateSource is what of the message and of the tail behind it is not read yet. It
+// has ReadByte, so that compress/flate takes no more than it needs.
+type inflateSource struct {
+	message []byte
+	tail    string
+}
+
+func (s *inflateSource) ReadByte() (byte, error) {
+	if len(s.message) > 0 {
+		c := s.message[0]
+		s.message = s.message[1:]
+		return c, nil
+	}
+	if len(s.tail) > 0 {
+		c := s.tail[0]
+		s.tail = s.tail[1:]
+		return c, nil
+	}
+	return 0, io.EOF
+}
+
+func (s *inflateSource) Read(p []byte) (n int, err error) {
+	if len(s.message) > 0 {
+		n = copy(p, s.message)
+		s.message = s.message[n:]
+		return n, nil
+	}
+	if n = copy(p, s.tail); n == 0 && len(p) > 0 {
+		return 0, io.EOF
+	}
+	s.tail = s.tail[n:]
+	return n, nil
+}
+
+var inflaterPool = sync.Pool{New: func() any {
+	z := new(inflater)
+	z.r = flate.NewReader(&z.source)
+	return z
+}}
+
+// acquireInflater returns an inflater for the message, which it does not copy. The
+// window has what the messages before it have left.
+func acquireInflater(message, window []byte) *inflater {
+	z := inflaterPool.Get().(*inflater)
+	z.loan.begin()
+	z.source = inflateSource{message, inflateTail}
+	z.finals = 0
+	z.reset(window)
+	return z
+}
+
+func releaseInflater(z *inflater) {
+	z.loan.end()
+	z.source = inflateSource{}
+	inflaterPool.Put(z)
+}
+
+func (z *inflater) reset(window []byte) {
+	z.r.(flate.Resetter).Reset(&z.source, window) // never fails
+}
+
+// append decompresses into the room behind b, at least some, and returns io.EOF at the
+// end of the message. b[start:], or at least its last maxDistance bytes, are what
+// was decompressed before, and the window what came before that.
+func (z *inflater) append(b []byte, start int, window []byte) ([]byte, error) {
+	for {
+		n, err := z.r.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		switch {
+		case err == io.EOF && z.source.tail == "", err == io.EOF && z.source.tail == inflateTail && len(z.source.message) == 0:
+			return b, io.EOF
+		case err == io.EOF && z.finals < maxFinalBlocks:
+			// A block with BFINAL set, and others behind it (7.2.3.4).
+			z.finals++
+			z.reset(lastBytes(window, b[start:]))
+		case err != nil:
+			return b, errCorruptMessage
+		case n > 0 || len(b) == cap(b):
+			return b, nil
+		}
+	}
+}
+
+// lastBytes returns the last maxDistance bytes of a and b, one behind the other.
+func lastBytes(a, b []byte) []byte {
+	if len(b) >= maxDistance {
+		return b[len(b)-maxDistance:]
+	}
+	a = a[max(0, len(a)+len(b)-maxDistance):]
+	return slices.Concat(a, b)
+}
+
+// slide returns the window after the message, or the end of it, was received: the last
+// bytes, as many as the window may have. It is kept as small as that allows.
+func slide(window, message []byte, bits int) []byte {
+	size := 1 << bits
+	if len(message) >= size {
+		return append(window[:0], message[len(message)-size:]...)
+	}
+	keep := min(len(window), size-len(message))
+	copy(window, window[len(window)-keep:])
+	window = window[:keep]
+	if need := keep + len(message); need > cap(window) {
+		window = slices.Concat(make([]byte, 0, min(2*need, size)), window)
+	}
+	return append(window, message...)
+}

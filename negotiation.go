@@ -1,0 +1,264 @@
+package websocket
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// CompressionOptions is how permessage-deflate (RFC 7692) is negotiated and used,
+// where EnableCompression is set. Its zero value is what gorilla/websocket does: each
+// message is compressed on its own, at level 1.
+type CompressionOptions struct {
+	// ContextTakeover keeps the window from one message to the next, in each direction
+	// where the peer agrees. Messages that resemble each other become much smaller;
+	// what it costs in memory is said in the package's documentation.
+	ContextTakeover bool
+
+	// WindowBits is the base-2 logarithm of the largest window for what is sent, 8 to
+	// 15; 0 means 15. Less than 15 saves the peer memory and compresses less.
+	WindowBits int
+
+	// PeerWindowBits is the base-2 logarithm of the largest window that the peer is
+	// asked to use, 8 to 15; 0 means 15. With ContextTakeover a connection keeps a
+	// window of that size, and not all peers can use one that is smaller than 15.
+	PeerWindowBits int
+
+	// Level is one of compress/flate's levels, -2 to 9, except that 0 means 1.
+	// SetCompressionLevel changes it.
+	Level int
+
+	// Threshold is the length in bytes below which a message is sent as it is. Of a
+	// message from NextWriter only the part counts that fits into the write buffer.
+	Threshold int
+}
+
+const (
+	minWindowBits = 8
+	maxWindowBits = 15
+)
+
+// withDefaults has values in place of the zeros that stand for one.
+func (o CompressionOptions) withDefaults() CompressionOptions {
+	if o.WindowBits == 0 {
+		o.WindowBits = maxWindowBits
+	}
+	if o.PeerWindowBits == 0 {
+		o.PeerWindowBits = maxWindowBits
+	}
+	if o.Level == 0 {
+		o.Level = defaultCompressionLevel
+	}
+	return o
+}
+
+// invalid says what is wrong with the options, or nothing.
+func (o CompressionOptions) invalid() string {
+	o = o.withDefaults()
+	switch {
+	case !validWindowBits(o.WindowBits):
+		return fmt.Sprintf("Compression.WindowBits is %d, which is not from 8 to 15", o.WindowBits)
+	case !validWindowBits(o.PeerWindowBits):
+		return fmt.Sprintf("Compression.PeerWindowBits is %d, which is not from 8 to 15", o.PeerWindowBits)
+	case !validCompressionLevel(o.Level):
+		return fmt.Sprintf("Compression.Level is %d, which is not from -2 to 9", o.Level)
+	case o.Threshold < 0:
+		return fmt.Sprintf("Compression.Threshold is %d", o.Threshold)
+	}
+	return ""
+}
+
+func validWindowBits(bits int) bool { return minWindowBits <= bits && bits <= maxWindowBits }
+
+// The names of RFC 7692, 7 and 7.1.
+const (
+	permessageDeflate       = "permessage-deflate"
+	serverNoContextTakeover = "server_no_context_takeover"
+	clientNoContextTakeover = "client_no_context_takeover"
+	serverMaxWindowBits     = "server_max_window_bits"
+	clientMaxWindowBits     = "client_max_window_bits"
+)
+
+// deflateParams are the parameters of permessage-deflate in an offer or an answer.
+type deflateParams struct {
+	serverNoContextTakeover bool
+	clientNoContextTakeover bool
+	serverMaxWindowBits     int // 0 where the parameter is absent
+	clientMaxWindowBits     int // likewise; anyWindowBits where it has no value
+}
+
+// anyWindowBits is a client_max_window_bits without a value: it says just that the
+// client understands the parameter.
+const anyWindowBits = -1
+
+// orMax is the window that a parameter allows.
+func orMax(bits int) int {
+	if bits <= 0 {
+		return maxWindowBits
+	}
+	return bits
+}
+
+// parseDeflateParams reads the parameters of an offer or an answer. An error is what
+// RFC 7692, 7.1 lists: an unknown parameter, a value that is not valid, or a
+// parameter that is there twice.
+func parseDeflateParams(e extension, offer bool) (p deflateParams, err error) {
+	for _, param := range e.params {
+		var ok bool
+		switch param.name {
+		case serverNoContextTakeover:
+			ok = setFlag(&p.serverNoContextTakeover, param)
+		case clientNoContextTakeover:
+			ok = setFlag(&p.clientNoContextTakeover, param)
+		case serverMaxWindowBits:
+			ok = setWindowBits(&p.serverMaxWindowBits, param)
+		case clientMaxWindowBits:
+			if offer && !param.hasValue && p.clientMaxWindowBits == 0 {
+				p.clientMaxWindowBits, ok = anyWindowBits, true
+			} else {
+				ok = setWindowBits(&p.clientMaxWindowBits, param)
+			}
+		}
+		if !ok {
+			return p, fmt.Errorf("bad parameter %s of %s", param.name, permessageDeflate)
+		}
+	}
+	return p, nil
+}
+
+// setFlag takes note of a parameter that has no value.
+func setFlag(flag *bool, param extensionParam) bool {
+	if *flag || param.hasValue {
+		return false
+	}
+	*flag = true
+	return true
+}
+
+// setWindowBits takes note of "a decimal integer value without leading zeroes between
+// 8 to 15, inclusive" (7.1.2).
+func setWindowBits(bits *int, param extensionParam) bool {
+	if *bits != 0 || !param.hasValue {
+		return false
+	}
+	for n := minWindowBits; n <= maxWindowBits; n++ {
+		if param.value == strconv.Itoa(n) {
+			*bits = n
+		}
+	}
+	return *bits != 0
+}
+
+// append adds the extension with its parameters to b, as it stands in a header.
+func (p deflateParams) append(b []byte) []byte {
+	b = append(b, permessageDeflate...)
+	if p.serverNoContextTakeover {
+		b = append(b, "; "+serverNoContextTakeover...)
+	}
+	if p.clientNoContextTakeover {
+		b = append(b, "; "+clientNoContextTakeover...)
+	}
+	if p.serverMaxWindowBits != 0 {
+		b = append(b, "; "+serverMaxWindowBits+"="...)
+		b = strconv.AppendInt(b, int64(p.serverMaxWindowBits), 10)
+	}
+	switch p.clientMaxWindowBits {
+	case 0:
+	case anyWindowBits:
+		b = append(b, "; "+clientMaxWindowBits...)
+	default:
+		b = append(b, "; "+clientMaxWindowBits+"="...)
+		b = strconv.AppendInt(b, int64(p.clientMaxWindowBits), 10)
+	}
+	return b
+}
+
+// answerOffers returns a server's answer to the first of a client's offers that it can
+// honour, which is what both sides will do; or ok is false.
+func (o CompressionOptions) answerOffers(offers []extension) (answer deflateParams, ok bool) {
+	for _, e := range offers {
+		if e.name != permessageDeflate {
+			continue
+		}
+		if offer, err := parseDeflateParams(e, true); err == nil {
+			return o.withDefaults().answer(offer), true
+		}
+	}
+	return deflateParams{}, false
+}
+
+// answer is the answer to an offer, of which every one can be honoured.
+func (o CompressionOptions) answer(offer deflateParams) (answer deflateParams) {
+	answer.serverNoContextTakeover = offer.serverNoContextTakeover || !o.ContextTakeover
+	answer.clientNoContextTakeover = offer.clientNoContextTakeover || !o.ContextTakeover
+	// "with the same or smaller value as the offer"; "even if the [...] offer [...]
+	// didn't include the "server_max_window_bits" extension parameter" (7.1.2.1).
+	bits := min(o.WindowBits, orMax(offer.serverMaxWindowBits))
+	if offer.serverMaxWindowBits != 0 || bits < maxWindowBits {
+		answer.serverMaxWindowBits = bits
+	}
+	// "If a received extension negotiation offer doesn't have the
+	// "client_max_window_bits" extension parameter, the corresponding extension
+	// negotiation response to the offer MUST NOT include" it (7.1.2.2).
+	bits = min(o.PeerWindowBits, orMax(offer.clientMaxWindowBits))
+	if offer.clientMaxWindowBits != 0 && bits < maxWindowBits {
+		answer.clientMaxWindowBits = bits
+	}
+	return answer
+}
+
+// offers are what a client offers, the preferred one first.
+func (o CompressionOptions) offers() []deflateParams {
+	o = o.withDefaults()
+	offer := deflateParams{
+		serverNoContextTakeover: !o.ContextTakeover,
+		clientNoContextTakeover: !o.ContextTakeover,
+	}
+	switch {
+	case o.WindowBits < maxWindowBits:
+		offer.clientMaxWindowBits = o.WindowBits
+	case o.ContextTakeover || o.PeerWindowBits < maxWindowBits:
+		offer.clientMaxWindowBits = anyWindowBits
+	}
+	if o.PeerWindowBits == maxWindowBits {
+		return []deflateParams{offer}
+	}
+	// "A server declines an extension negotiation offer with this parameter if the
+	// server doesn't support it" (7.1.2.1), so there is one without it, too.
+	small := offer
+	small.serverMaxWindowBits = o.PeerWindowBits
+	return []deflateParams{small, offer}
+}
+
+// appendOffers adds the offers to b, as they stand in a header.
+func appendOffers(b []byte, offers []deflateParams) []byte {
+	for i, offer := range offers {
+		if i > 0 {
+			b = append(b, ", "...)
+		}
+		b = offer.append(b)
+	}
+	return b
+}
+
+// checkAnswer reads the server's answer to the offers. agreed is false where it has
+// chosen no extension; an error means that the connection must fail (7.1, 7.1.2.2).
+func checkAnswer(offers []deflateParams, extensions []extension) (answer deflateParams, agreed bool, err error) {
+	if len(extensions) == 0 {
+		return answer, false, nil
+	}
+	if len(offers) == 0 || len(extensions) > 1 || extensions[0].name != permessageDeflate {
+		return answer, false, fmt.Errorf("extension %s was not offered", extensions[len(extensions)-1].name)
+	}
+	if answer, err = parseDeflateParams(extensions[0], false); err != nil {
+		return answer, false, err
+	}
+	// The first offer has every parameter that any of them has. An answer that leaves
+	// out what was asked for is one that needs more memory here, and no error.
+	switch first := offers[0]; {
+	case answer.serverMaxWindowBits > orMax(first.serverMaxWindowBits):
+		return answer, false, fmt.Errorf("%s is larger than what was offered", serverMaxWindowBits)
+	case answer.clientMaxWindowBits != 0 && first.clientMaxWindowBits == 0:
+		return answer, false, fmt.Errorf("%s was not offered", clientMaxWindowBits)
+	}
+	return answer, true, nil
+}
