@@ -19,7 +19,7 @@ type bound struct {
 func until(deadline time.Time) bound { return bound{deadline: deadline} }
 
 // done is closed when the context ends; nil where that cannot happen.
-func (b bound) done() <-chan struct{} {
+func (b *bound) done() <-chan struct{} {
 	if b.ctx == nil {
 		return nil
 	}
@@ -27,7 +27,7 @@ func (b bound) done() <-chan struct{} {
 }
 
 // ended returns the context's error where it has ended, else nil.
-func (b bound) ended() error {
+func (b *bound) ended() error {
 	if b.ctx == nil || b.ctx.Err() == nil {
 		return nil
 	}
@@ -35,7 +35,7 @@ func (b bound) ended() error {
 }
 
 // waitError is why a wait with the bound has ended before its time.
-func (b bound) waitError() error {
+func (b *bound) waitError() error {
 	if err := b.ended(); err != nil {
 		return err
 	}

@@ -10,13 +10,15 @@ import (
 // that wanted it.
 const (
 	minBufferSize = 4 << 10
-	maxBufferSize = 64 << 10
+	maxBufferSize = 64<<10 + maxHeaderSize // for a message of 64 KiB with its header
+
+	maxBufferClass = 4
 )
 
 // buffer is memory from the pool. Its owner has all of b.
 type buffer struct{ b []byte }
 
-var bufferPools [5]sync.Pool // 4, 8, 16, 32 and 64 KiB
+var bufferPools [maxBufferClass + 1]sync.Pool // 4, 8, 16, 32 and 64 KiB
 
 // poisonBuffers makes releaseBuffer overwrite what it takes back. Tests set it, so
 // that bytes show that are read from a buffer after its release.
@@ -24,21 +26,31 @@ var poisonBuffers = false
 
 // bufferClass is the pool of the buffers of at least size bytes, as far as there is one.
 func bufferClass(size int) int {
-	size = min(max(size, minBufferSize), maxBufferSize)
+	size = min(max(size, minBufferSize), minBufferSize<<maxBufferClass)
 	return bits.Len(uint(size-1)) - bits.Len(minBufferSize-1)
 }
 
 // bufferSize is the size of the buffer that acquireBuffer returns for size.
-func bufferSize(size int) int { return minBufferSize << bufferClass(size) }
+func bufferSize(size int) int { return classSize(bufferClass(size)) }
+
+func classSize(class int) int {
+	if class == maxBufferClass {
+		return maxBufferSize
+	}
+	return minBufferSize << class
+}
 
 // acquireBuffer returns a buffer of at least size bytes, but never of more than
 // maxBufferSize. Its content is arbitrary.
 func acquireBuffer(size int) *buffer {
-	class := bufferClass(size)
+	return acquireClass(uint8(bufferClass(size)))
+}
+
+func acquireClass(class uint8) *buffer {
 	if b, _ := bufferPools[class].Get().(*buffer); b != nil {
 		return b
 	}
-	return &buffer{make([]byte, bufferSize(size))}
+	return &buffer{make([]byte, classSize(int(class)))}
 }
 
 func releaseBuffer(b *buffer) {

@@ -5,7 +5,7 @@ import "testing"
 func TestBufferSizes(t *testing.T) {
 	for _, tt := range []struct{ ask, want int }{
 		{0, 4096}, {1, 4096}, {4096, 4096}, {4097, 8192}, {10000, 16384}, {16385, 32768},
-		{32769, 65536}, {65536, 65536}, {65537, 65536}, {1 << 30, 65536}, {-1, 4096},
+		{32769, maxBufferSize}, {65536, maxBufferSize}, {65537, maxBufferSize}, {1 << 30, maxBufferSize}, {-1, 4096},
 	} {
 		for range 2 { // made, then from the pool
 			b := acquireBuffer(tt.ask)

@@ -69,7 +69,7 @@ func (c *Conn) peerClosed(payload []byte) error {
 		return c.fail(err)
 	}
 	c.closeReceived.Store(true)
-	if h := c.closeHandler.Load(); h == nil {
+	if h := handler(c, closeOf); h == nil {
 		c.replyClose(code)
 	} else if err := (*h)(code, text); err != nil {
 		return c.stop(err)
@@ -91,7 +91,7 @@ const closeTimeout = time.Second
 // waits for a writer, since the program closes the connection next.
 func (c *Conn) sendLast(payload []byte) {
 	c.reply(opClose, payload)
-	c.send.flush(time.Now().Add(closeTimeout))
+	c.send.await(time.Now().Add(closeTimeout))
 }
 
 // fail ends the reading because of err, and returns the error that all reads
@@ -128,19 +128,23 @@ func (c *Conn) endWaits(err error) {
 	if c.keepalive != nil {
 		c.keepalive.stop()
 	}
-	c.pingList().fail(err)
+	c.ownExtras().pings.fail(err)
 }
 
-// Close closes the network connection at once. It sends nothing and waits for
-// nothing: to close the WebSocket connection in an orderly way, use Shutdown. Any
-// goroutine may call it. Reads and writes that are blocked return an error that is
+// Close closes the network connection at once. It sends no Close frame and waits for
+// nothing, except that frames that wait to be sent together are sent before, for which
+// the network has a second: to close the WebSocket connection in an orderly way, use
+// Shutdown. Any goroutine may call it. Reads and writes that are blocked return an error that is
 // net.ErrClosed for errors.Is.
 func (c *Conn) Close() error {
+	if c.send.flags.has(holding) {
+		c.send.await(time.Now().Add(closeTimeout))
+	}
 	err := c.send.t.Close()
 	if w := c.writer.Load(); w != nil {
 		w.abandon(net.ErrClosed)
 	}
-	if s := c.stream.Load(); s != nil {
+	if s := c.openStream(); s != nil {
 		s.abandon()
 	}
 	c.endWaits(net.ErrClosed)

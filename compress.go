@@ -16,7 +16,7 @@ type compression struct {
 	level atomic.Int32 // for sending
 
 	// deflater is the one of the connection where sendTakeover is set, from the first
-	// compressed message on. Guarded by Conn.message.
+	// compressed message on. For who has the turn of data messages.
 	deflater *deflater
 
 	// Of the goroutine whose turn it is to read.
@@ -36,7 +36,7 @@ func newCompression(o CompressionOptions, agreed deflateParams, server bool) *co
 		k.sendTakeover, k.sendBits = ofServer, serverBits
 		k.recvTakeover, k.recvBits = ofClient, clientBits
 	} else {
-		k.sendTakeover, k.sendBits = ofClient, min(clientBits, o.WindowBits)
+		k.sendTakeover, k.sendBits = ofClient && o.ContextTakeover, min(clientBits, o.WindowBits)
 		k.recvTakeover, k.recvBits = ofServer, serverBits
 	}
 	return k
@@ -73,8 +73,8 @@ func (c *Conn) compresses(length int) bool {
 	return k != nil && length >= k.threshold && length > 0 && !k.off.Load() && k.level.Load() != 0
 }
 
-// acquire returns the deflater for a message. Conn.message must be held until it is
-// released.
+// acquire returns the deflater for a message, to be released by k.release. Where
+// sendTakeover is set, who calls it has the turn of data messages until then.
 func (k *compression) acquire() *deflater {
 	level := int(k.level.Load())
 	if !k.sendTakeover {
@@ -115,8 +115,20 @@ func (k *compression) drop() {
 }
 
 // writeCompressed sends a message of one frame, compressed if that makes it shorter.
-// Conn.message must be held.
-func (c *Conn) writeCompressed(op opcode, data []byte, b bound) error {
+func (c *Conn) writeCompressed(op opcode, data []byte, b *bound) error {
+	if !c.compression.sendTakeover {
+		return c.deflateAndWrite(op, data, wantData, b)
+	}
+	// The messages must leave in the order in which they were compressed.
+	if err := c.beginMessage(b); err != nil {
+		return err
+	}
+	err := c.deflateAndWrite(op, data, wantWire, b)
+	c.endMessage()
+	return err
+}
+
+func (c *Conn) deflateAndWrite(op opcode, data []byte, what want, b *bound) error {
 	buf := acquireBuffer(maxHeaderSize + len(data) + len(deflateTail))
 	defer releaseBuffer(buf)
 	k := c.compression
@@ -126,28 +138,21 @@ func (c *Conn) writeCompressed(op opcode, data []byte, b bound) error {
 		k.release(d, true) // before the network is waited for
 	}
 	if !ok {
-		return c.send.write(header{fin: true, opcode: op}, data, b)
+		return c.send.write(&frame{header: header{fin: true, opcode: op}, payload: data}, what, b)
 	}
-	err := c.send.writeInPlace(header{fin: true, rsv1: true, opcode: op}, p, b)
-	if err != nil {
+	f := frame{header: header{fin: true, rsv1: true, opcode: op}, payload: p[maxHeaderSize:], space: p}
+	err := c.send.write(&f, what, b)
+	if err != nil && k.sendTakeover {
 		k.forgetSent()
 	}
 	return err
 }
 
-// releaseMessage ends the turn of a data message.
-func (c *Conn) releaseMessage() {
-	c.message.release()
-	if c.compression != nil && c.send.closed.Load() {
-		c.dropDeflater()
-	}
-}
-
 // dropDeflater gives up the deflater of a connection that was closed, unless a message
 // is being written: who writes it then does it.
 func (c *Conn) dropDeflater() {
-	if c.compression != nil && c.message.tryAcquire() {
+	if c.compression != nil && c.send.wire.tryTake(wantOpen) {
 		c.compression.drop()
-		c.message.release()
+		c.send.wire.giveBack(wantOpen)
 	}
 }

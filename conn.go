@@ -3,7 +3,6 @@ package websocket
 import (
 	"net"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -26,41 +25,49 @@ type Conn struct {
 	recv recv
 	send send
 
-	subprotocol string
 	compression *compression // nil where none was agreed on
+	keepalive   *keepalive   // nil where it is off
+	group       *Group       // the one that it belongs to, if any
+	deadlines   atomic.Pointer[deadlines]
+	extras      atomic.Pointer[extras]
 
 	// Of the goroutine whose turn it is to read.
 	turn        turn
-	messageType int            // of the current message
-	unclaimed   bool           // it has begun, and nobody has got it
-	partial     []byte         // what an interrupted AppendMessage has of it, while it is unclaimed
+	partial     *[]byte        // what an interrupted AppendMessage has of the message, while it is unclaimed; or nil
 	reader      *messageReader // the one that has the current message, if any
+	readers     *readers       // to make them
+	readWatch   *watch         // of the contexts of reads; nil before the first
+	messageType int8           // of the current message
+	compressed  bool           // it is, and has not been read to its end
+	unclaimed   bool           // it has begun, and nobody has got it
 	discard     bool           // the rest of it is not wanted
 	discarding  bool           // nor is any that follows: Shutdown is at work
-	readWatch   *watch         // of the contexts of reads; nil before the first
-	compressed  bool           // the current message is, and has not been read to its end
 
-	// message is held for the time of writing a data message; see send for the order of the locks.
-	message         lock
-	writer          atomic.Pointer[messageWriter] // the one that is open, if any
-	writeBufferSize int
+	writeClass    uint8                         // of the buffers of message writers
+	closeReceived atomic.Bool                   // the peer's Close frame is here
+	shutdowns     atomic.Int32                  // calls of Shutdown that are at work
+	writer        atomic.Pointer[messageWriter] // the one that is open, if any
+	writers       *writers                      // to make them
+}
 
-	// Guarded by deadlineMu.
-	deadlineMu    sync.Mutex
-	writeDeadline time.Time
-	readDeadline  time.Time // the program's
-	readOverride  bool      // the transport has another one for a while
+// extras is what most connections do not need.
+type extras struct {
+	subprotocol string
 
-	// The program's, or nil.
-	pingHandler, pongHandler atomic.Pointer[func(appData string) error]
-	closeHandler             atomic.Pointer[func(code int, text string) error]
+	// The program's handlers, or nil.
+	ping, pong atomic.Pointer[func(appData string) error]
+	close      atomic.Pointer[func(code int, text string) error]
 
-	closeReceived atomic.Bool            // the peer's Close frame is here
-	shutdowns     atomic.Int32           // calls of Shutdown that are at work
-	pings         atomic.Pointer[pings]  // those of Ping; nil before the first
-	keepalive     *keepalive             // nil where it is off
-	group         *Group                 // the one that it belongs to, if any
-	stream        atomic.Pointer[stream] // the one that writes it, if any
+	pings  pings                  // those of Ping
+	stream atomic.Pointer[stream] // the one that writes the connection, if any
+}
+
+// ownExtras returns the connection's extras, which there are from now on.
+func (c *Conn) ownExtras() *extras {
+	if c.extras.Load() == nil {
+		c.extras.CompareAndSwap(nil, new(extras))
+	}
+	return c.extras.Load()
 }
 
 // connOptions is what an Upgrader and a Dialer have in common.
@@ -78,13 +85,15 @@ func newConn(t transport, server bool, early []byte, o connOptions) *Conn {
 		o.readLimit = DefaultReadLimit
 	}
 	c := &Conn{
-		subprotocol:     o.agreed.subprotocol,
-		writeBufferSize: bufferSize(o.writeBufferSize),
+		writeClass: uint8(bufferClass(o.writeBufferSize)),
 	}
-	c.recv.init(t, server, early, bufferSize(o.readBufferSize), o.readLimit)
+	c.recv.init(rawConn(t), server, early, bufferSize(o.readBufferSize), o.readLimit)
 	if o.agreed.deflate != nil {
 		c.recv.deflate = true
 		c.compression = newCompression(o.compression, *o.agreed.deflate, server)
+	}
+	if o.agreed.subprotocol != "" {
+		c.ownExtras().subprotocol = o.agreed.subprotocol
 	}
 	c.send.init(t, !server)
 	if o.pingInterval > 0 {
@@ -94,7 +103,12 @@ func newConn(t transport, server bool, early []byte, o connOptions) *Conn {
 }
 
 // Subprotocol returns the subprotocol that was agreed on, or "".
-func (c *Conn) Subprotocol() string { return c.subprotocol }
+func (c *Conn) Subprotocol() string {
+	if x := c.extras.Load(); x != nil {
+		return x.subprotocol
+	}
+	return ""
+}
 
 // NetConn returns the network connection below: a *net.TCPConn or *tls.Conn, or
 // what the Dialer's functions or the server's listener returned. Reading from it or
@@ -116,38 +130,6 @@ func (c *Conn) RemoteAddr() net.Addr { return c.NetConn().RemoteAddr() }
 // frame with CloseMessageTooBig. Any goroutine may call it at any time.
 func (c *Conn) SetReadLimit(limit int64) { c.recv.limit.Store(limit) }
 
-// SetReadDeadline makes reads return a timeout from the time t on, also the one
-// that is waiting; a zero t means never. A timeout loses nothing: after a new
-// deadline is set, reading goes on where it was. Any goroutine may call it at any time.
-func (c *Conn) SetReadDeadline(t time.Time) error {
-	c.deadlineMu.Lock()
-	defer c.deadlineMu.Unlock()
-	c.readDeadline = t
-	if c.readOverride {
-		return nil // it comes into force when that is over
-	}
-	return c.recv.t.SetReadDeadline(t)
-}
-
-// overrideReadDeadline gives the transport a read deadline that is not the program's.
-func (c *Conn) overrideReadDeadline(t time.Time) {
-	c.deadlineMu.Lock()
-	defer c.deadlineMu.Unlock()
-	c.readOverride = true
-	c.recv.t.SetReadDeadline(t)
-}
-
-// interruptRead makes a read that waits return a timeout.
-func (c *Conn) interruptRead() { c.overrideReadDeadline(past) }
-
-// restoreReadDeadline gives the transport the program's read deadline again.
-func (c *Conn) restoreReadDeadline() {
-	c.deadlineMu.Lock()
-	defer c.deadlineMu.Unlock()
-	c.readOverride = false
-	c.recv.t.SetReadDeadline(c.readDeadline)
-}
-
 // releaseRead gives up what the reading of a connection that was closed still holds, unless
 // somebody is reading, who then does it.
 func (c *Conn) releaseRead() {
@@ -165,10 +147,8 @@ func (c *Conn) releaseRead() {
 // takeTurn waits until no other read is going on, at most until the read deadline.
 func (c *Conn) takeTurn() error {
 	if !c.turn.tryTake() {
-		c.deadlineMu.Lock()
-		b := until(c.readDeadline)
-		c.deadlineMu.Unlock()
-		if !c.turn.take(b) {
+		deadline, _ := c.readDeadline()
+		if !c.turn.take(until(deadline)) {
 			return os.ErrDeadlineExceeded
 		}
 	}
@@ -178,7 +158,7 @@ func (c *Conn) takeTurn() error {
 
 // beginRead says that a turn begins.
 func (c *Conn) beginRead() {
-	if c.send.owing.Load() {
+	if c.send.flags.has(owing) {
 		c.send.retry(c.replyDeadline())
 	}
 	c.reading(true)
@@ -188,7 +168,7 @@ func (c *Conn) beginRead() {
 func (c *Conn) endRead() {
 	c.reading(false)
 	c.turn.give()
-	if c.send.closed.Load() {
+	if c.send.flags.has(closed) {
 		c.releaseRead()
 	}
 }
@@ -198,20 +178,4 @@ func (c *Conn) reading(yes bool) {
 	if c.keepalive != nil {
 		c.keepalive.reading(yes, time.Now())
 	}
-}
-
-// SetWriteDeadline bounds the writes that begin after it, except for WriteControl's,
-// which has a deadline of its own; a zero t means no bound. After a write that timed
-// out within a frame every write returns its error. Any goroutine may call it at any time.
-func (c *Conn) SetWriteDeadline(t time.Time) error {
-	c.deadlineMu.Lock()
-	defer c.deadlineMu.Unlock()
-	c.writeDeadline = t
-	return nil
-}
-
-func (c *Conn) loadWriteDeadline() time.Time {
-	c.deadlineMu.Lock()
-	defer c.deadlineMu.Unlock()
-	return c.writeDeadline
 }

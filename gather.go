@@ -30,15 +30,10 @@ func (c *Conn) inMessage() bool { return c.recv.open || c.compressed }
 // be interrupted and repeated.
 func (c *Conn) gather() error {
 	m := &c.compression.incoming
+	defer c.messageEnds()
 	for c.recv.open {
-		if c.recv.remaining == 0 {
-			if err := c.advance(); err != nil {
-				return err
-			}
-			continue
-		}
 		m.makeRoom(&c.recv)
-		n, err := c.received(c.recv.read(m.b[len(m.b):cap(m.b)]))
+		n, err := c.readSome(m.b[len(m.b):cap(m.b)])
 		m.b = m.b[:len(m.b)+n]
 		if err != nil {
 			return err
@@ -49,7 +44,7 @@ func (c *Conn) gather() error {
 
 // makeRoom makes room behind b: in borrowed buffers as long as one is large enough.
 func (m *incoming) makeRoom(r *recv) {
-	if len(m.b) < cap(m.b) {
+	if len(m.b) < cap(m.b) || r.remaining == 0 {
 		return
 	}
 	var larger *buffer
@@ -103,19 +98,20 @@ func (c *Conn) appendInflated(dst []byte) ([]byte, error) {
 func inflateAll(z *inflater, dst, window []byte, limit int64) ([]byte, error) {
 	start := len(dst)
 	for p := dst; ; {
-		if len(p) == cap(p) {
-			grow := max(len(p)-start, minBufferSize)
-			if limit > 0 {
-				grow = int(min(int64(grow), limit+1-int64(len(p)-start)))
-			}
-			p = slices.Grow(p, grow)
+		space := p[len(p):cap(p)]
+		full := len(space) == 0
+		if full {
+			space = z.spill[:]
 		}
-		room := p
-		if limit > 0 && int64(cap(p)-start) > limit {
-			room = p[: len(p) : start+int(limit)+1]
+		if limit > 0 {
+			space = space[:min(int64(len(space)), limit+1-int64(len(p)-start))]
 		}
-		room, err := z.append(room, start, window)
-		p = p[:len(room)]
+		n, err := z.next(space, p[start:], window)
+		if full && n > 0 {
+			p = growInflated(p, start, limit)
+			copy(p[len(p):cap(p)], z.spill[:n])
+		}
+		p = p[:len(p)+n]
 		switch {
 		case limit > 0 && int64(len(p)-start) > limit:
 			return dst, ErrReadLimit
@@ -125,6 +121,18 @@ func inflateAll(z *inflater, dst, window []byte, limit int64) ([]byte, error) {
 			return dst, err
 		}
 	}
+}
+
+// growInflated returns p with twice the memory for the message that begins at start, at
+// most for what is one byte too long.
+func growInflated(p []byte, start int, limit int64) []byte {
+	size := int64(max(2*(len(p)-start), minBufferSize))
+	if limit > 0 {
+		size = max(min(size, limit+1), int64(len(p)-start+1))
+	}
+	grown := make([]byte, len(p), start+int(size))
+	copy(grown, p)
+	return grown
 }
 
 // readInflated reads from the current message, which is compressed.
@@ -160,8 +168,9 @@ func (c *Conn) inflateMore() error {
 		m.out = m.out[:copy(m.out, m.out[len(m.out)-maxDistance:])]
 	}
 	had := len(m.out)
-	out, err := m.z.append(m.out, 0, k.window)
-	m.out, m.unread = out, out[had:]
+	n, err := m.z.next(m.out[had:cap(m.out)], m.out, k.window)
+	m.out = m.out[:had+n]
+	m.unread = m.out[had:]
 	m.total += int64(len(m.unread))
 	m.ended = err == io.EOF
 	switch limit := c.recv.limit.Load(); {

@@ -60,8 +60,8 @@ func TestPackageLevelUpgrade(t *testing.T) {
 	if got := string(far.take()); got != want || c.Subprotocol() != "superchat" {
 		t.Errorf("got subprotocol %q and answer %q, want superchat and %q", c.Subprotocol(), got, want)
 	}
-	if c.recv.bufferSize != 16<<10 || c.writeBufferSize != 32<<10 {
-		t.Errorf("got buffers of %d and %d bytes, want the next powers of two", c.recv.bufferSize, c.writeBufferSize)
+	if classSize(int(c.recv.leastClass)) != 16<<10 || c.writeBufferSize() != 32<<10 {
+		t.Errorf("got buffers of %d and %d bytes, want the next powers of two", classSize(int(c.recv.leastClass)), c.writeBufferSize())
 	}
 }
 
@@ -131,8 +131,8 @@ func TestNewClient(t *testing.T) {
 	if c.NetConn() != net.Conn(near) {
 		t.Errorf("got NetConn %v, want the one that was given", c.NetConn())
 	}
-	if c.recv.bufferSize != 16<<10 || c.writeBufferSize != 32<<10 {
-		t.Errorf("got buffers of %d and %d bytes, want the next powers of two", c.recv.bufferSize, c.writeBufferSize)
+	if classSize(int(c.recv.leastClass)) != 16<<10 || c.writeBufferSize() != 32<<10 {
+		t.Errorf("got buffers of %d and %d bytes, want the next powers of two", classSize(int(c.recv.leastClass)), c.writeBufferSize())
 	}
 	if _, p, err := c.ReadMessage(); string(p) != "Hello" || err != nil {
 		t.Errorf("got %q and error %v, want the message behind the answer", p, err)

@@ -2,6 +2,18 @@ package websocket
 
 import "sync/atomic"
 
+// handler returns the program's handler, or nil.
+func handler[F any](c *Conn, which func(*extras) *atomic.Pointer[F]) *F {
+	if x := c.extras.Load(); x != nil {
+		return which(x).Load()
+	}
+	return nil
+}
+
+func pingOf(x *extras) *atomic.Pointer[func(string) error]       { return &x.ping }
+func pongOf(x *extras) *atomic.Pointer[func(string) error]       { return &x.pong }
+func closeOf(x *extras) *atomic.Pointer[func(int, string) error] { return &x.close }
+
 func setHandler[F any](p *atomic.Pointer[F], h F, isDefault bool) {
 	if isDefault {
 		p.Store(nil)
@@ -14,11 +26,13 @@ func setHandler[F any](p *atomic.Pointer[F], h F, isDefault bool) {
 // in the goroutine that reads. Its error ends the reading and is returned by all
 // reads. The default, also for nil, answers with a pong. Any
 // goroutine may set it at any time.
-func (c *Conn) SetPingHandler(h func(appData string) error) { setHandler(&c.pingHandler, h, h == nil) }
+func (c *Conn) SetPingHandler(h func(appData string) error) {
+	setHandler(&c.ownExtras().ping, h, h == nil)
+}
 
 // PingHandler returns the function that is called for pings.
 func (c *Conn) PingHandler() func(appData string) error {
-	if h := c.pingHandler.Load(); h != nil {
+	if h := handler(c, pingOf); h != nil {
 		return *h
 	}
 	return func(appData string) error {
@@ -31,11 +45,13 @@ func (c *Conn) PingHandler() func(appData string) error {
 // the goroutine that reads. Its error ends the reading and is returned by all
 // reads. The default, also for nil, does nothing. Any goroutine
 // may set it at any time.
-func (c *Conn) SetPongHandler(h func(appData string) error) { setHandler(&c.pongHandler, h, h == nil) }
+func (c *Conn) SetPongHandler(h func(appData string) error) {
+	setHandler(&c.ownExtras().pong, h, h == nil)
+}
 
 // PongHandler returns the function that is called for pongs.
 func (c *Conn) PongHandler() func(appData string) error {
-	if h := c.pongHandler.Load(); h != nil {
+	if h := handler(c, pongOf); h != nil {
 		return *h
 	}
 	return func(string) error { return nil }
@@ -48,12 +64,12 @@ func (c *Conn) PongHandler() func(appData string) error {
 // read returns the *CloseError all the same; else the function's error. Any
 // goroutine may set it at any time.
 func (c *Conn) SetCloseHandler(h func(code int, text string) error) {
-	setHandler(&c.closeHandler, h, h == nil)
+	setHandler(&c.ownExtras().close, h, h == nil)
 }
 
 // CloseHandler returns the function that is called for the peer's Close frame.
 func (c *Conn) CloseHandler() func(code int, text string) error {
-	if h := c.closeHandler.Load(); h != nil {
+	if h := handler(c, closeOf); h != nil {
 		return *h
 	}
 	return func(code int, _ string) error {

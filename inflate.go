@@ -32,6 +32,8 @@ type inflater struct {
 	r      io.ReadCloser // of compress/flate
 	source inflateSource
 	finals int // blocks with BFINAL set that have ended
+
+	spill [64]byte // for what shows that the memory for the message is too small
 }
 
 // inflateSource is what of the message and of the tail behind it is not read yet. It
@@ -39,6 +41,12 @@ type inflater struct {
 type inflateSource struct {
 	message []byte
 	tail    string
+}
+
+// ended reports whether all of the message was read, and all of the tail or, behind a
+// block with BFINAL set, nothing.
+func (s *inflateSource) ended() bool {
+	return len(s.message) == 0 && (s.tail == "" || s.tail == inflateTail)
 }
 
 func (s *inflateSource) ReadByte() (byte, error) {
@@ -60,6 +68,9 @@ func (s *inflateSource) Read(p []byte) (n int, err error) {
 		n = copy(p, s.message)
 		s.message = s.message[n:]
 		return n, nil
+	}
+	if len(p) > len(deflateTail) {
+		return 0, io.EOF // the tail holds lengths of blocks, and no data
 	}
 	if n = copy(p, s.tail); n == 0 && len(p) > 0 {
 		return 0, io.EOF
@@ -95,24 +106,24 @@ func (z *inflater) reset(window []byte) {
 	z.r.(flate.Resetter).Reset(&z.source, window) // never fails
 }
 
-// append decompresses into the room behind b, at least some, and returns io.EOF at the
-// end of the message. b[start:], or at least its last maxDistance bytes, are what
-// was decompressed before, and the window what came before that.
-func (z *inflater) append(b []byte, start int, window []byte) ([]byte, error) {
+// next decompresses into p, at least some, and returns io.EOF at the end of the message.
+// Done, or at least its last maxDistance bytes, is what was decompressed before, and the
+// window what came before that.
+func (z *inflater) next(p, done, window []byte) (n int, err error) {
 	for {
-		n, err := z.r.Read(b[len(b):cap(b)])
-		b = b[:len(b)+n]
+		m, err := z.r.Read(p[n:])
+		n += m
 		switch {
-		case err == io.EOF && z.source.tail == "", err == io.EOF && z.source.tail == inflateTail && len(z.source.message) == 0:
-			return b, io.EOF
+		case err == io.EOF && z.source.ended():
+			return n, io.EOF
 		case err == io.EOF && z.finals < maxFinalBlocks:
 			// A block with BFINAL set, and others behind it (7.2.3.4).
 			z.finals++
-			z.reset(lastBytes(window, b[start:]))
+			z.reset(lastBytes(window, append(done[:len(done):len(done)], p[:n]...)))
 		case err != nil:
-			return b, errCorruptMessage
-		case n > 0 || len(b) == cap(b):
-			return b, nil
+			return n, errCorruptMessage
+		case n > 0:
+			return n, nil
 		}
 	}
 }
@@ -127,17 +138,14 @@ func lastBytes(a, b []byte) []byte {
 }
 
 // slide returns the window after the message, or the end of it, was received: the last
-// bytes, as many as the window may have. It is kept as small as that allows.
+// bytes, as many as the window may have. Its memory grows up to that.
 func slide(window, message []byte, bits int) []byte {
 	size := 1 << bits
-	if len(message) >= size {
-		return append(window[:0], message[len(message)-size:]...)
+	message = message[max(0, len(message)-size):]
+	keep := window[max(0, len(window)+len(message)-size):]
+	if need := len(keep) + len(message); need > cap(window) {
+		window = make([]byte, 0, min(2*need, size))
 	}
-	keep := min(len(window), size-len(message))
-	copy(window, window[len(window)-keep:])
-	window = window[:keep]
-	if need := keep + len(message); need > cap(window) {
-		window = slices.Concat(make([]byte, 0, min(2*need, size)), window)
-	}
-	return append(window, message...)
+	n := copy(window[:cap(window)], keep)
+	return append(window[:n], message...)
 }

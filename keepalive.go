@@ -130,15 +130,16 @@ func (c *Conn) look(k *keepalive) {
 	case ping:
 		// The wait for the wire is bounded. The frame is not: a slow peer is not a dead
 		// one, and the verdict on that closes the network connection.
-		if s := c.stream.Load(); s != nil && s.pausing() {
+		if s := c.openStream(); s != nil && s.pausing() {
 			k.notAsked() // its program has to go on before any ping can go out
 			return
 		}
-		if c.send.acquire(until(now.Add(k.timeout))) != nil {
+		b := until(now.Add(k.timeout))
+		if c.send.take(wantWire, &b) != nil {
 			return
 		}
-		c.send.writeLocked(header{fin: true, opcode: opPing}, nil, bound{})
-		c.send.release(until(now.Add(k.timeout)))
+		c.send.put(&frame{header: header{fin: true, opcode: opPing}}, &bound{})
+		c.send.release(&b)
 	case dead:
 		c.send.fail(k.dead)
 		c.endWaits(k.dead)

@@ -57,9 +57,9 @@ func largePayload(messageType, size int) []byte {
 }
 
 // largeSend sends the message in frames of the given size; 0 means one frame.
-func largeSend(t *testing.T, c *Conn, messageType int, b []byte, frame int) {
+func largeSend(t *testing.T, c *Conn, messageType int, b []byte, size int) {
 	t.Helper()
-	if frame == 0 {
+	if size == 0 {
 		if err := c.WriteMessage(messageType, b); err != nil {
 			t.Fatal(err)
 		}
@@ -67,9 +67,9 @@ func largeSend(t *testing.T, c *Conn, messageType int, b []byte, frame int) {
 	}
 	h := header{opcode: opcode(messageType)}
 	for !h.fin {
-		n := min(frame, len(b))
+		n := min(size, len(b))
 		h.fin = n == len(b)
-		if err := c.send.write(h, b[:n], bound{}); err != nil {
+		if err := c.send.write(&frame{header: h, payload: b[:n]}, wantWire, &bound{}); err != nil {
 			t.Fatal(err)
 		}
 		h.opcode = opContinuation

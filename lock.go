@@ -22,7 +22,7 @@ func (l *lock) tryAcquire() bool { return l.state.CompareAndSwap(lockFree, lockH
 
 // acquire waits for the lock within the bound, and reports whether it got it. A free
 // lock is got whatever the bound.
-func (l *lock) acquire(b bound) bool {
+func (l *lock) acquire(b *bound) bool {
 	if l.tryAcquire() {
 		return true
 	}

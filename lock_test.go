@@ -14,7 +14,7 @@ func TestLockExcludes(t *testing.T) {
 	for range 16 {
 		wg.Go(func() {
 			for range 1000 {
-				if !l.acquire(bound{}) {
+				if !l.acquire(&bound{}) {
 					t.Error("acquire without a deadline gave up")
 					return
 				}
@@ -37,16 +37,16 @@ func TestLockExcludes(t *testing.T) {
 func TestLockWaitEndsAtDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l lock
-		l.acquire(bound{})
+		l.acquire(&bound{})
 		start := time.Now()
-		if l.acquire(until(start.Add(time.Second))) {
+		if l.acquire(&bound{deadline: start.Add(time.Second)}) {
 			t.Fatal("acquired a lock that is held")
 		}
 		if d := time.Since(start); d != time.Second {
 			t.Errorf("got a wait of %v, want 1s", d)
 		}
 		l.release()
-		if !l.acquire(until(start)) {
+		if !l.acquire(&bound{deadline: start}) {
 			t.Error("a free lock was refused because the deadline has passed")
 		}
 	})
@@ -57,7 +57,7 @@ func TestLockWaitEndsAtDeadline(t *testing.T) {
 func TestLockWaitersSurviveOneThatGaveUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l lock
-		l.acquire(bound{})
+		l.acquire(&bound{})
 		got := 0
 		for i := range 8 {
 			go func() {
@@ -65,7 +65,7 @@ func TestLockWaitersSurviveOneThatGaveUp(t *testing.T) {
 				if i%2 == 0 {
 					deadline = time.Now().Add(time.Second)
 				}
-				if l.acquire(until(deadline)) {
+				if l.acquire(&bound{deadline: deadline}) {
 					got++
 					time.Sleep(time.Second)
 					l.release()

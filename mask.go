@@ -3,6 +3,7 @@ package websocket
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"math/bits"
 	"sync"
 )
 
@@ -18,12 +19,7 @@ func maskBytes(b []byte, key [4]byte, pos int) int {
 		return next
 	}
 
-	// The key, turned so that its first byte is the one for b[0], twice in a word.
-	k32 := binary.LittleEndian.Uint32(key[:])
-	turn := uint(pos&3) * 8
-	k32 = k32>>turn | k32<<(32-turn)
-	k := uint64(k32)<<32 | uint64(k32)
-
+	k := maskWord(key, pos)
 	for len(b) >= 64 {
 		w := b[:64:64]
 		binary.LittleEndian.PutUint64(w[0:], binary.LittleEndian.Uint64(w[0:])^k)
@@ -43,6 +39,46 @@ func maskBytes(b []byte, key [4]byte, pos int) int {
 	// The steps above are multiples of the key's size, so k is still in turn.
 	for i := range b {
 		b[i] ^= byte(k >> (uint(i) * 8))
+	}
+	return next
+}
+
+// maskWord is the key, turned so that its first byte is the one at pos, twice in a word.
+func maskWord(key [4]byte, pos int) uint64 {
+	k := binary.LittleEndian.Uint32(key[:])
+	k = bits.RotateLeft32(k, -8*(pos&3))
+	return uint64(k)<<32 | uint64(k)
+}
+
+// maskCopy is maskBytes from src into dst, which has the same length and does not overlap.
+func maskCopy(dst, src []byte, key [4]byte, pos int) int {
+	next := (pos + len(src)) & 3
+	dst = dst[:len(src)]
+	if len(src) < 8 {
+		for i := range src {
+			dst[i] = src[i] ^ key[(pos+i)&3]
+		}
+		return next
+	}
+	k := maskWord(key, pos)
+	for len(src) >= 64 && len(dst) >= 64 {
+		d, s := dst[:64:64], src[:64:64]
+		binary.LittleEndian.PutUint64(d[0:], binary.LittleEndian.Uint64(s[0:])^k)
+		binary.LittleEndian.PutUint64(d[8:], binary.LittleEndian.Uint64(s[8:])^k)
+		binary.LittleEndian.PutUint64(d[16:], binary.LittleEndian.Uint64(s[16:])^k)
+		binary.LittleEndian.PutUint64(d[24:], binary.LittleEndian.Uint64(s[24:])^k)
+		binary.LittleEndian.PutUint64(d[32:], binary.LittleEndian.Uint64(s[32:])^k)
+		binary.LittleEndian.PutUint64(d[40:], binary.LittleEndian.Uint64(s[40:])^k)
+		binary.LittleEndian.PutUint64(d[48:], binary.LittleEndian.Uint64(s[48:])^k)
+		binary.LittleEndian.PutUint64(d[56:], binary.LittleEndian.Uint64(s[56:])^k)
+		dst, src = dst[64:], src[64:]
+	}
+	for len(src) >= 8 && len(dst) >= 8 {
+		binary.LittleEndian.PutUint64(dst, binary.LittleEndian.Uint64(src)^k)
+		dst, src = dst[8:], src[8:]
+	}
+	for i := range src {
+		dst[i] = src[i] ^ byte(k>>(uint(i)*8))
 	}
 	return next
 }

@@ -34,15 +34,15 @@ type ping struct {
 func (c *Conn) Ping(ctx context.Context) (rtt time.Duration, err error) {
 	p := &ping{done: make(chan struct{})}
 	rand.Read(p.payload[:]) // never fails: it crashes the program rather
-	all, b := c.pingList(), bound{ctx: ctx}
-	if err := c.send.acquire(b); err != nil {
+	all, b := &c.ownExtras().pings, &bound{ctx: ctx}
+	if err := c.send.take(wantWire, b); err != nil {
 		return 0, err
 	}
 	// With the wire in hand, so that the order of the list is that of the frames.
 	err = all.add(p)
 	sent := time.Now()
 	if err == nil {
-		err = c.send.writeLocked(header{fin: true, opcode: opPing}, p.payload[:], b)
+		err = c.send.put(&frame{header: header{fin: true, opcode: opPing}, payload: p.payload[:]}, b)
 	}
 	c.send.release(b)
 	defer all.remove(p)
@@ -58,13 +58,6 @@ func (c *Conn) Ping(ctx context.Context) (rtt time.Duration, err error) {
 	case <-ctx.Done():
 		return 0, contextError(ctx)
 	}
-}
-
-func (c *Conn) pingList() *pings {
-	if c.pings.Load() == nil {
-		c.pings.CompareAndSwap(nil, new(pings))
-	}
-	return c.pings.Load()
 }
 
 func (a *pings) add(p *ping) error {

@@ -171,7 +171,7 @@ func TestPing(t *testing.T) {
 		wantCancelled(tc.T, "the context has ended", p.err)
 		tc.pong(p.payload)
 		tc.want("nobody waits for this pong", other, false, 0)
-		if n := len(tc.c.pings.Load().waiting); n != 1 {
+		if n := len(tc.c.ownExtras().pings.waiting); n != 1 {
 			tc.Errorf("got %d pings that wait, want 1", n)
 		}
 		tc.pong(other.payload)
@@ -218,7 +218,7 @@ func TestPingBehindABlockedWrite(t *testing.T) {
 		var err error
 		go func() { rtt, err = c.Ping(t.Context()) }()
 		synctest.Wait()
-		if p := c.pings.Load(); p != nil && len(p.waiting) > 0 {
+		if p := &c.ownExtras().pings; len(p.waiting) > 0 {
 			t.Error("got a ping in the list that was not sent")
 		}
 		time.Sleep(time.Minute)
@@ -303,7 +303,7 @@ func TestPingErrors(t *testing.T) {
 		if _, err := c.Ping(t.Context()); err != io.ErrClosedPipe {
 			t.Errorf("got %v, want that of the write", err)
 		}
-		if n := len(c.pings.Load().waiting); n != 0 {
+		if n := len(c.ownExtras().pings.waiting); n != 0 {
 			t.Errorf("got %d pings that wait, want none", n)
 		}
 	})

@@ -6,20 +6,14 @@ import "sync"
 // connection may want it, plain or compressed, to be sent to any number of
 // connections. It never changes, so any number of goroutines may use it.
 type PreparedMessage struct {
-	plain preparedFrame
+	plain frame
 
 	mu       sync.Mutex
-	deflated map[deflateForm]*preparedFrame // plain where it does not become shorter
+	deflated map[deflateForm]*frame // plain where it does not become shorter
 }
 
 // deflateForm is what a compressed form depends on.
 type deflateForm struct{ level, bits int }
-
-// preparedFrame is a frame as a server sends it.
-type preparedFrame struct {
-	header header
-	frame  []byte
-}
 
 // NewPreparedMessage prepares a message of any type, of which it keeps a copy.
 // Its errors are those of WriteMessage for a bad type and a control message that is too long.
@@ -33,30 +27,29 @@ func NewPreparedMessage(messageType int, data []byte) (*PreparedMessage, error) 
 	return &PreparedMessage{plain: prepareFrame(header{fin: true, opcode: opcode(messageType)}, data)}, nil
 }
 
-func prepareFrame(h header, payload []byte) preparedFrame {
+// prepareFrame returns a frame with all its bytes as a server sends them, of which the
+// payload is the end.
+func prepareFrame(h header, payload []byte) frame {
 	h.length = int64(len(payload))
-	frame := h.append(make([]byte, 0, maxHeaderSize+len(payload)))
-	return preparedFrame{header: h, frame: append(frame, payload...)}
-}
-
-// payload is the end of the frame.
-func (f *preparedFrame) payload() []byte {
-	return f.frame[int64(len(f.frame))-f.header.length:]
+	encoded := h.append(make([]byte, 0, maxHeaderSize+len(payload)))
+	head := len(encoded)
+	encoded = append(encoded, payload...)
+	return frame{header: h, payload: encoded[head:], encoded: encoded}
 }
 
 // deflate returns the compressed form, which refers to no message before it.
-func (pm *PreparedMessage) deflate(form deflateForm) *preparedFrame {
+func (pm *PreparedMessage) deflate(form deflateForm) *frame {
 	pm.mu.Lock()
 	defer pm.mu.Unlock()
 	if f := pm.deflated[form]; f != nil {
 		return f
 	}
 	if pm.deflated == nil {
-		pm.deflated = make(map[deflateForm]*preparedFrame)
+		pm.deflated = make(map[deflateForm]*frame)
 	}
 	f := &pm.plain
 	d := acquireDeflater(form.level, form.bits)
-	if p, ok := d.message(nil, pm.plain.payload()); ok {
+	if p, ok := d.message(nil, pm.plain.payload); ok {
 		compressed := prepareFrame(header{fin: true, rsv1: true, opcode: pm.plain.header.opcode}, p)
 		f = &compressed
 	}
@@ -72,37 +65,24 @@ func (c *Conn) WritePreparedMessage(pm *PreparedMessage) error {
 	b := until(c.loadWriteDeadline())
 	f := &pm.plain
 	if f.header.opcode.isControl() {
-		return c.send.writePrepared(f, b)
+		return c.send.write(f, wantWire, &b)
 	}
-	if err := c.acquireMessage(b); err != nil {
+	if err := c.send.failed(); err != nil {
 		return err
 	}
-	if c.compresses(int(f.header.length)) {
-		f = pm.deflate(deflateForm{int(c.compression.level.Load()), c.compression.sendBits})
-		if f != &pm.plain {
-			c.compression.forgetSent()
-		}
+	if !c.compresses(len(f.payload)) {
+		return c.send.write(f, wantData, &b)
 	}
-	err := c.send.writePrepared(f, b)
-	c.releaseMessage()
-	return err
-}
-
-// writePrepared is write for a frame that was prepared.
-func (s *send) writePrepared(f *preparedFrame, b bound) error {
-	if s.client {
-		return s.write(f.header, f.payload(), b)
+	k := c.compression
+	f = pm.deflate(deflateForm{int(k.level.Load()), k.sendBits})
+	if f == &pm.plain || !k.sendTakeover {
+		return c.send.write(f, wantData, &b)
 	}
-	if err := s.acquire(b); err != nil {
+	if err := c.beginMessage(&b); err != nil {
 		return err
 	}
-	h := f.header
-	err := s.begin(&h, int(h.length), b)
-	if err == nil {
-		var n int
-		n, err = s.t.Write(f.frame)
-		err = s.end(h, n, err, b)
-	}
-	s.release(b)
+	k.forgetSent()
+	err := c.send.write(f, wantWire, &b)
+	c.endMessage()
 	return err
 }

@@ -47,7 +47,6 @@ func (c *Conn) ReadMessageContext(ctx context.Context) (messageType int, p []byt
 		return noMessage, nil, b.waitError()
 	}
 	c.beginRead()
-	defer c.endRead()
 	if c.readWatch == nil {
 		c.readWatch = &watch{interrupt: c.interruptRead}
 	}
@@ -62,6 +61,7 @@ func (c *Conn) ReadMessageContext(ctx context.Context) (messageType int, p []byt
 	if c.recv.err != nil {
 		c.readWatch.forget() // there will be no other read
 	}
+	c.endRead()
 	return messageType, p, err
 }
 
@@ -73,8 +73,9 @@ func (c *Conn) AppendMessage(dst []byte) (messageType int, p []byte, err error) 
 	if err := c.takeTurn(); err != nil {
 		return noMessage, dst, err
 	}
-	defer c.endRead() // also where a handler panics
-	return c.appendMessage(dst)
+	messageType, p, err = c.appendMessage(dst)
+	c.endRead()
+	return messageType, p, err
 }
 
 func (c *Conn) appendMessage(dst []byte) (messageType int, p []byte, err error) {
@@ -87,42 +88,84 @@ func (c *Conn) appendMessage(dst []byte) (messageType int, p []byte, err error) 
 			c.unclaimed = true
 			return noMessage, dst, err
 		}
-		return c.messageType, p, err
+		return int(c.messageType), p, err
 	}
 	p = dst
-	if p == nil {
-		p = c.partial
-	} else {
-		p = append(p, c.partial...)
-	}
-	c.partial = nil
-	for c.recv.open {
-		if c.recv.remaining == 0 {
-			err = c.advance()
+	if c.partial != nil {
+		if p == nil {
+			p = *c.partial
 		} else {
-			p = c.recv.grow(p, len(dst))
-			var n int
-			n, err = c.received(c.recv.read(p[len(p):cap(p)]))
-			p = p[:len(p)+n]
+			p = append(p, *c.partial...)
 		}
+		c.partial = nil
+	}
+	for c.recv.open {
+		p = c.recv.grow(p, len(dst))
+		n, err := c.readSome(p[len(p):cap(p)])
+		p = p[:len(p)+n]
 		if err == nil {
 			continue
 		}
 		if c.recv.err != nil {
-			return c.messageType, p, err
+			return int(c.messageType), p, err
 		}
 		// A timeout: the message is still to be had.
 		c.unclaimed = true
-		c.partial = p
-		if dst != nil {
-			c.partial = append([]byte(nil), p[len(dst):]...)
+		if partial := p[len(dst):]; len(partial) > 0 {
+			if dst != nil {
+				partial = append([]byte(nil), partial...)
+			}
+			c.partial = &partial
 		}
 		return noMessage, dst, err
 	}
+	c.messageEnds()
 	if p == nil {
 		p = []byte{}
 	}
-	return c.messageType, p, nil
+	return int(c.messageType), p, nil
+}
+
+// readSome reads some payload of the current message into p, or does a step towards that,
+// which may be a wait for the network.
+func (c *Conn) readSome(p []byte) (n int, err error) {
+	r := &c.recv
+	switch {
+	case r.remaining == 0:
+		return 0, c.advance()
+	case len(r.b) > 0:
+		n, err = r.read(p)
+	case !r.direct(len(p)):
+		return 0, c.wait()
+	default:
+		if err := c.flushBeforeWaiting(); err != nil {
+			return 0, err
+		}
+		n, err = r.readDirect(c.send.t, p)
+	}
+	return c.received(n, err)
+}
+
+// wait waits for something to come.
+func (c *Conn) wait() error {
+	if err := c.flushBeforeWaiting(); err != nil {
+		return err
+	}
+	if err := c.recv.fill(c.send.t); err != nil {
+		if c.recv.raw != nil {
+			err = rawError(c.send.t, "read", err)
+		}
+		return c.fail(err)
+	}
+	return nil
+}
+
+// messageEnds says that the current message was delivered. What is written now may be
+// held until the next one that has come already is dealt with, too.
+func (c *Conn) messageEnds() {
+	if has := c.recv.hasFrame(); has != c.send.flags.has(more) && !c.send.through {
+		c.send.flags.put(more, has)
+	}
 }
 
 // NextReader waits for the next message and returns a reader for it, which returns
@@ -135,12 +178,31 @@ func (c *Conn) NextReader() (messageType int, r io.Reader, err error) {
 	if err := c.takeTurn(); err != nil {
 		return noMessage, nil, err
 	}
-	defer c.endRead()
-	if err := c.nextMessage(); err != nil {
-		return noMessage, nil, err
+	if err = c.nextMessage(); err != nil {
+		messageType = noMessage
+	} else {
+		messageType, c.reader = int(c.messageType), c.newReader()
+		r = c.reader
 	}
-	c.reader = &messageReader{c}
-	return c.messageType, c.reader, nil
+	c.endRead()
+	return messageType, r, err
+}
+
+// readers are made several at once: each message has one of its own, lest one that a
+// program has kept reads from the next message.
+type readers struct {
+	made int
+	of   [15]messageReader
+}
+
+func (c *Conn) newReader() *messageReader {
+	if c.readers == nil || c.readers.made == len(c.readers.of) {
+		c.readers = new(readers)
+	}
+	r := &c.readers.of[c.readers.made]
+	c.readers.made++
+	r.c = c
+	return r
 }
 
 // messageReader reads the current message as long as it is Conn.reader.
@@ -151,7 +213,13 @@ func (r *messageReader) Read(p []byte) (n int, err error) {
 	if err := c.takeTurn(); err != nil {
 		return 0, err
 	}
-	defer c.endRead()
+	n, err = c.readMessage(r, p)
+	c.endRead()
+	return n, err
+}
+
+// readMessage reads from the current message, if r is its reader.
+func (c *Conn) readMessage(r *messageReader, p []byte) (n int, err error) {
 	if c.reader != r {
 		return 0, io.EOF
 	}
@@ -168,20 +236,20 @@ func (r *messageReader) Read(p []byte) (n int, err error) {
 		}
 		return n, err
 	}
-	if len(c.partial) > 0 {
-		n = copy(p, c.partial)
-		c.partial = c.partial[n:]
+	if c.partial != nil {
+		n = copy(p, *c.partial)
+		if *c.partial = (*c.partial)[n:]; len(*c.partial) == 0 {
+			c.partial = nil
+		}
 		return n, nil
 	}
-	c.partial = nil
 	for c.recv.open {
-		if c.recv.remaining == 0 {
-			if err := c.advance(); err != nil {
-				return 0, err
+		if n, err = c.readSome(p); n > 0 || err != nil {
+			if !c.recv.open {
+				c.messageEnds()
 			}
-			continue
+			return n, err
 		}
-		return c.received(c.recv.read(p))
 	}
 	c.reader = nil
 	return 0, io.EOF
@@ -223,8 +291,11 @@ func (c *Conn) skip() error {
 
 // skipFrames discards some of the current message as it comes.
 func (c *Conn) skipFrames() error {
-	if c.recv.remaining == 0 {
+	switch {
+	case c.recv.remaining == 0:
 		return c.advance()
+	case len(c.recv.b) == 0:
+		return c.wait()
 	}
 	_, err := c.received(0, c.recv.skip())
 	return err
@@ -245,17 +316,22 @@ func (c *Conn) received(n int, err error) (int, error) {
 // control frames on the way.
 func (c *Conn) advance() error {
 	for {
-		h, payload, err := c.recv.next()
-		if _, err := c.received(0, err); err != nil {
+		op, payload, ok, err := c.recv.next()
+		switch {
+		case err != nil:
+			return c.fail(err)
+		case !ok:
+			err = c.wait()
+		case op.isControl():
+			err = c.control(op, payload)
+		default:
+			if op != opContinuation {
+				c.messageType, c.compressed = int8(op), c.recv.deflated
+			}
+			_, err = c.received(0, nil)
 			return err
 		}
-		if !h.opcode.isControl() {
-			if h.opcode != opContinuation {
-				c.messageType, c.compressed = int(h.opcode), h.rsv1
-			}
-			return nil
-		}
-		if err := c.control(h.opcode, payload); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -264,19 +340,20 @@ func (c *Conn) advance() error {
 // control delivers a control frame. What the peer is owed is left to send: the
 // reader does not wait for a writer.
 func (c *Conn) control(op opcode, payload []byte) error {
+	c.received(0, nil)
 	switch op {
 	case opPing:
-		h := c.pingHandler.Load()
+		h := handler(c, pingOf)
 		if h == nil {
 			c.reply(opPong, payload)
 			return nil
 		}
 		return c.stop(c.handle(*h, payload))
 	case opPong:
-		if p := c.pings.Load(); p != nil {
-			p.received(payload, time.Now())
+		if x := c.extras.Load(); x != nil {
+			x.pings.received(payload, time.Now())
 		}
-		if h := c.pongHandler.Load(); h != nil {
+		if h := handler(c, pongOf); h != nil {
 			return c.stop(c.handle(*h, payload))
 		}
 		return nil
@@ -287,8 +364,16 @@ func (c *Conn) control(op opcode, payload []byte) error {
 // handle calls a handler of the program, during which nothing is read.
 func (c *Conn) handle(h func(string) error, payload []byte) error {
 	c.reading(false)
-	defer c.reading(true)
-	return h(string(payload))
+	returned := false
+	defer func() {
+		if !returned {
+			c.endRead() // it panics, or ends the goroutine
+		}
+	}()
+	err := h(string(payload))
+	returned = true
+	c.reading(true)
+	return err
 }
 
 // reply sends a control frame that the peer is owed.
@@ -302,13 +387,11 @@ func (c *Conn) reply(op opcode, payload []byte) {
 // the next read.
 func (c *Conn) replyDeadline() time.Time {
 	timeout := replyTimeout
-	if c.send.owing.Load() {
+	if c.send.flags.has(owing) {
 		timeout = retryTimeout
 	}
 	deadline := time.Now().Add(timeout)
-	c.deadlineMu.Lock()
-	defer c.deadlineMu.Unlock()
-	if d := c.readDeadline; !d.IsZero() && d.Before(deadline) && !c.readOverride {
+	if d, inForce := c.readDeadline(); inForce && !d.IsZero() && d.Before(deadline) {
 		return d
 	}
 	return deadline

@@ -1,9 +1,9 @@
 package websocket
 
 import (
+	"encoding/binary"
 	"io"
 	"math"
-	"net"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -39,79 +39,130 @@ const (
 //
 // All of it belongs to the goroutine that reads.
 type recv struct {
-	t       transport
-	raw     syscall.RawConn // of a connection of the kernel, see fill; else nil
-	tryRaw  func(fd uintptr) bool
-	server  bool  // frames come from a client
-	deflate bool  // permessage-deflate was agreed on
-	err     error // every later read returns it; set by Conn
+	raw *rawReader // of a connection of the kernel; else nil
+	err error      // every later read returns it; set by Conn
 
 	// The bytes that were received and are not consumed yet. They lie in scratch,
 	// in buf, or in memory of their own. Only fill and drain borrow and return.
-	b          []byte
-	buf        *buffer // borrowed, or nil
-	bufferSize int
-	full       bool  // the last read filled its space: there is probably more
-	rawErr     error // of tryRaw, for fill
-	scratch    [maxUnit]byte
+	b       []byte
+	buf     *buffer        // borrowed, or nil
+	scratch *[maxUnit]byte // made when it is needed first
 
 	// The message in progress.
-	open      bool // it has begun, and not all of it is consumed
-	fin       bool // its current frame is the last
-	text      bool // it is checked for UTF-8 as it comes
-	deflated  bool // it is compressed
-	key       [4]byte
-	pos       int          // of the key, for the next payload byte
 	remaining int64        // payload bytes of the current frame that are not consumed
 	total     int64        // payload bytes of the message that are consumed
 	limit     atomic.Int64 // for total; none where it is not positive
-	empty     int          // fragments that carried nothing
+	key       [4]byte
 	utf8      utf8Validator
+	empty     uint16 // fragments that carried nothing
+	pos       uint8  // of the key, for the next payload byte
+	open      bool   // it has begun, and not all of it is consumed
+	fin       bool   // its current frame is the last
+	text      bool   // it is checked for UTF-8 as it comes
+	deflated  bool   // it is compressed
+
+	server  bool // frames come from a client
+	deflate bool // permessage-deflate was agreed on
+	full    bool // the last read filled its space: there is probably more
+
+	// The classes of the buffers to borrow, see buffer.go: the smallest one, and the one that
+	// fits what has come lately.
+	leastClass, class uint8
 }
 
-// init prepares r for t, from which the bytes in early were read already.
-func (r *recv) init(t transport, server bool, early []byte, bufferSize int, limit int64) {
-	r.t, r.server, r.b, r.bufferSize = t, server, early, bufferSize
+// init prepares r, for a transport with raw access or none, from which the bytes in early were
+// read already.
+func (r *recv) init(raw syscall.RawConn, server bool, early []byte, bufferSize int, limit int64) {
+	r.server, r.b = server, early
+	r.leastClass = uint8(bufferClass(bufferSize))
+	r.class = r.leastClass
 	r.limit.Store(limit)
-	if r.raw = rawConn(t); r.raw != nil {
-		r.tryRaw = r.try
+	if raw != nil {
+		r.raw = &rawReader{conn: raw}
+		r.raw.read = r.try
 	}
 }
 
 // next consumes the header of the next data frame, whose payload read then
-// delivers, or a whole control frame. The payload of a control frame is valid
-// until the next call. The frame before must have been read to its end.
-func (r *recv) next() (h header, payload []byte, err error) {
-	for {
-		h, n, err := parseHeader(r.b)
-		if len(r.b) >= 2 {
-			if err := h.check(frameContext{server: r.server, inMessage: r.open, compression: r.deflate}); err != nil {
-				return h, nil, err
-			}
-		}
-		if err != nil {
-			return h, nil, err
-		}
-		switch {
-		case n == 0:
-		case !h.opcode.isControl():
-			r.consume(n)
-			return h, nil, r.begin(h)
-		case len(r.b)-n >= int(h.length):
-			payload, r.b = r.b[n:n+int(h.length)], r.b[n+int(h.length):]
-			if h.masked {
-				maskBytes(payload, h.key, 0)
-			}
-			return h, payload, nil
-		}
-		if err := r.fill(); err != nil {
-			return h, nil, err
+// delivers, or a whole control frame, if that has come; else ok is false. The payload of
+// a control frame is valid until the next call. The frame before must have been read
+// to its end.
+func (r *recv) next() (op opcode, payload []byte, ok bool, err error) {
+	if op := r.nextSimple(); op != 0 {
+		return op, nil, true, r.ended()
+	}
+	h, n, err := parseHeader(r.b)
+	if len(r.b) >= 2 {
+		if err := h.check(frameContext{server: r.server, inMessage: r.open, compression: r.deflate}); err != nil {
+			return 0, nil, false, err
 		}
 	}
+	switch {
+	case n == 0:
+		return 0, nil, false, err
+	case !h.opcode.isControl():
+		r.consume(n)
+		return h.opcode, nil, true, r.begin(&h)
+	case len(r.b)-n < int(h.length):
+		return 0, nil, false, nil
+	}
+	payload, r.b = r.b[n:n+int(h.length)], r.b[n+int(h.length):]
+	if h.masked {
+		maskBytes(payload, h.key, 0)
+	}
+	return h.opcode, payload, true, nil
+}
+
+// nextSimple is next for what nearly all messages are: one frame, not compressed, of less
+// than 64 KiB and within the limit. It returns 0 where it is not that.
+func (r *recv) nextSimple() opcode {
+	const fin, masked = 0x80, 0x80
+	b := r.b
+	if len(b) < 8 || r.open || b[0] != fin|byte(opBinary) && b[0] != fin|byte(opText) || (b[1]&masked != 0) != r.server {
+		return 0
+	}
+	n, length := 2, int64(b[1]&^masked)
+	if length == 126 {
+		n, length = 4, int64(binary.BigEndian.Uint16(b[2:]))
+		if length < 126 {
+			return 0
+		}
+	}
+	if limit := r.limit.Load(); length == 127 || limit > 0 && length > limit {
+		return 0
+	}
+	if r.server {
+		r.key = [4]byte(b[n:])
+		n += 4
+	}
+	op := opcode(b[0] &^ fin)
+	r.open, r.fin, r.text, r.deflated = true, true, op == opText, false
+	r.total, r.remaining, r.pos, r.empty, r.utf8 = 0, length, 0, 0, utf8Validator{}
+	r.consume(n)
+	return op
+}
+
+// hasFrame reports whether another frame has come, all of it. It need not see one of 64 KiB or more.
+func (r *recv) hasFrame() bool {
+	b := r.b
+	if len(b) < 2 {
+		return false
+	}
+	n, length := 2, int(b[1]&0x7f)
+	switch {
+	case length == 127 || length == 126 && len(b) < 4:
+		return false
+	case length == 126:
+		n, length = 4, int(binary.BigEndian.Uint16(b[2:]))
+	}
+	if r.server {
+		n += 4
+	}
+	return len(b) >= n+length
 }
 
 // begin makes a data frame the current one.
-func (r *recv) begin(h header) error {
+func (r *recv) begin(h *header) error {
 	if h.opcode != opContinuation {
 		r.open = true
 		r.text = h.opcode == opText && !h.rsv1
@@ -155,29 +206,37 @@ func (r *recv) frameLimit() int64 {
 	return limit
 }
 
-// read delivers payload of the current frame into p, unmasked and, of a text
-// message, checked. It returns 0 and no error only where p is empty or nothing of
-// the frame remains.
+// read delivers payload of the current frame that has come into p, unmasked and, of a
+// text message, checked.
 func (r *recv) read(p []byte) (n int, err error) {
-	if int64(len(p)) > r.remaining {
-		p = p[:r.remaining]
-	}
-	if len(p) == 0 {
-		return 0, nil
-	}
-	if len(r.b) == 0 && len(p) >= directSize {
-		if n, err = r.receive(p); err != nil {
-			return 0, err
-		}
+	n = int(min(int64(len(p)), int64(len(r.b)), r.remaining))
+	p = p[:n]
+	if r.server {
+		r.pos = uint8(maskCopy(p, r.b[:n], r.key, int(r.pos)))
 	} else {
-		if len(r.b) == 0 {
-			if err := r.fill(); err != nil {
-				return 0, err
-			}
-		}
-		n = copy(p, r.b)
-		r.consume(n)
+		copy(p, r.b)
 	}
+	r.consume(n)
+	if err := r.accept(p); err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+// direct reports whether payload of the current frame, of which nothing has come yet, is to
+// be read straight into the n bytes where it shall be.
+func (r *recv) direct(n int) bool {
+	return len(r.b) == 0 && min(int64(n), r.remaining) >= directSize
+}
+
+// readDirect waits for payload of the current frame, of which nothing has come yet, and
+// reads it into p.
+func (r *recv) readDirect(t transport, p []byte) (n int, err error) {
+	n, err = receive(t, p[:min(int64(len(p)), r.remaining)])
+	if err != nil {
+		return 0, err
+	}
+	r.unmask(p[:n])
 	if err := r.accept(p[:n]); err != nil {
 		return 0, err
 	}
@@ -208,24 +267,24 @@ func (r *recv) grow(p []byte, base int) []byte {
 	return grown
 }
 
-// skip consumes some payload of the current frame, of which there must be some.
+// skip consumes what has come of the payload of the current frame.
 func (r *recv) skip() error {
-	if len(r.b) == 0 {
-		if err := r.fill(); err != nil {
-			return err
-		}
-	}
 	n := int(min(int64(len(r.b)), r.remaining))
-	err := r.accept(r.b[:n])
+	p := r.b[:n]
+	r.unmask(p)
+	err := r.accept(p)
 	r.consume(n)
 	return err
 }
 
-// accept unmasks payload of the current frame, and checks it.
-func (r *recv) accept(p []byte) error {
+func (r *recv) unmask(p []byte) {
 	if r.server {
-		r.pos = maskBytes(p, r.key, r.pos)
+		r.pos = uint8(maskBytes(p, r.key, int(r.pos)))
 	}
+}
+
+// accept takes note of payload of the current frame, which is unmasked, and checks it.
+func (r *recv) accept(p []byte) error {
 	r.remaining -= int64(len(p))
 	r.total += int64(len(p))
 	// "When an endpoint is to interpret a byte stream as UTF-8 but finds that the
@@ -263,18 +322,21 @@ func (r *recv) ended() error {
 // (TLS, wrappers) cannot be asked without waiting, so they are read into scratch;
 // only when that came back full within a frame, and more must follow, is a buffer
 // borrowed for the rest.
-func (r *recv) fill() error {
+func (r *recv) fill(t transport) error {
 	r.drain()
 	if r.raw != nil {
-		return r.fillRaw()
+		return r.raw.wait()
+	}
+	if r.scratch == nil {
+		r.scratch = new([maxUnit]byte)
 	}
 	space := r.scratch[:]
 	if r.full && (len(r.b) > 0 || r.remaining > 0) {
-		r.buf = acquireBuffer(r.bufferSize)
+		r.buf = acquireClass(r.class)
 		space = r.buf.b
 		r.b = space[:copy(space, r.b)]
 	}
-	n, err := r.receive(space[len(r.b):])
+	n, err := receive(t, space[len(r.b):])
 	if err != nil {
 		r.drain()
 		return err
@@ -287,7 +349,14 @@ func (r *recv) fill() error {
 // drain gives the borrowed buffer back, having moved to scratch what is left of
 // r.b: the beginning of a unit at most.
 func (r *recv) drain() {
-	r.b = r.scratch[:copy(r.scratch[:], r.b)]
+	if len(r.b) > 0 {
+		if r.scratch == nil {
+			r.scratch = new([maxUnit]byte)
+		}
+		r.b = r.scratch[:copy(r.scratch[:], r.b)]
+	} else {
+		r.b = nil
+	}
 	if r.buf != nil {
 		releaseBuffer(r.buf)
 		r.buf = nil
@@ -295,9 +364,9 @@ func (r *recv) drain() {
 }
 
 // receive reads from the transport, at least one byte or an error.
-func (r *recv) receive(p []byte) (n int, err error) {
+func receive(t transport, p []byte) (n int, err error) {
 	for range maxEmptyReads {
-		if n, err = r.t.Read(p); n > 0 {
+		if n, err = t.Read(p); n > 0 {
 			return n, nil // an error that came with bytes comes again
 		}
 		if err != nil {
@@ -307,28 +376,42 @@ func (r *recv) receive(p []byte) (n int, err error) {
 	return 0, io.ErrNoProgress
 }
 
-// fillRaw is fill for a connection of the kernel: the runtime's poller waits for
-// it, and calls try whenever there may be something to read.
-func (r *recv) fillRaw() error {
-	err := r.raw.Read(r.tryRaw)
-	if err == nil {
-		err, r.rawErr = r.rawErr, nil
-	} else if op, ok := err.(*net.OpError); ok {
-		op.Op = "read" // not "raw-read": it reads like any other error of the connection
+// rawReader reads a connection of the kernel: the runtime's poller waits for it, and
+// calls read whenever there may be something to read.
+type rawReader struct {
+	conn syscall.RawConn
+	read func(fd uintptr) (done bool) // recv.try
+	err  error                        // of read
+}
+
+func (r *rawReader) wait() error {
+	if err := r.conn.Read(r.read); err != nil {
+		return err
 	}
-	return err
+	return r.err
 }
 
 // try reads once, without waiting. It returns false where there was nothing.
 func (r *recv) try(fd uintptr) (done bool) {
-	buf := acquireBuffer(r.bufferSize)
+	buf := acquireClass(r.class)
 	held := copy(buf.b, r.b)
 	n, again, err := readDescriptor(fd, buf.b[held:])
+	r.raw.err = err
 	if n <= 0 {
 		releaseBuffer(buf)
-		r.rawErr = rawError(r.t, err)
 		return !again
 	}
 	r.buf, r.b = buf, buf.b[:held+n]
+	r.adapt(held + n)
 	return true
+}
+
+// adapt chooses the class of the next buffer after one of which n bytes were needed.
+func (r *recv) adapt(n int) {
+	switch size := len(r.buf.b); {
+	case n == size:
+		r.class = min(r.class+1, maxBufferClass)
+	case n < size/4 && r.class > r.leastClass:
+		r.class--
+	}
 }

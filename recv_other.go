@@ -11,4 +11,8 @@ func readDescriptor(uintptr, []byte) (n int, again bool, err error) {
 	panic("websocket: BUG: no raw connection on this system")
 }
 
-func rawError(_ transport, err error) error { return err }
+func writeDescriptor(uintptr, []byte) (n int, err error) {
+	panic("websocket: BUG: no raw connection on this system")
+}
+
+func rawError(_ transport, _ string, err error) error { return err }

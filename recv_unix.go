@@ -42,18 +42,37 @@ func readDescriptor(fd uintptr, p []byte) (n int, again bool, err error) {
 	}
 }
 
-// rawError gives an error of readDescriptor the form that net.Conn's Read gives it.
-func rawError(t transport, err error) error {
+// writeDescriptor writes what the kernel takes now, which may be nothing.
+func writeDescriptor(fd uintptr, p []byte) (n int, err error) {
+	for {
+		n, err = syscall.Write(int(fd), p)
+		switch {
+		case err == syscall.EINTR:
+		case err == syscall.EAGAIN:
+			return 0, nil
+		default:
+			return max(n, 0), err
+		}
+	}
+}
+
+// rawError gives an error of a descriptor the form that net.Conn gives it. The operation
+// is "read" or "write".
+func rawError(t transport, operation string, err error) error {
+	if op, ok := err.(*net.OpError); ok {
+		op.Op = operation // not "raw-read": it reads like any other error of the connection
+		return op
+	}
 	errno, ok := err.(syscall.Errno)
 	if !ok {
 		return err
 	}
 	c := t.(net.Conn)
 	return &net.OpError{
-		Op:     "read",
+		Op:     operation,
 		Net:    c.LocalAddr().Network(),
 		Source: c.LocalAddr(),
 		Addr:   c.RemoteAddr(),
-		Err:    os.NewSyscallError("read", errno),
+		Err:    os.NewSyscallError(operation, errno),
 	}
 }

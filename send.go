@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,41 +12,62 @@ import (
 
 // send is the outgoing direction of a connection: whole frames, one after the
 // other. Any goroutine may use it.
-//
-// Lock order: Conn.message, then wire, then pendingMu. A control frame takes only
-// the wire, so it passes between the fragments of a message.
 type send struct {
-	t      transport
-	client bool // frames are masked
-	kernel bool // t is the kernel's own connection: what it has not taken has not left
-	secure bool // t is TLS, which no write survives that was interrupted
+	t       transport
+	err     atomic.Pointer[error] // the first error of a write, or ErrCloseSent; every later write returns it, since a part of a frame may have left
+	client  bool                  // frames are masked
+	kernel  bool                  // t is the kernel's own connection: what it has not taken has not left
+	secure  bool                  // t is TLS, which no write survives that was interrupted
+	through bool                  // no frame is held
 
-	// err is the first error of a write, or ErrCloseSent. Every later write
-	// returns it: a part of a frame may have left.
-	err atomic.Pointer[error]
+	wire wire
 
-	// wire is held for the time of writing a frame.
-	wire     lock
-	deadline time.Time   // the one that t has; guarded by wire
-	watch    *watch      // of the contexts of writes; nil before the first; guarded by wire
-	closed   atomic.Bool // nothing more is to be registered with a context
+	// Of who has the wire.
+	meeting uint8   // how probable it is that others write at the same time
+	writes  uint8   // counts
+	bounds  *bounds // nil before the first write with a deadline or a context
+	torn    *owed   // an owed frame that has left in part, and goes on first
+	held    *held   // nil before the first frame that was held
 
-	// pending is the control frame that the reader owes the peer. The reader never
-	// waits for the wire: where that is busy, whoever holds it writes this frame too.
-	pendingMu sync.Mutex // for changing pending
-	pending   atomic.Pointer[owed]
-	torn      *owed       // an owed frame that has left in part, and goes on first; guarded by wire
-	owing     atomic.Bool // there is a torn one
+	flags flags
 }
 
-// owed is a control frame that waits for the wire, or the rest of one.
-type owed struct {
-	op    opcode
-	frame [maxUnit]byte
-	rest  []byte // of frame, what has not left
+// flags are what others than who has the wire look at.
+type flags struct{ bits atomic.Uint32 }
+
+const (
+	closed  = 1 << iota // nothing more is to be registered with a context
+	owing               // there is a torn frame
+	more                // further frames lie in the receive buffer; set by the reader
+	corked              // by Cork
+	holding             // there are held frames
+	lost                // held frames could not be sent
+)
+
+// has reports whether any of the flags is set.
+func (f *flags) has(flags uint32) bool { return f.bits.Load()&flags != 0 }
+
+func (f *flags) put(flag uint32, value bool) {
+	if value {
+		f.bits.Or(flag)
+	} else {
+		f.bits.And(^flag)
+	}
 }
 
-var owedPool = sync.Pool{New: func() any { return new(owed) }}
+// frame is a frame that is to be sent.
+type frame struct {
+	header  header // without the length and the key
+	payload []byte
+	space   []byte // where it may be sent from in place: maxHeaderSize bytes, then the payload; else nil
+	encoded []byte // all of it as a server sends it, where it was prepared; else nil
+}
+
+// size is what the frame takes at most.
+func (f *frame) size() int { return maxHeaderSize + len(f.payload) }
+
+// fitsAlong reports whether the frame may be sent together with others.
+func (f *frame) fitsAlong() bool { return f.size() <= heldSize && f.header.opcode != opClose }
 
 func (s *send) init(t transport, client bool) {
 	s.t, s.client = t, client
@@ -75,203 +97,40 @@ func (s *send) fail(err error) { s.err.CompareAndSwap(nil, &err) }
 // write sends a frame. It does not change payload. The bound ends the wait for the
 // wire, after which nothing has happened, and then the write to the network, after
 // which the connection has failed.
-func (s *send) write(h header, payload []byte, b bound) error {
-	if err := s.acquire(b); err != nil {
-		return err
-	}
-	err := s.writeLocked(h, payload, b)
-	s.release(b)
-	return err
-}
-
-// writeInPlace is write for a payload that lies in p behind maxHeaderSize bytes of
-// room for the header. It may change p.
-func (s *send) writeInPlace(h header, p []byte, b bound) error {
-	if err := s.acquire(b); err != nil {
-		return err
-	}
-	err := s.begin(&h, len(p)-maxHeaderSize, b)
-	if err == nil {
-		var space [maxHeaderSize]byte
-		head := h.append(space[:0])
-		if h.masked {
-			maskBytes(p[maxHeaderSize:], h.key, 0)
+func (s *send) write(f *frame, what want, b *bound) error {
+	if !s.wire.tryTake(what) {
+		if done, err := s.wire.wait(what, f, b); done || err != nil {
+			return err
 		}
-		p = p[maxHeaderSize-len(head):]
-		copy(p, head)
-		var n int
-		n, err = s.t.Write(p)
-		err = s.end(h, n, err, b)
+	}
+	err := b.ended()
+	if err == nil {
+		err = s.put(f, b)
 	}
 	s.release(b)
 	return err
 }
 
-// acquire waits for the wire.
-func (s *send) acquire(b bound) error {
-	if !s.wire.acquire(b) {
-		return b.waitError()
+// take waits for the wire, or the turn of data messages.
+func (s *send) take(what want, b *bound) error {
+	if !s.wire.tryTake(what) {
+		if _, err := s.wire.wait(what, nil, b); err != nil {
+			return err
+		}
 	}
 	if err := b.ended(); err != nil {
-		s.release(b)
+		if what == wantOpen {
+			s.wire.giveBack(wantOpen)
+		} else {
+			s.release(b)
+		}
 		return err
 	}
 	return nil
 }
 
-// reply has the control frame written as soon as the wire is free, by this or
-// another goroutine. It never waits for another writer. A newer pong replaces one
-// that waits: "the endpoint MAY elect to send a Pong frame for only the most
-// recently processed Ping frame" (RFC 6455, 5.5.3). Nothing replaces a close.
-func (s *send) reply(op opcode, payload []byte, deadline time.Time) {
-	o := owedPool.Get().(*owed)
-	o.op = op
-	h := header{fin: true, opcode: op, length: int64(len(payload))}
-	if s.client {
-		h.masked, h.key = true, newMaskKey()
-	}
-	head := h.append(o.frame[:0])
-	n := len(head) + copy(o.frame[len(head):], payload)
-	if h.masked {
-		maskBytes(o.frame[len(head):n], h.key, 0)
-	}
-	o.rest = o.frame[:n]
-
-	s.pendingMu.Lock()
-	old := s.pending.Load()
-	if old != nil && old.op == opClose {
-		old = o
-	} else {
-		s.pending.Store(o)
-	}
-	s.pendingMu.Unlock()
-	if old != nil {
-		owedPool.Put(old)
-	}
-
-	s.retry(deadline)
-}
-
-// retry has what is owed written, unless somebody is writing anyhow.
-func (s *send) retry(deadline time.Time) {
-	if s.wire.tryAcquire() {
-		s.release(until(deadline))
-	}
-}
-
-// flush waits until what is owed has been written, or the deadline has passed.
-func (s *send) flush(deadline time.Time) {
-	b := until(deadline)
-	if s.pending.Load() != nil && s.wire.acquire(b) {
-		s.release(b)
-	}
-}
-
-// release writes what is owed and gives the wire back. What became pending since it
-// looked is written by who gets the wire next, which may be itself.
-func (s *send) release(b bound) {
-	for {
-		settled := s.settle(b) == nil
-		s.wire.release()
-		if s.closed.Load() {
-			s.forgetContext()
-		}
-		if !settled || s.pending.Load() == nil || !s.wire.tryAcquire() {
-			return
-		}
-	}
-}
-
-// close says that the connection is closed.
-func (s *send) close() {
-	s.closed.Store(true)
-	s.forgetContext()
-}
-
-// forgetContext takes the watch off its context, unless somebody is writing, who
-// then does it.
-func (s *send) forgetContext() {
-	if s.wire.tryAcquire() {
-		if s.watch != nil {
-			s.watch.forget()
-		}
-		s.wire.release()
-	}
-}
-
-// settle writes what is owed. Where the bound ends that within a frame, nothing is
-// lost: the rest goes out before anything else. So a pong that a slow peer does not
-// take fails nobody's connection. The wire must be held.
-func (s *send) settle(b bound) error {
-	for {
-		if s.torn == nil {
-			if s.pending.Load() == nil {
-				return nil
-			}
-			s.pendingMu.Lock()
-			s.torn = s.pending.Swap(nil)
-			s.pendingMu.Unlock()
-			if s.failed() != nil { // nothing more is to leave
-				s.settled()
-				continue
-			}
-			if s.torn.op == opClose {
-				s.fail(ErrCloseSent)
-			}
-		}
-		s.applyBound(b)
-		n, err := s.t.Write(s.torn.rest)
-		s.endBound(b)
-		if err != nil && s.resumable(err) {
-			s.torn.rest = s.torn.rest[n:]
-			s.owing.Store(true)
-			return b.waitError()
-		}
-		if err != nil {
-			s.fail(err)
-		}
-		s.settled()
-	}
-}
-
-// settled gives up the owed frame.
-func (s *send) settled() {
-	owedPool.Put(s.torn)
-	s.torn = nil
-	s.owing.Store(false)
-}
-
-// applyBound gives the transport the bound for a write that begins.
-func (s *send) applyBound(b bound) {
-	if b.applied {
-		return
-	}
-	if b.deadline != s.deadline {
-		if s.t.SetWriteDeadline(b.deadline) == nil { // else the write says why
-			s.deadline = b.deadline
-		}
-	}
-	if b.done() != nil {
-		if s.watch == nil {
-			s.watch = &watch{interrupt: func() { s.t.SetWriteDeadline(past) }}
-		}
-		s.watch.begin(b.ctx)
-	}
-}
-
-// endBound says that the write is over, and reports whether the context has
-// interrupted it.
-func (s *send) endBound(b bound) (interrupted bool) {
-	if b.done() == nil || !s.watch.end() {
-		return false
-	}
-	s.deadline = past
-	return true
-}
-
-// begin completes the header of a frame that is about to be written, and applies
-// the bound to the transport. The wire must be held.
-func (s *send) begin(h *header, length int, b bound) error {
+// put sends a frame, or holds it. Who calls it has the wire.
+func (s *send) put(f *frame, b *bound) error {
 	if s.torn != nil {
 		if err := s.settle(b); err != nil {
 			return err // nothing has happened
@@ -280,69 +139,157 @@ func (s *send) begin(h *header, length int, b bound) error {
 	if err := s.failed(); err != nil {
 		return err
 	}
-	s.applyBound(b)
-	h.length = int64(length)
-	if s.client {
-		// "A masking key is a 32-bit value chosen at random by the client", "a fresh
-		// masking key" for each frame (5.3).
-		h.masked, h.key = true, newMaskKey()
+	small := f.size() <= heldSize
+	if small && s.holds() && f.header.opcode != opClose && b.done() == nil {
+		return s.hold(f, b)
 	}
-	return nil
+	if s.flags.has(holding) {
+		if small && b.done() == nil && s.held.n+f.size() <= heldSize {
+			s.addHeld(f)
+			err := s.flush(b, true)
+			return s.end(f.header.opcode, 0, err, &bound{})
+		}
+		if err := s.flush(b, false); err != nil {
+			return err
+		}
+	}
+	if small && b.done() == nil && s.meets() {
+		return s.putTogether(f, b)
+	}
+
+	s.applyBound(b)
+	var n int
+	var err error
+	switch {
+	case f.encoded != nil && !s.client:
+		n, err = s.t.Write(f.encoded)
+	case f.space != nil:
+		n, err = s.t.Write(s.inPlace(f))
+	case f.size() <= minBufferSize || small && s.copies():
+		buf := acquireBuffer(f.size())
+		n, err = s.t.Write(s.append(buf.b[:0], f))
+		releaseBuffer(buf)
+	default:
+		n, err = s.writeLarge(f)
+	}
+	return s.end(f.header.opcode, n, err, b)
 }
 
-// end takes note of how writing the frame went: n bytes of it have left.
-func (s *send) end(h header, n int, err error, b bound) error {
-	if s.endBound(b) && err != nil {
-		if n == 0 && s.kernel {
-			return contextError(b.ctx) // nothing has happened
-		}
-		err = fmt.Errorf("websocket: write interrupted within a frame: %w", contextCause(b.ctx))
+// copies reports whether a frame of some kilobytes is better copied behind its header.
+func (s *send) copies() bool {
+	_, vectors := s.t.(*net.TCPConn)
+	return s.client || !vectors
+}
+
+// meetings is how many writes long it is assumed that others write at the same time, after they did.
+const meetings = 16
+
+// meets reports whether others may be about to write, and then has let them run.
+func (s *send) meets() bool {
+	if s.wire.along.Load() > 0 {
+		return true
 	}
-	if err != nil && s.watch != nil {
-		s.watch.forget() // there will be no other write
+	s.writes++
+	if s.meeting == 0 && s.writes != 0 {
+		return false
 	}
-	switch {
-	case err != nil:
-		s.fail(err)
-	case h.opcode == opClose:
-		// "The application MUST NOT send any more data frames after sending a Close
-		// frame" (5.5.1).
-		s.fail(ErrCloseSent)
+	runtime.Gosched()
+	if s.wire.along.Load() > 0 {
+		return true
 	}
+	if s.meeting > 0 {
+		s.meeting--
+	}
+	return false
+}
+
+// putTogether sends a frame, and those of others that wait, in one write. Their calls
+// return when it is done.
+func (s *send) putTogether(f *frame, b *bound) error {
+	s.meeting = meetings
+	buf := acquireBuffer(maxBufferSize)
+	p := s.append(buf.b[:0], f)
+	others := s.wire.takeAlong(b.deadline, len(buf.b)-len(p))
+	for x := others; x != nil; x = x.next {
+		p = s.append(p, &x.frame)
+	}
+	s.applyBound(b)
+	n, err := s.t.Write(p)
+	releaseBuffer(buf)
+	err = s.end(f.header.opcode, n, err, b)
+	s.wire.sentAlong(others, err)
 	return err
 }
 
-func (s *send) writeLocked(h header, payload []byte, b bound) error {
-	if err := s.begin(&h, len(payload), b); err != nil {
+// clear sends what goes before any other frame. Who calls it has the wire.
+func (s *send) clear(b *bound) error {
+	if err := s.settle(b); err != nil {
 		return err
 	}
-	n, err := s.writeFrame(h, payload)
-	return s.end(h, n, err, b)
+	if err := s.failed(); err != nil {
+		return err
+	}
+	return s.flush(b, false)
 }
 
-// writeFrame writes the frame, in one write where it can. It returns how many bytes
-// of it have left.
-func (s *send) writeFrame(h header, payload []byte) (n int, err error) {
-	if len(payload) > minBufferSize-maxHeaderSize && !h.masked {
-		if tcp, ok := s.t.(*net.TCPConn); ok {
-			return writeVector(tcp, h, payload)
-		}
+// seal completes the header. "A masking key is a 32-bit value chosen at random by the
+// client", "a fresh masking key" for each frame (RFC 6455, 5.3).
+func (s *send) seal(h header, length int) header {
+	h.length = int64(length)
+	if s.client {
+		h.masked, h.key = true, newMaskKey()
 	}
-	size := minBufferSize
-	if h.masked {
-		size = maxHeaderSize + len(payload)
-	}
-	buf := acquireBuffer(size)
-	defer releaseBuffer(buf)
+	return h
+}
 
-	p := h.append(buf.b[:0])
+// append appends the frame's bytes to p.
+func (s *send) append(p []byte, f *frame) []byte {
+	if f.encoded != nil && !s.client {
+		return append(p, f.encoded...)
+	}
+	h := s.seal(f.header, len(f.payload))
+	p = h.append(p)
+	if !s.client {
+		return append(p, f.payload...)
+	}
+	n := len(p)
+	p = p[:n+len(f.payload)]
+	maskCopy(p[n:], f.payload, h.key, 0)
+	return p
+}
+
+// inPlace returns the frame's bytes in its space.
+func (s *send) inPlace(f *frame) []byte {
+	h := s.seal(f.header, len(f.payload))
+	var space [maxHeaderSize]byte
+	head := h.append(space[:0])
+	if h.masked {
+		maskBytes(f.payload, h.key, 0)
+	}
+	p := f.space[maxHeaderSize-len(head):]
+	copy(p, head)
+	return p
+}
+
+// writeLarge writes a frame that is too large to be copied into one buffer with its
+// header, or, by a client, that is masked piece by piece. It returns how many bytes have left.
+func (s *send) writeLarge(f *frame) (n int, err error) {
+	h, payload := s.seal(f.header, len(f.payload)), f.payload
+	if tcp, ok := s.t.(*net.TCPConn); ok && !h.masked {
+		return writeVector(tcp, h, payload)
+	}
+	buf := acquireBuffer(maxBufferSize)
+	defer releaseBuffer(buf)
 	pos := 0
-	for {
+	for p := h.append(buf.b[:0]); ; p = p[:0] {
 		head := len(p)
-		p = append(p, payload[:min(len(payload), len(buf.b)-head)]...)
-		payload = payload[len(p)-head:]
+		p = p[:min(head+len(payload), len(buf.b))]
+		part := payload[:len(p)-head]
+		payload = payload[len(part):]
 		if h.masked {
-			pos = maskBytes(p[head:], h.key, pos)
+			pos = maskCopy(p[head:], part, h.key, pos)
+		} else {
+			copy(p[head:], part)
 		}
 		m, err := s.t.Write(p)
 		n += m
@@ -353,7 +300,6 @@ func (s *send) writeFrame(h header, payload []byte) (n int, err error) {
 			m, err := s.t.Write(payload)
 			return n + m, err
 		}
-		p = p[:0]
 	}
 }
 
@@ -374,4 +320,107 @@ func writeVector(c *net.TCPConn, h header, payload []byte) (n int, err error) {
 	v.parts = [2][]byte{} // the payload is the caller's
 	vectorPool.Put(v)
 	return int(n64), err
+}
+
+// bounds is what bounds the writes to the transport.
+type bounds struct {
+	deadline time.Time // the one that the transport has
+	watch    watch     // of the contexts
+}
+
+// ownBounds returns the bounds, which there are from now on.
+func (s *send) ownBounds() *bounds {
+	if s.bounds == nil {
+		s.bounds = &bounds{watch: watch{interrupt: func() { s.t.SetWriteDeadline(past) }}}
+	}
+	return s.bounds
+}
+
+// applyBound gives the transport the bound for a write that begins.
+func (s *send) applyBound(b *bound) {
+	if b.applied {
+		return
+	}
+	if s.bounds == nil && b.deadline.IsZero() && b.done() == nil {
+		return
+	}
+	if own := s.ownBounds(); b.deadline != own.deadline {
+		if s.t.SetWriteDeadline(b.deadline) == nil { // else the write says why
+			own.deadline = b.deadline
+		}
+	}
+	if b.done() != nil {
+		s.bounds.watch.begin(b.ctx)
+	}
+}
+
+// endBound says that the write is over, and reports whether the context has
+// interrupted it.
+func (s *send) endBound(b *bound) (interrupted bool) {
+	if b.done() == nil || !s.bounds.watch.end() {
+		return false
+	}
+	s.bounds.deadline = past
+	return true
+}
+
+// end takes note of how writing a frame went: n bytes of it have left.
+func (s *send) end(op opcode, n int, err error, b *bound) error {
+	if s.endBound(b) && err != nil {
+		if n == 0 && s.kernel {
+			return contextError(b.ctx) // nothing has happened
+		}
+		err = fmt.Errorf("websocket: write interrupted within a frame: %w", contextCause(b.ctx))
+	}
+	if err != nil {
+		s.fail(err)
+		if s.bounds != nil {
+			s.bounds.watch.forget() // there will be no other write
+		}
+	} else if op == opClose {
+		// "The application MUST NOT send any more data frames after sending a Close
+		// frame" (5.5.1).
+		s.fail(ErrCloseSent)
+	}
+	return err
+}
+
+// release gives the wire back, having written what is owed, within the bound, and what
+// is not to be held any more. What became pending since it looked is written by who gets
+// the wire next, which may be itself.
+func (s *send) release(b *bound) {
+	for {
+		settled := true
+		if s.torn != nil || s.wire.pending.Load() != nil {
+			settled = s.settle(b) == nil
+		}
+		if s.flags.has(holding) && !s.holds() {
+			s.tryFlush()
+		}
+		s.wire.giveBack(wantWire)
+		if s.flags.has(closed) {
+			s.forgetContext()
+		}
+		if !settled || s.wire.pending.Load() == nil || !s.wire.tryTake(wantWire) {
+			return
+		}
+	}
+}
+
+// close says that the connection is closed.
+func (s *send) close() {
+	// A timer that is still armed finds that there is nothing to send.
+	s.flags.put(closed, true)
+	s.forgetContext()
+}
+
+// forgetContext takes the watch off its context, unless somebody is writing, who
+// then does it.
+func (s *send) forgetContext() {
+	if s.wire.tryTake(wantWire) {
+		if s.bounds != nil {
+			s.bounds.watch.forget()
+		}
+		s.wire.giveBack(wantWire)
+	}
 }

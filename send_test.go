@@ -10,11 +10,11 @@ import (
 func TestOwedFramesAreWrittenByWhoHasTheWire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, wire := newTestConn(t, true)
-		c.send.wire.acquire(bound{})
+		c.send.take(wantWire, &bound{})
 		c.reply(opPong, []byte("one"))
 		c.reply(opPong, []byte("two"))
 		wantFrames(t, wire)
-		c.send.release(bound{})
+		c.send.release(&bound{})
 		// RFC 6455, 5.5.3: for only the most recently processed ping.
 		wantFrames(t, wire, `fin=true op=10 masked=false "two"`)
 		c.send.wantFree(t)
@@ -24,21 +24,21 @@ func TestOwedFramesAreWrittenByWhoHasTheWire(t *testing.T) {
 // wantFree checks that nothing is pending and that the wire is free.
 func (s *send) wantFree(t *testing.T) {
 	t.Helper()
-	if s.pending.Load() != nil || !s.wire.tryAcquire() {
+	if s.wire.pending.Load() != nil || !s.wire.tryTake(wantWire) {
 		t.Error("the wire is not free, or something is still owed")
 		return
 	}
-	s.wire.release()
+	s.wire.giveBack(wantWire)
 }
 
 // A close that is owed beats pongs, before and after it.
 func TestOwedCloseBeatsPongs(t *testing.T) {
 	c, wire := newTestConn(t, true)
-	c.send.wire.acquire(bound{})
+	c.send.take(wantWire, &bound{})
 	c.reply(opPong, []byte("one"))
 	c.replyClose(CloseGoingAway)
 	c.reply(opPong, []byte("two"))
-	c.send.release(bound{})
+	c.send.release(&bound{})
 	wantFrames(t, wire, `fin=true op=8 masked=false "\x03\xe9"`)
 	if err := c.WriteMessage(TextMessage, nil); err != ErrCloseSent {
 		t.Errorf("got %v, want ErrCloseSent", err)

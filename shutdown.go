@@ -41,7 +41,7 @@ func (c *Conn) Shutdown(ctx context.Context, code int, reason string) error {
 	}
 	c.shutdowns.Add(1)
 	defer c.shutdowns.Add(-1)
-	err := c.writeControl(CloseMessage, FormatCloseMessage(code, reason), bound{ctx: ctx})
+	err := c.writeControl(CloseMessage, FormatCloseMessage(code, reason), &bound{ctx: ctx})
 	if err == nil || err == ErrCloseSent {
 		err = c.awaitClose(ctx)
 	}
@@ -165,7 +165,7 @@ func (c *Conn) linger(ctx context.Context, w *watch, readErr error) {
 	c.overrideReadDeadline(time.Now().Add(lingerTime))
 	w.during(ctx, func() {
 		for discarded := make([]byte, 512); ; {
-			if _, err := c.recv.receive(discarded); err != nil {
+			if _, err := receive(c.send.t, discarded); err != nil {
 				return
 			}
 		}

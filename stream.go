@@ -33,8 +33,16 @@ func NewStream(c *Conn, messageType int) net.Conn {
 	}
 	s := &stream{c: c, messageType: messageType, changed: make(chan struct{})}
 	c.SetReadLimit(noLimitInPieces)
-	c.stream.Store(s)
+	c.ownExtras().stream.Store(s)
 	return s
+}
+
+// openStream returns the stream that writes the connection, or nil.
+func (c *Conn) openStream() *stream {
+	if x := c.extras.Load(); x != nil {
+		return x.stream.Load()
+	}
+	return nil
 }
 
 type stream struct {
@@ -116,7 +124,7 @@ func streamError(err error) error {
 }
 
 func (s *stream) Write(p []byte) (n int, err error) {
-	if !s.acquire(&s.writeMu) {
+	if !s.writeMu.tryAcquire() && !s.acquire(s.writeMu.acquire) {
 		return 0, os.ErrDeadlineExceeded
 	}
 	defer s.doneWriting()
@@ -142,13 +150,19 @@ func (s *stream) Write(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// acquire waits for a lock until the deadline, also one that is set meanwhile.
-func (s *stream) acquire(l *lock) bool {
+// take is send.take until the deadline.
+func (s *stream) take(what want) bool {
+	send := &s.c.send
+	return send.wire.tryTake(what) || s.acquire(func(b *bound) bool { return send.take(what, b) == nil })
+}
+
+// acquire waits for something until the deadline, also one that is set meanwhile.
+func (s *stream) acquire(wait func(*bound) bool) bool {
 	for {
 		s.deadlineMu.Lock()
 		b := bound{deadline: s.deadline, wake: s.changed}
 		s.deadlineMu.Unlock()
-		if l.acquire(b) {
+		if wait(&b) {
 			return true
 		}
 		if s.late() {
@@ -165,10 +179,10 @@ func (s *stream) late() bool {
 }
 
 // maxStreamPayload is what has room in a buffer together with the header.
-const maxStreamPayload = maxBufferSize - maxHeaderSize
+const maxStreamPayload = 64<<10 - maxHeaderSize
 
 // applied is the bound of a write between startWriting and stopWriting.
-var applied = bound{applied: true}
+var applied = &bound{applied: true}
 
 // beginFrame takes the connection's locks for a message of at most n bytes.
 func (s *stream) beginFrame(n int) error {
@@ -176,18 +190,17 @@ func (s *stream) beginFrame(n int) error {
 	if err := send.failed(); err != nil {
 		return err
 	}
-	if !s.acquire(&s.c.message) {
+	if !s.take(wantOpen) {
 		return os.ErrDeadlineExceeded
 	}
-	if !s.acquire(&send.wire) {
-		s.c.message.release()
+	if !s.take(wantWire) {
+		s.c.endMessage()
 		return os.ErrDeadlineExceeded
 	}
 	s.held, s.begun = true, false
-	s.header = header{fin: true, opcode: opcode(s.messageType)}
 	s.left, s.pos = min(n, maxStreamPayload), 0
 	s.startWriting()
-	err := send.begin(&s.header, s.left, applied)
+	err := send.clear(applied)
 	s.stopWriting()
 	if err != nil {
 		s.endFrame()
@@ -196,6 +209,7 @@ func (s *stream) beginFrame(n int) error {
 		}
 		return err
 	}
+	s.header = send.seal(header{fin: true, opcode: opcode(s.messageType)}, s.left)
 	s.head = s.header.append(s.space[:0])
 	return nil
 }
@@ -238,8 +252,8 @@ func (s *stream) endFrame() {
 	s.deadlineMu.Lock()
 	b := until(s.deadline)
 	s.deadlineMu.Unlock()
-	s.c.send.release(b)
-	s.c.message.release()
+	s.c.send.release(&b)
+	s.c.endMessage()
 }
 
 // pausing reports whether a frame is unfinished, and it is not the network that it
@@ -280,7 +294,7 @@ func (s *stream) startWriting() {
 	defer s.deadlineMu.Unlock()
 	s.writing = true
 	s.c.send.t.SetWriteDeadline(s.deadline)
-	s.c.send.deadline = past // none that send knows of
+	s.c.send.ownBounds().deadline = past // none that it knows of
 }
 
 func (s *stream) stopWriting() {

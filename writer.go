@@ -38,7 +38,8 @@ const (
 // "websocket: write timeout", which is a net.Error, nothing of the message was sent
 // and the connection is as good as before.
 func (c *Conn) WriteMessage(messageType int, data []byte) error {
-	return c.writeMessage(messageType, data, until(c.loadWriteDeadline()))
+	b := until(c.loadWriteDeadline())
+	return c.writeMessage(messageType, data, &b)
 }
 
 // WriteMessageContext is WriteMessage that the context can end, too. The error then
@@ -49,27 +50,24 @@ func (c *Conn) WriteMessage(messageType int, data []byte) error {
 // network connection other than TCP's or a Unix socket's has taken cannot be known:
 // there a write that has begun is within the message.
 func (c *Conn) WriteMessageContext(ctx context.Context, messageType int, data []byte) error {
-	return c.writeMessage(messageType, data, bound{deadline: c.loadWriteDeadline(), ctx: ctx})
+	return c.writeMessage(messageType, data, &bound{deadline: c.loadWriteDeadline(), ctx: ctx})
 }
 
-func (c *Conn) writeMessage(messageType int, data []byte, b bound) error {
+func (c *Conn) writeMessage(messageType int, data []byte, b *bound) error {
 	if isControl(messageType) {
 		return c.writeControl(messageType, data, b)
 	}
 	if !isData(messageType) {
 		return errBadMessageType
 	}
-	if err := c.acquireMessage(b); err != nil {
-		return err
+	if err := c.send.failed(); err != nil {
+		return err // rather than wait behind a writer that nobody will close
 	}
-	var err error
 	if c.compresses(len(data)) {
-		err = c.writeCompressed(opcode(messageType), data, b)
-	} else {
-		err = c.send.write(header{fin: true, opcode: opcode(messageType)}, data, b)
+		return c.writeCompressed(opcode(messageType), data, b)
 	}
-	c.releaseMessage()
-	return err
+	f := frame{header: header{fin: true, opcode: opcode(messageType)}, payload: data}
+	return c.send.write(&f, wantData, b)
 }
 
 // freeWriters ends a message writer that is open where no frame can be sent any
@@ -82,15 +80,21 @@ func (c *Conn) freeWriters() {
 	}
 }
 
-// acquireMessage waits for the turn of a data message.
-func (c *Conn) acquireMessage(b bound) error {
+// beginMessage waits for the turn of data messages, for one that takes several frames or
+// steps.
+func (c *Conn) beginMessage(b *bound) error {
 	if err := c.send.failed(); err != nil {
-		return err // rather than wait behind a writer that nobody will close
+		return err
 	}
-	if !c.message.acquire(b) {
-		return b.waitError()
+	return c.send.take(wantOpen, b)
+}
+
+// endMessage ends the turn.
+func (c *Conn) endMessage() {
+	c.send.wire.giveBack(wantOpen)
+	if c.send.flags.has(closed) {
+		c.dropDeflater()
 	}
-	return nil
 }
 
 // WriteControl sends a control message: CloseMessage, PingMessage or PongMessage,
@@ -114,14 +118,16 @@ func (c *Conn) WriteControl(messageType int, data []byte, deadline time.Time) er
 	if !deadline.IsZero() && !deadline.After(time.Now()) {
 		return errWriteTimeout
 	}
-	return c.writeControl(messageType, data, until(deadline))
+	b := until(deadline)
+	return c.writeControl(messageType, data, &b)
 }
 
-func (c *Conn) writeControl(messageType int, data []byte, b bound) error {
+func (c *Conn) writeControl(messageType int, data []byte, b *bound) error {
 	if len(data) > maxControlPayload {
 		return errInvalidControlFrame
 	}
-	err := c.send.write(header{fin: true, opcode: opcode(messageType)}, data, b)
+	f := frame{header: header{fin: true, opcode: opcode(messageType)}, payload: data}
+	err := c.send.write(&f, wantWire, b)
 	c.freeWriters()
 	return err
 }
@@ -141,20 +147,44 @@ func (c *Conn) NextWriter(messageType int) (io.WriteCloser, error) {
 	if w := c.writer.Load(); w != nil {
 		w.Close() // its error, if any, is the connection's
 	}
-	w := &messageWriter{c: c, opcode: opcode(messageType), control: isControl(messageType)}
-	err := c.send.failed()
-	if err == nil && !w.control {
-		err = c.acquireMessage(until(c.loadWriteDeadline()))
-	}
-	if err != nil {
+	if err := c.send.failed(); err != nil {
 		return nil, err
 	}
+	control := isControl(messageType)
+	if !control {
+		b := until(c.loadWriteDeadline())
+		if err := c.beginMessage(&b); err != nil {
+			return nil, err
+		}
+	}
+	w := c.newWriter()
+	w.opcode, w.control = opcode(messageType), control
 	c.writer.Store(w)
 	return w, nil
 }
 
-// messageWriter is a message that is being written. One of a data message holds
-// Conn.message until it is closed or has failed.
+// writeBufferSize is the size of the fragments of a message writer, with their headers.
+func (c *Conn) writeBufferSize() int { return minBufferSize << c.writeClass }
+
+// writers are made several at once: each message has one of its own, lest one that a
+// program has kept writes into another message.
+type writers struct {
+	made int
+	of   [4]messageWriter
+}
+
+func (c *Conn) newWriter() *messageWriter {
+	if c.writers == nil || c.writers.made == len(c.writers.of) {
+		c.writers = new(writers)
+	}
+	w := &c.writers.of[c.writers.made]
+	c.writers.made++
+	w.c = c
+	return w
+}
+
+// messageWriter is a message that is being written. One of a data message has the turn
+// of data messages until it is closed or has failed.
 type messageWriter struct {
 	c       *Conn
 	control bool
@@ -172,13 +202,13 @@ func (w *messageWriter) Write(p []byte) (n int, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	// What would fill the buffer several times is a fragment of its own and not copied.
-	if len(p) >= 2*w.c.writeBufferSize && !w.control && w.err == nil {
+	if len(p) >= 2*w.c.writeBufferSize() && !w.control && w.err == nil {
 		if w.n > maxHeaderSize {
 			if err := w.flush(false); err != nil {
 				return 0, err
 			}
 		}
-		if err := w.send(p, false); err != nil {
+		if err := w.send(p, nil, false); err != nil {
 			return 0, err
 		}
 		return len(p), nil
@@ -239,7 +269,7 @@ func (w *messageWriter) room() ([]byte, error) {
 	if err := w.open(); err != nil {
 		return nil, err
 	}
-	end := len(w.buf.b)
+	end := w.c.writeBufferSize()
 	if w.control {
 		end = maxHeaderSize + maxControlPayload + 1 // one more shows that it is too long
 	}
@@ -257,7 +287,7 @@ func (w *messageWriter) room() ([]byte, error) {
 // open has the buffer borrowed, unless the writer is closed.
 func (w *messageWriter) open() error {
 	if w.err == nil && w.buf == nil {
-		w.buf = acquireBuffer(w.c.writeBufferSize)
+		w.buf = acquireBuffer(w.c.writeBufferSize())
 		w.n = maxHeaderSize
 	}
 	return w.err
@@ -267,23 +297,20 @@ func (w *messageWriter) open() error {
 func (w *messageWriter) flush(fin bool) error {
 	n := w.n
 	w.n = maxHeaderSize
-	if w.deflates(n-maxHeaderSize, fin) {
-		return w.send(w.buf.b[maxHeaderSize:n], fin)
-	}
-	err := w.c.send.writeInPlace(header{fin: fin, opcode: w.opcode}, w.buf.b[:n], until(w.c.loadWriteDeadline()))
-	return w.sent(err)
+	return w.send(w.buf.b[maxHeaderSize:n], w.buf.b[:n], fin)
 }
 
-// send sends p as a fragment.
-func (w *messageWriter) send(p []byte, fin bool) error {
+// send sends p as a fragment, in its space if that is not nil.
+func (w *messageWriter) send(p, space []byte, fin bool) error {
 	b := until(w.c.loadWriteDeadline())
 	switch {
 	case !w.deflates(len(p), fin):
-		return w.sent(w.c.send.write(header{fin: fin, opcode: w.opcode}, p, b))
+		f := frame{header: header{fin: fin, opcode: w.opcode}, payload: p, space: space}
+		return w.sent(w.c.send.write(&f, wantWire, &b))
 	case fin && w.deflater == nil:
-		return w.sent(w.c.writeCompressed(w.opcode, p, b))
+		return w.sent(w.c.deflateAndWrite(w.opcode, p, wantWire, &b))
 	}
-	return w.deflate(p, fin, b)
+	return w.deflate(p, fin, &b)
 }
 
 // deflates reports whether p, of length bytes, is to be compressed, as all of the message is or nothing.
@@ -294,11 +321,11 @@ func (w *messageWriter) deflates(length int, fin bool) bool {
 	if fin {
 		return w.c.compresses(length)
 	}
-	return w.c.compresses(max(length, w.c.writeBufferSize))
+	return w.c.compresses(max(length, w.c.writeBufferSize()))
 }
 
 // deflate compresses p as a part of the message, and sends what comes of it as a fragment.
-func (w *messageWriter) deflate(p []byte, fin bool, b bound) error {
+func (w *messageWriter) deflate(p []byte, fin bool, b *bound) error {
 	buf := acquireBuffer(maxHeaderSize + len(p))
 	defer releaseBuffer(buf)
 	d := w.deflater
@@ -316,7 +343,12 @@ func (w *messageWriter) deflate(p []byte, fin bool, b bound) error {
 	if len(out) == maxHeaderSize && !fin {
 		return nil
 	}
-	return w.sent(w.c.send.writeInPlace(header{fin: fin, rsv1: w.opcode != opContinuation, opcode: w.opcode}, out, b))
+	f := frame{
+		header:  header{fin: fin, rsv1: w.opcode != opContinuation, opcode: w.opcode},
+		payload: out[maxHeaderSize:],
+		space:   out,
+	}
+	return w.sent(w.c.send.write(&f, wantWire, b))
 }
 
 // sent takes note of how sending a fragment went.
@@ -369,7 +401,7 @@ func (w *messageWriter) end(err error) error {
 			w.c.compression.release(w.deflater, err == errWriteClosed)
 			w.deflater = nil
 		}
-		w.c.releaseMessage()
+		w.c.endMessage()
 	}
 	return err
 }

@@ -1,0 +1,91 @@
+package websocket
+
+import (
+	"sync"
+	"time"
+)
+
+// deadlines are those that the program has set. A connection has them when it sets one
+// first.
+type deadlines struct {
+	mu         sync.Mutex
+	write      time.Time
+	read       time.Time
+	overridden bool // the transport has another one for reading for a while
+}
+
+// ownDeadlines returns the connection's deadlines, which there are from now on.
+func (c *Conn) ownDeadlines() *deadlines {
+	if c.deadlines.Load() == nil {
+		c.deadlines.CompareAndSwap(nil, new(deadlines))
+	}
+	return c.deadlines.Load()
+}
+
+// SetReadDeadline makes reads return a timeout from the time t on, also the one
+// that is waiting; a zero t means never. A timeout loses nothing: after a new
+// deadline is set, reading goes on where it was. Any goroutine may call it at any time.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	d := c.ownDeadlines()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.read = t
+	if d.overridden {
+		return nil // it comes into force when that is over
+	}
+	return c.send.t.SetReadDeadline(t)
+}
+
+// overrideReadDeadline gives the transport a read deadline that is not the program's.
+func (c *Conn) overrideReadDeadline(t time.Time) {
+	d := c.ownDeadlines()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.overridden = true
+	c.send.t.SetReadDeadline(t)
+}
+
+// interruptRead makes a read that waits return a timeout.
+func (c *Conn) interruptRead() { c.overrideReadDeadline(past) }
+
+// restoreReadDeadline gives the transport the program's read deadline again.
+func (c *Conn) restoreReadDeadline() {
+	d := c.ownDeadlines()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.overridden = false
+	c.send.t.SetReadDeadline(d.read)
+}
+
+// readDeadline returns the program's deadline, and whether it is in force.
+func (c *Conn) readDeadline() (t time.Time, inForce bool) {
+	d := c.deadlines.Load()
+	if d == nil {
+		return time.Time{}, true
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.read, !d.overridden
+}
+
+// SetWriteDeadline bounds the writes that begin after it, except for WriteControl's,
+// which has a deadline of its own; a zero t means no bound. After a write that timed
+// out within a frame every write returns its error. Any goroutine may call it at any time.
+func (c *Conn) SetWriteDeadline(t time.Time) error {
+	d := c.ownDeadlines()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.write = t
+	return nil
+}
+
+func (c *Conn) loadWriteDeadline() time.Time {
+	d := c.deadlines.Load()
+	if d == nil {
+		return time.Time{}
+	}
+	d.mu.Lock()
+	t := d.write
+	d.mu.Unlock()
+	return t
+}
