@@ -147,11 +147,13 @@ import (
 //		behaviours_write_test.go:TestBehaviourSetWriteDeadline
 //		behaviours_write_test.go:TestBehaviourSetWriteDeadlineInMessage
 //	EnableWriteCompression: true by default where negotiated, level 1
-//		to come with compression
+//		behaviours_compression_test.go:TestBehaviourCompressionIsOnAtLevel1
+//		gorilla_test.go:TestCompressionMethodsWithoutCompression
 //	invalid compression level
 //		gorilla_test.go:TestSetCompressionLevel
+//		behaviours_compression_test.go:TestBehaviourInvalidCompressionLevel
 //	EnableCompression alone negotiates no context takeover
-//		to come with compression
+//		behaviours_compression_test.go:TestBehaviourEnableCompressionAlone
 //	FormatCloseMessage(1005, ...) is empty and not nil; nothing is validated
 //		close_test.go:TestFormatCloseMessage
 //	Close closes the network connection, sends nothing, wakes blocked readers
@@ -203,7 +205,8 @@ import (
 //	text is checked for UTF-8
 //		transcript_table_test.go:TestTranscriptUTF8Table
 //	the limit counts inflated bytes and has a default
-//		conn_test.go:TestReadLimit, inflated bytes to come with compression
+//		conn_test.go:TestReadLimit
+//		behaviours_compression_test.go:TestBehaviourLimitCountsInflatedBytes
 //	the client's early frames are kept
 //		upgrader_hijack_test.go:TestUpgradeKeepsEarlyFrames
 //	426 for a missing Upgrade token and an unsupported version
@@ -236,7 +239,7 @@ import (
 //		frame_test.go:TestParseHeaderRefusesLengths
 //		transcript_test.go:TestTranscript
 //	a corrupt compressed message fails the connection
-//		to come with compression
+//		behaviours_compression_test.go:TestBehaviourCorruptCompressedMessage
 //	WriteJSON of a value that cannot be marshalled sends nothing
 //		json_test.go:TestWriteJSONOfWhatHasNoEncoding
 //	a message writer that failed keeps its error
@@ -244,8 +247,8 @@ import (
 
 const bhTable = "behaviours_test.go"
 
-// The table above is true: it names tests that there are, at least one for each line
-// that is not to come, and it names all tests of behaviours.
+// The table above is true: it names tests that there are, at least one for each line,
+// and it names all tests of behaviours.
 func TestBehaviourTable(t *testing.T) {
 	tests := make(map[string]bool)
 	var table string
@@ -283,8 +286,8 @@ func TestBehaviourTable(t *testing.T) {
 			t.Errorf("got a test in the line %q, want it below", what)
 		case name != "" && !tests[name]:
 			t.Errorf("got %s in the table, want a test that there is", name)
-		case isTest && name == "" && !strings.Contains(what, "to come"):
-			t.Errorf("got %q, want a test or what it waits for", what)
+		case isTest && name == "":
+			t.Errorf("got %q, want a test", what)
 		}
 	}
 	if tested := regexp.MustCompile(`(?m)^//\t[^\t].*\n//\t\t`); len(tested.FindAllString(table, -1)) != lines || lines < 70 {

@@ -90,8 +90,10 @@ const closeTimeout = time.Second
 // sendLast sends a Close frame when the reading ends. Unlike with a pong, the reader
 // waits for a writer, since the program closes the connection next.
 func (c *Conn) sendLast(payload []byte) {
+	deadline := time.Now().Add(closeTimeout)
+	c.send.await(deadline) // a pong would give way to the Close frame
 	c.reply(opClose, payload)
-	c.send.await(time.Now().Add(closeTimeout))
+	c.send.await(deadline)
 }
 
 // fail ends the reading because of err, and returns the error that all reads

@@ -110,28 +110,6 @@ var _ = differ(unencodableJSON, asClient, `
 - client sends: text masked ""`,
 	"a value that has no JSON")
 
-// Compression.
-
-var _ = differ(noCompression, asClient, `
-- client sends: Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover`,
-	"compression", "compression that only the client asks for")
-
-var _ = differ(noCompression, anywhere, `
-- client sends: text masked rsv1 1000 bytes
-- client sends: text masked rsv1 1000 bytes
-- client sends: binary masked rsv1 ""
-+ client sends: text masked 1000 bytes
-+ client sends: text masked 1000 bytes
-+ client sends: binary masked ""
-- server sends: Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover
-- server sends: text rsv1 1000 bytes
-- server sends: text rsv1 1000 bytes
-- server sends: binary rsv1 ""
-+ server sends: text 1000 bytes
-+ server sends: text 1000 bytes
-+ server sends: binary ""`,
-	"compression")
-
 // Reading.
 
 var _ = differ(readsGoOn, asServer, `

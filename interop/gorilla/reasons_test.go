@@ -12,7 +12,6 @@ const (
 	countsBuffered  reason = "a Write of a message writer that fails counts the bytes that the buffer had taken; gorilla counts none"
 	closedWriter    reason = "a message writer that is open when a Close frame is sent, or the connection closed, fails in the next Write"
 	unencodableJSON reason = "WriteJSON of a value that cannot be encoded sends nothing; gorilla sends an empty message"
-	noCompression   reason = "EnableCompression does nothing yet"
 )
 
 // Reading.
@@ -33,6 +32,20 @@ const (
 	alwaysAbnormal   reason = "the end of the connection is a CloseError 1006 also where the rest of a message is discarded; gorilla returns io.EOF"
 	pongIsBestEffort reason = "a pong that cannot be written does not end the reading; it ends the writing"
 	wording          reason = "errors are worded otherwise, and name the first fault only"
+)
+
+// Compression.
+const (
+	growsUncompressed reason = "a message that does not become shorter by compression is sent as it is, an empty one too"
+	levelZero         reason = "at level 0, which compresses nothing, messages are sent as they are"
+	limitOfInflated   reason = "the read limit counts what is inflated; gorilla counts what comes over the wire"
+	corruptFails      reason = "a corrupt compressed message fails the connection; 1007"
+	compressedBits    reason = "RSV1 is allowed in the first frame of a message only (RFC 7692, 6)"
+	readerAtEnd       reason = "a reader of a message before returns io.EOF, compressed or not"
+	negotiatesWindows reason = "all parameters of permessage-deflate are negotiated (RFC 7692, 7.1)"
+	declinesBadOffers reason = "an offer with a parameter that is unknown or bad is declined (RFC 7692, 7.1)"
+	acceptsTakeover   reason = "an answer without the no_context_takeover parameters is accepted"
+	strictCompression reason = "an answer with an extension or a parameter that was not offered is ErrBadHandshake (RFC 7692, 7.1, and RFC 6455, 4.1)"
 )
 
 // Upgrade.
