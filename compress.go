@@ -138,9 +138,9 @@ func (c *Conn) deflateAndWrite(op opcode, data []byte, what want, b *bound) erro
 		k.release(d, true) // before the network is waited for
 	}
 	if !ok {
-		return c.send.write(&frame{header: header{fin: true, opcode: op}, payload: data}, what, b)
+		return c.send.write(&frame{fin: true, opcode: op, payload: data}, what, b)
 	}
-	f := frame{header: header{fin: true, rsv1: true, opcode: op}, payload: p[maxHeaderSize:], space: p}
+	f := frame{fin: true, rsv1: true, opcode: op, payload: p[maxHeaderSize:], bytes: p, inPlace: true}
 	err := c.send.write(&f, what, b)
 	if err != nil && k.sendTakeover {
 		k.forgetSent()

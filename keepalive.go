@@ -138,7 +138,7 @@ func (c *Conn) look(k *keepalive) {
 		if c.send.take(wantWire, &b) != nil {
 			return
 		}
-		c.send.put(&frame{header: header{fin: true, opcode: opPing}}, &bound{})
+		c.send.put(&frame{fin: true, opcode: opPing}, &bound{})
 		c.send.release(&b)
 	case dead:
 		c.send.fail(k.dead)

@@ -22,7 +22,7 @@ var owedPool = sync.Pool{New: func() any { return new(owed) }}
 func (s *send) reply(op opcode, payload []byte, deadline time.Time) {
 	o := owedPool.Get().(*owed)
 	o.op = op
-	o.rest = s.append(o.frame[:0], &frame{header: header{fin: true, opcode: op}, payload: payload})
+	o.rest = s.append(o.frame[:0], &frame{fin: true, opcode: op, payload: payload})
 
 	s.wire.mu.Lock()
 	old := s.wire.pending.Load()

@@ -34,7 +34,7 @@ func prepareFrame(h header, payload []byte) frame {
 	encoded := h.append(make([]byte, 0, maxHeaderSize+len(payload)))
 	head := len(encoded)
 	encoded = append(encoded, payload...)
-	return frame{header: h, payload: encoded[head:], encoded: encoded}
+	return frame{fin: h.fin, rsv1: h.rsv1, opcode: h.opcode, payload: encoded[head:], bytes: encoded}
 }
 
 // deflate returns the compressed form, which refers to no message before it.
@@ -50,7 +50,7 @@ func (pm *PreparedMessage) deflate(form deflateForm) *frame {
 	f := &pm.plain
 	d := acquireDeflater(form.level, form.bits)
 	if p, ok := d.message(nil, pm.plain.payload); ok {
-		compressed := prepareFrame(header{fin: true, rsv1: true, opcode: pm.plain.header.opcode}, p)
+		compressed := prepareFrame(header{fin: true, rsv1: true, opcode: pm.plain.opcode}, p)
 		f = &compressed
 	}
 	releaseDeflater(d)
@@ -64,7 +64,7 @@ func (pm *PreparedMessage) deflate(form deflateForm) *frame {
 func (c *Conn) WritePreparedMessage(pm *PreparedMessage) error {
 	b := until(c.loadWriteDeadline())
 	f := &pm.plain
-	if f.header.opcode.isControl() {
+	if f.opcode.isControl() {
 		return c.send.write(f, wantWire, &b)
 	}
 	if err := c.send.failed(); err != nil {

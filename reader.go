@@ -73,6 +73,12 @@ func (c *Conn) AppendMessage(dst []byte) (messageType int, p []byte, err error) 
 	if err := c.takeTurn(); err != nil {
 		return noMessage, dst, err
 	}
+	if c.recv.isIdle() && !c.unclaimed && !c.compressed {
+		if err = c.wait(); err != nil { // here, where the stack is shallow
+			c.endRead()
+			return noMessage, dst, err
+		}
+	}
 	messageType, p, err = c.appendMessage(dst)
 	c.endRead()
 	return messageType, p, err
@@ -147,15 +153,28 @@ func (c *Conn) readSome(p []byte) (n int, err error) {
 }
 
 // wait waits for something to come.
+//
+// While it waits it holds no buffer, and the stack is as shallow as can be.
 func (c *Conn) wait() error {
-	if err := c.flushBeforeWaiting(); err != nil {
-		return err
-	}
-	if err := c.recv.fill(c.send.t); err != nil {
-		if c.recv.raw != nil {
-			err = rawError(c.send.t, "read", err)
+	if c.send.flags.has(more | holding | lost) {
+		if err := c.flushBeforeWaiting(); err != nil {
+			return err
 		}
-		return c.fail(err)
+	}
+	r := &c.recv
+	r.drain()
+	if r.raw == nil {
+		if err := r.fillScratch(c.send.t); err != nil {
+			return c.fail(err)
+		}
+		return nil
+	}
+	err := r.raw.conn.Read(r.raw.read)
+	if err == nil {
+		err = r.raw.err
+	}
+	if err != nil {
+		return c.fail(rawError(c.send.t, "read", err))
 	}
 	return nil
 }

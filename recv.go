@@ -43,7 +43,8 @@ type recv struct {
 	err error      // every later read returns it; set by Conn
 
 	// The bytes that were received and are not consumed yet. They lie in scratch,
-	// in buf, or in memory of their own. Only fill and drain borrow and return.
+	// in buf, or in memory of their own. Only fillScratch, tryRead and drain borrow
+	// and return.
 	b       []byte
 	buf     *buffer        // borrowed, or nil
 	scratch *[maxUnit]byte // made when it is needed first
@@ -79,7 +80,7 @@ func (r *recv) init(raw syscall.RawConn, server bool, early []byte, bufferSize i
 	r.limit.Store(limit)
 	if raw != nil {
 		r.raw = &rawReader{conn: raw}
-		r.raw.read = r.try
+		r.raw.read = r.tryRead()
 	}
 }
 
@@ -141,6 +142,9 @@ func (r *recv) nextSimple() opcode {
 	r.consume(n)
 	return op
 }
+
+// isIdle reports whether nothing has come of a next message.
+func (r *recv) isIdle() bool { return len(r.b) == 0 && !r.open && r.err == nil }
 
 // hasFrame reports whether another frame has come, all of it. It need not see one of 64 KiB or more.
 func (r *recv) hasFrame() bool {
@@ -315,18 +319,11 @@ func (r *recv) ended() error {
 	return nil
 }
 
-// fill waits for bytes and appends them to r.b, which is less than a unit.
-//
-// While it waits it holds no buffer. From the kernel's own connections it reads
-// with a buffer that it gives back when there is nothing yet. Other transports
-// (TLS, wrappers) cannot be asked without waiting, so they are read into scratch;
-// only when that came back full within a frame, and more must follow, is a buffer
+// fillScratch waits for bytes and appends them to r.b, which is less than a unit and lies in scratch. A
+// transport that cannot be asked without waiting (TLS, wrappers) is read into that;
+// only when it came back full within a frame, and more must follow, is a buffer
 // borrowed for the rest.
-func (r *recv) fill(t transport) error {
-	r.drain()
-	if r.raw != nil {
-		return r.raw.wait()
-	}
+func (r *recv) fillScratch(t transport) error {
 	if r.scratch == nil {
 		r.scratch = new([maxUnit]byte)
 	}
@@ -376,34 +373,19 @@ func receive(t transport, p []byte) (n int, err error) {
 	return 0, io.ErrNoProgress
 }
 
-// rawReader reads a connection of the kernel: the runtime's poller waits for it, and
-// calls read whenever there may be something to read.
+// rawReader reads a connection of the kernel without holding a buffer: the runtime's poller
+// waits for it, and calls read whenever there may be something to read. That borrows a buffer,
+// which it gives back where there is nothing.
 type rawReader struct {
 	conn syscall.RawConn
-	read func(fd uintptr) (done bool) // recv.try
-	err  error                        // of read
+	read func(fd uintptr) (done bool)
+	err  error // of read
 }
 
-func (r *rawReader) wait() error {
-	if err := r.conn.Read(r.read); err != nil {
-		return err
-	}
-	return r.err
-}
-
-// try reads once, without waiting. It returns false where there was nothing.
-func (r *recv) try(fd uintptr) (done bool) {
-	buf := acquireClass(r.class)
-	held := copy(buf.b, r.b)
-	n, again, err := readDescriptor(fd, buf.b[held:])
-	r.raw.err = err
-	if n <= 0 {
-		releaseBuffer(buf)
-		return !again
-	}
+// took takes note of n bytes that were read into buf behind those that were held.
+func (r *recv) took(buf *buffer, held, n int) {
 	r.buf, r.b = buf, buf.b[:held+n]
 	r.adapt(held + n)
-	return true
 }
 
 // adapt chooses the class of the next buffer after one of which n bytes were needed.

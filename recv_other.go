@@ -7,7 +7,7 @@ import "syscall"
 // rawConn returns nil: descriptors are read without waiting on unix only.
 func rawConn(transport) syscall.RawConn { return nil }
 
-func readDescriptor(uintptr, []byte) (n int, again bool, err error) {
+func (r *recv) tryRead() func(fd uintptr) (done bool) {
 	panic("websocket: BUG: no raw connection on this system")
 }
 

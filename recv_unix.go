@@ -26,19 +26,27 @@ func rawConn(t transport) syscall.RawConn {
 	return c
 }
 
-// readDescriptor reads what is there. again means that there was nothing yet.
-func readDescriptor(fd uintptr, p []byte) (n int, again bool, err error) {
-	for {
-		n, err = syscall.Read(int(fd), p)
-		switch {
-		case err == syscall.EINTR:
-		case err == syscall.EAGAIN:
-			return 0, true, nil
-		case err == nil && n == 0:
-			return 0, false, io.EOF
-		default:
-			return n, false, err
+// tryRead returns the function that reads once, without waiting, and returns false where there
+// was nothing. It is one function, since it runs deep in the stack.
+func (r *recv) tryRead() func(fd uintptr) (done bool) {
+	return func(fd uintptr) bool {
+		buf := acquireClass(r.class)
+		held := copy(buf.b, r.b)
+		n, err := syscall.Read(int(fd), buf.b[held:])
+		for err == syscall.EINTR {
+			n, err = syscall.Read(int(fd), buf.b[held:])
 		}
+		if n > 0 {
+			r.took(buf, held, n)
+			r.raw.err = nil
+			return true
+		}
+		releaseBuffer(buf)
+		if err == nil {
+			err = io.EOF
+		}
+		r.raw.err = err
+		return err != syscall.EAGAIN
 	}
 }
 

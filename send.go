@@ -57,17 +57,27 @@ func (f *flags) put(flag uint32, value bool) {
 
 // frame is a frame that is to be sent.
 type frame struct {
-	header  header // without the length and the key
+	opcode  opcode
+	fin     bool
+	rsv1    bool
+	inPlace bool // bytes are maxHeaderSize bytes, then the payload, and may be changed
 	payload []byte
-	space   []byte // where it may be sent from in place: maxHeaderSize bytes, then the payload; else nil
-	encoded []byte // all of it as a server sends it, where it was prepared; else nil
+	bytes   []byte // else all of it as a server sends it, if it was prepared, or nil
+}
+
+// prepared returns all of the frame's bytes as a server sends them, or nil.
+func (f *frame) prepared() []byte {
+	if f.inPlace {
+		return nil
+	}
+	return f.bytes
 }
 
 // size is what the frame takes at most.
 func (f *frame) size() int { return maxHeaderSize + len(f.payload) }
 
 // fitsAlong reports whether the frame may be sent together with others.
-func (f *frame) fitsAlong() bool { return f.size() <= heldSize && f.header.opcode != opClose }
+func (f *frame) fitsAlong() bool { return f.size() <= heldSize && f.opcode != opClose }
 
 func (s *send) init(t transport, client bool) {
 	s.t, s.client = t, client
@@ -103,12 +113,31 @@ func (s *send) write(f *frame, what want, b *bound) error {
 			return err
 		}
 	}
-	err := b.ended()
-	if err == nil {
+	var err error
+	if s.isPlain(f, b) {
+		// This is put for nearly all frames. The way from here to the system call fits into the
+		// stack that a goroutine begins with.
+		buf := acquireClass(0)
+		_, err = s.t.Write(s.append(buf.b[:0], f))
+		releaseBuffer(buf)
+		if err != nil {
+			s.fail(err)
+		}
+	} else if err = b.ended(); err == nil {
 		err = s.put(f, b)
 	}
 	s.release(b)
 	return err
+}
+
+// isPlain reports whether a frame is small, and nothing is to be done before it or with it.
+func (s *send) isPlain(f *frame, b *bound) bool {
+	if f.size() > minBufferSize || f.bytes != nil || f.opcode == opClose || b.ctx != nil || b.applied ||
+		s.torn != nil || s.flags.has(more|corked|holding) || s.err.Load() != nil || s.meets() {
+		return false
+	}
+	s.applyBound(b)
+	return true
 }
 
 // take waits for the wire, or the turn of data messages.
@@ -140,20 +169,20 @@ func (s *send) put(f *frame, b *bound) error {
 		return err
 	}
 	small := f.size() <= heldSize
-	if small && s.holds() && f.header.opcode != opClose && b.done() == nil {
+	if small && s.holds() && f.opcode != opClose && b.done() == nil {
 		return s.hold(f, b)
 	}
 	if s.flags.has(holding) {
 		if small && b.done() == nil && s.held.n+f.size() <= heldSize {
 			s.addHeld(f)
 			err := s.flush(b, true)
-			return s.end(f.header.opcode, 0, err, &bound{})
+			return s.end(f.opcode, 0, err, &bound{})
 		}
 		if err := s.flush(b, false); err != nil {
 			return err
 		}
 	}
-	if small && b.done() == nil && s.meets() {
+	if small && b.done() == nil && s.wire.along.Load() > 0 {
 		return s.putTogether(f, b)
 	}
 
@@ -161,10 +190,10 @@ func (s *send) put(f *frame, b *bound) error {
 	var n int
 	var err error
 	switch {
-	case f.encoded != nil && !s.client:
-		n, err = s.t.Write(f.encoded)
-	case f.space != nil:
-		n, err = s.t.Write(s.inPlace(f))
+	case f.prepared() != nil && !s.client:
+		n, err = s.t.Write(f.bytes)
+	case f.inPlace:
+		n, err = s.t.Write(s.finishInPlace(f))
 	case f.size() <= minBufferSize || small && s.copies():
 		buf := acquireBuffer(f.size())
 		n, err = s.t.Write(s.append(buf.b[:0], f))
@@ -172,7 +201,7 @@ func (s *send) put(f *frame, b *bound) error {
 	default:
 		n, err = s.writeLarge(f)
 	}
-	return s.end(f.header.opcode, n, err, b)
+	return s.end(f.opcode, n, err, b)
 }
 
 // copies reports whether a frame of some kilobytes is better copied behind its header.
@@ -216,7 +245,7 @@ func (s *send) putTogether(f *frame, b *bound) error {
 	s.applyBound(b)
 	n, err := s.t.Write(p)
 	releaseBuffer(buf)
-	err = s.end(f.header.opcode, n, err, b)
+	err = s.end(f.opcode, n, err, b)
 	s.wire.sentAlong(others, err)
 	return err
 }
@@ -234,8 +263,8 @@ func (s *send) clear(b *bound) error {
 
 // seal completes the header. "A masking key is a 32-bit value chosen at random by the
 // client", "a fresh masking key" for each frame (RFC 6455, 5.3).
-func (s *send) seal(h header, length int) header {
-	h.length = int64(length)
+func (s *send) seal(f *frame) header {
+	h := header{fin: f.fin, rsv1: f.rsv1, opcode: f.opcode, length: int64(len(f.payload))}
 	if s.client {
 		h.masked, h.key = true, newMaskKey()
 	}
@@ -244,10 +273,10 @@ func (s *send) seal(h header, length int) header {
 
 // append appends the frame's bytes to p.
 func (s *send) append(p []byte, f *frame) []byte {
-	if f.encoded != nil && !s.client {
-		return append(p, f.encoded...)
+	if prepared := f.prepared(); prepared != nil && !s.client {
+		return append(p, prepared...)
 	}
-	h := s.seal(f.header, len(f.payload))
+	h := s.seal(f)
 	p = h.append(p)
 	if !s.client {
 		return append(p, f.payload...)
@@ -258,15 +287,15 @@ func (s *send) append(p []byte, f *frame) []byte {
 	return p
 }
 
-// inPlace returns the frame's bytes in its space.
-func (s *send) inPlace(f *frame) []byte {
-	h := s.seal(f.header, len(f.payload))
+// finishInPlace puts the header before the payload of a frame that is in place.
+func (s *send) finishInPlace(f *frame) []byte {
+	h := s.seal(f)
 	var space [maxHeaderSize]byte
 	head := h.append(space[:0])
 	if h.masked {
 		maskBytes(f.payload, h.key, 0)
 	}
-	p := f.space[maxHeaderSize-len(head):]
+	p := f.bytes[maxHeaderSize-len(head):]
 	copy(p, head)
 	return p
 }
@@ -274,7 +303,7 @@ func (s *send) inPlace(f *frame) []byte {
 // writeLarge writes a frame that is too large to be copied into one buffer with its
 // header, or, by a client, that is masked piece by piece. It returns how many bytes have left.
 func (s *send) writeLarge(f *frame) (n int, err error) {
-	h, payload := s.seal(f.header, len(f.payload)), f.payload
+	h, payload := s.seal(f), f.payload
 	if tcp, ok := s.t.(*net.TCPConn); ok && !h.masked {
 		return writeVector(tcp, h, payload)
 	}

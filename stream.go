@@ -209,7 +209,8 @@ func (s *stream) beginFrame(n int) error {
 		}
 		return err
 	}
-	s.header = send.seal(header{fin: true, opcode: opcode(s.messageType)}, s.left)
+	s.header = send.seal(&frame{fin: true, opcode: opcode(s.messageType)})
+	s.header.length = int64(s.left)
 	s.head = s.header.append(s.space[:0])
 	return nil
 }

@@ -66,7 +66,7 @@ func (c *Conn) writeMessage(messageType int, data []byte, b *bound) error {
 	if c.compresses(len(data)) {
 		return c.writeCompressed(opcode(messageType), data, b)
 	}
-	f := frame{header: header{fin: true, opcode: opcode(messageType)}, payload: data}
+	f := frame{fin: true, opcode: opcode(messageType), payload: data}
 	return c.send.write(&f, wantData, b)
 }
 
@@ -126,7 +126,7 @@ func (c *Conn) writeControl(messageType int, data []byte, b *bound) error {
 	if len(data) > maxControlPayload {
 		return errInvalidControlFrame
 	}
-	f := frame{header: header{fin: true, opcode: opcode(messageType)}, payload: data}
+	f := frame{fin: true, opcode: opcode(messageType), payload: data}
 	err := c.send.write(&f, wantWire, b)
 	c.freeWriters()
 	return err
@@ -305,7 +305,7 @@ func (w *messageWriter) send(p, space []byte, fin bool) error {
 	b := until(w.c.loadWriteDeadline())
 	switch {
 	case !w.deflates(len(p), fin):
-		f := frame{header: header{fin: fin, opcode: w.opcode}, payload: p, space: space}
+		f := frame{fin: fin, opcode: w.opcode, payload: p, bytes: space, inPlace: space != nil}
 		return w.sent(w.c.send.write(&f, wantWire, &b))
 	case fin && w.deflater == nil:
 		return w.sent(w.c.deflateAndWrite(w.opcode, p, wantWire, &b))
@@ -343,10 +343,9 @@ func (w *messageWriter) deflate(p []byte, fin bool, b *bound) error {
 	if len(out) == maxHeaderSize && !fin {
 		return nil
 	}
-	f := frame{
-		header:  header{fin: fin, rsv1: w.opcode != opContinuation, opcode: w.opcode},
+	f := frame{fin: fin, rsv1: w.opcode != opContinuation, opcode: w.opcode,
 		payload: out[maxHeaderSize:],
-		space:   out,
+		bytes:   out, inPlace: true,
 	}
 	return w.sent(w.c.send.write(&f, wantWire, b))
 }
