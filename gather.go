@@ -2,7 +2,7 @@ package websocket
 
 import (
 	"io"
-	"slices"
+	"math"
 	"unicode/utf8"
 )
 
@@ -84,7 +84,7 @@ func (c *Conn) appendInflated(dst []byte) ([]byte, error) {
 	}
 	if scratch != nil {
 		if len(p) <= len(scratch.b) {
-			p = slices.Clone(p)
+			p = append(make([]byte, 0, len(p)), p...)
 		}
 		releaseBuffer(scratch)
 	}
@@ -96,6 +96,9 @@ func (c *Conn) appendInflated(dst []byte) ([]byte, error) {
 
 // inflateAll appends what z decompresses to dst, at most limit bytes where there is one.
 func inflateAll(z *inflater, dst, window []byte, limit int64) ([]byte, error) {
+	if limit <= 0 {
+		limit = math.MaxInt64
+	}
 	start := len(dst)
 	for p := dst; ; {
 		space := p[len(p):cap(p)]
@@ -103,18 +106,20 @@ func inflateAll(z *inflater, dst, window []byte, limit int64) ([]byte, error) {
 		if full {
 			space = z.spill[:]
 		}
-		if limit > 0 {
-			space = space[:min(int64(len(space)), limit+1-int64(len(p)-start))]
+		left := limit - int64(len(p)-start)
+		if left < int64(len(space)) {
+			space = space[:left+1]
 		}
 		n, err := z.next(space, p[start:], window)
+		if int64(n) > left {
+			return dst, ErrReadLimit
+		}
 		if full && n > 0 {
-			p = growInflated(p, start, limit)
+			p = growInflated(p, start, n, limit)
 			copy(p[len(p):cap(p)], z.spill[:n])
 		}
 		p = p[:len(p)+n]
 		switch {
-		case limit > 0 && int64(len(p)-start) > limit:
-			return dst, ErrReadLimit
 		case err == io.EOF:
 			return p, nil
 		case err != nil:
@@ -123,14 +128,13 @@ func inflateAll(z *inflater, dst, window []byte, limit int64) ([]byte, error) {
 	}
 }
 
-// growInflated returns p with twice the memory for the message that begins at start, at
-// most for what is one byte too long.
-func growInflated(p []byte, start int, limit int64) []byte {
-	size := int64(max(2*(len(p)-start), minBufferSize))
-	if limit > 0 {
-		size = max(min(size, limit+1), int64(len(p)-start+1))
-	}
-	grown := make([]byte, len(p), start+int(size))
+// growInflated returns p with twice the memory for the message that begins at start, as
+// far as the limit allows, and with room for n bytes.
+func growInflated(p []byte, start, n int, limit int64) []byte {
+	have := len(p) - start
+	size := max(2*have, minBufferSize)
+	size = max(int(min(int64(size), limit)), have+n)
+	grown := make([]byte, len(p), start+size)
 	copy(grown, p)
 	return grown
 }
