@@ -123,11 +123,51 @@ func BenchmarkNextWriter(b *testing.B) {
 }
 
 func BenchmarkParseHeader(b *testing.B) {
-	frame := header{fin: true, opcode: opBinary, masked: true, key: [4]byte{1, 2, 3, 4}, length: 1000}.append(nil)
+	frame := (&header{fin: true, opcode: opBinary, masked: true, key: [4]byte{1, 2, 3, 4}, length: 1000}).append(nil)
 	for b.Loop() {
 		h, n, err := parseHeader(frame)
 		if n == 0 || err != nil || h.check(frameContext{server: true}) != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkEcho is a server over TCP that answers a number of messages that come at once.
+func BenchmarkEcho(b *testing.B) {
+	for _, size := range []int{125, 1 << 10, 16 << 10} {
+		for _, burst := range []int{1, 16} {
+			b.Run(fmt.Sprintf("%d/burst=%d", size, burst), func(b *testing.B) {
+				near, far := tcpPair(b)
+				go echoAll(newConn(near, true, nil, connOptions{}))
+				h := header{fin: true, opcode: opBinary, masked: true, length: int64(size)}
+				request := bytes.Repeat(append(h.append(nil), make([]byte, size)...), burst)
+				h.masked = false
+				answer := make([]byte, burst*(size+len(h.append(nil))))
+				b.SetBytes(int64(size * burst))
+				b.ReportAllocs()
+				for b.Loop() {
+					if _, err := far.Write(request); err != nil {
+						b.Fatal(err)
+					}
+					if _, err := io.ReadFull(far, answer); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
+func echoAll(c *Conn) {
+	var p []byte
+	for {
+		var messageType int
+		var err error
+		if messageType, p, err = c.AppendMessage(p[:0]); err != nil {
+			return
+		}
+		if err = c.WriteMessage(messageType, p); err != nil {
+			return
 		}
 	}
 }

@@ -77,6 +77,7 @@ type connOptions struct {
 	pingInterval, pongTimeout       time.Duration
 	agreed                          agreement
 	compression                     CompressionOptions // where it was agreed on
+	writeThrough                    bool
 }
 
 // newConn returns a connection on t, from which the bytes in early were read already.
@@ -96,6 +97,7 @@ func newConn(t transport, server bool, early []byte, o connOptions) *Conn {
 		c.ownExtras().subprotocol = o.agreed.subprotocol
 	}
 	c.send.init(t, !server)
+	c.send.through = o.writeThrough
 	if o.pingInterval > 0 {
 		c.startKeepalive(o.pingInterval, o.pongTimeout)
 	}

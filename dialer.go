@@ -74,8 +74,9 @@ type Dialer struct {
 	// is nil. It sees URLs with the scheme http or https.
 	Jar http.CookieJar
 
-	// ReadLimit is as in Upgrader.
-	ReadLimit int64
+	// WriteThrough and ReadLimit are as in Upgrader.
+	WriteThrough bool
+	ReadLimit    int64
 }
 
 // Dial is DialContext with the background context.
@@ -385,6 +386,7 @@ func (d *Dialer) handshake(ctx context.Context, nc net.Conn, req *http.Request, 
 		readLimit:       d.ReadLimit,
 		agreed:          agreed,
 		compression:     d.Compression,
+		writeThrough:    d.WriteThrough,
 		pingInterval:    d.PingInterval,
 		pongTimeout:     d.PongTimeout,
 	}), resp, nil

@@ -102,8 +102,8 @@ func parseHeader(b []byte) (h header, n int, err error) {
 	return h, n, nil
 }
 
-// append adds the header's bytes to b, the length in the fewest bytes.
-func (h header) append(b []byte) []byte {
+// append adds the header's bytes to b.
+func (h *header) append(b []byte) []byte {
 	b0 := byte(h.opcode)
 	if h.fin {
 		b0 |= 0x80
@@ -117,23 +117,22 @@ func (h header) append(b []byte) []byte {
 	if h.rsv3 {
 		b0 |= 0x10
 	}
-	var b1 byte
-	if h.masked {
-		b1 = 0x80
+	if !h.masked {
+		return appendLength(append(b, b0), 0, h.length)
 	}
+	b = appendLength(append(b, b0), 0x80, h.length)
+	return append(b, h.key[:]...)
+}
+
+// appendLength adds a length in the fewest bytes, with the mask bit.
+func appendLength(b []byte, mask byte, length int64) []byte {
 	switch {
-	case h.length <= 125:
-		b = append(b, b0, b1|byte(h.length))
-	case h.length < 1<<16:
-		b = append(b, b0, b1|126, byte(h.length>>8), byte(h.length))
-	default:
-		b = append(b, b0, b1|127)
-		b = binary.BigEndian.AppendUint64(b, uint64(h.length))
+	case length <= 125:
+		return append(b, mask|byte(length))
+	case length < 1<<16:
+		return append(b, mask|126, byte(length>>8), byte(length))
 	}
-	if h.masked {
-		b = append(b, h.key[:]...)
-	}
-	return b
+	return binary.BigEndian.AppendUint64(append(b, mask|127), uint64(length))
 }
 
 // frameContext is what a frame is checked against.

@@ -32,9 +32,10 @@ type held struct {
 	rawErr error
 }
 
-// Cork has the frames that are written from now on wait, to be sent together: until Flush
-// is called, 16 KiB have come together, or 200 microseconds have passed since the first
-// of them. A Close frame sends them, too. Any goroutine may call it.
+// Cork has the messages that are written from now on wait, to be sent together: until
+// Flush is called, 16 KiB have come together, or 200 microseconds have passed since the
+// first of them. A Close frame sends them, too. WriteThrough does not matter. Any
+// goroutine may call it, and Flush must follow.
 func (c *Conn) Cork() { c.send.flags.put(corked, true) }
 
 // Flush ends the effect of Cork and sends what is waiting, which the write deadline bounds. Its

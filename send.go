@@ -276,6 +276,10 @@ func (s *send) append(p []byte, f *frame) []byte {
 	if prepared := f.prepared(); prepared != nil && !s.client {
 		return append(p, prepared...)
 	}
+	if !s.client && f.fin && !f.rsv1 { // what nearly all frames of a server are
+		p = appendLength(append(p, 0x80|byte(f.opcode)), 0, int64(len(f.payload)))
+		return append(p, f.payload...)
+	}
 	h := s.seal(f)
 	p = h.append(p)
 	if !s.client {

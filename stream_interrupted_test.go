@@ -175,7 +175,7 @@ func TestStreamWriteInterruptedAtEveryByte(t *testing.T) {
 func TestStreamLargeWriteInterrupted(t *testing.T) {
 	bothSides(t, func(t *testing.T, server bool) {
 		for _, size := range []int{maxStreamPayload, maxStreamPayload + 1, 100_000} {
-			frame := len(header{masked: !server, length: int64(min(size, maxStreamPayload))}.append(nil)) + min(size, maxStreamPayload)
+			frame := len((&header{masked: !server, length: int64(min(size, maxStreamPayload))}).append(nil)) + min(size, maxStreamPayload)
 			var rooms []int
 			for room := range maxHeaderSize {
 				rooms = append(rooms, room)

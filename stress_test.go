@@ -170,7 +170,7 @@ func TestWriteMessageContextNothingTaken(t *testing.T) {
 	eachTransport(t, func(t *testing.T, near, far net.Conn) {
 		c := newConn(near, true, nil, connOptions{})
 		const length = 1 << 20
-		b := header{fin: true, opcode: opBinary, length: length}.append(nil)
+		b := (&header{fin: true, opcode: opBinary, length: length}).append(nil)
 		rest := append(b, make([]byte, length)...)
 		fillNetwork(t, near, far, &rest)
 		near.SetWriteDeadline(time.Time{})

@@ -68,6 +68,11 @@ type Upgrader struct {
 	EnableCompression bool
 	Compression       CompressionOptions
 
+	// WriteThrough sends each message when it is written. Otherwise a message that is
+	// written while others that have come already are still to be read waits until these
+	// have been dealt with, at most 200 microseconds; see Conn.WriteMessage.
+	WriteThrough bool
+
 	// ReadLimit is the largest message in bytes that a connection reads; 0 means
 	// DefaultReadLimit, less means no limit. See Conn.SetReadLimit.
 	ReadLimit int64
@@ -159,6 +164,7 @@ func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, key string, a
 		readLimit:       u.ReadLimit,
 		agreed:          agreed,
 		compression:     u.Compression,
+		writeThrough:    u.WriteThrough,
 		pingInterval:    u.PingInterval,
 		pongTimeout:     u.PongTimeout,
 	}), nil
@@ -283,7 +289,11 @@ func appendResponse(b []byte, key string, agreed agreement, header http.Header) 
 		b = agreed.deflate.append(b)
 		b = append(b, "\r\n"...)
 	}
-	for _, name := range slices.Sorted(maps.Keys(header)) {
+	var names []string
+	if len(header) > 0 {
+		names = slices.Sorted(maps.Keys(header))
+	}
+	for _, name := range names {
 		switch http.CanonicalHeaderKey(name) {
 		case "Upgrade", "Connection", "Sec-Websocket-Accept", "Sec-Websocket-Protocol", "Sec-Websocket-Version",
 			"Sec-Websocket-Key", "Content-Length", "Transfer-Encoding":

@@ -31,6 +31,14 @@ const (
 // goroutines may call it; it waits for its turn behind other messages and behind a
 // writer from NextWriter that is open. Data is not changed and not kept.
 //
+// Where the peer has sent several messages at once, the answers leave at once, too: a
+// message of up to 16 KiB that is written while further ones that have come completely
+// are still to be read is only put aside, in a copy. It is sent, with the others, before
+// a read waits for the network, with the next message that is not put aside, by Flush,
+// Shutdown and Close, or after 200 microseconds. An error of that is returned by the
+// next write and the next read. WriteThrough of Upgrader and Dialer prevents it; with a
+// context that can be cancelled WriteMessageContext puts nothing aside.
+//
 // The text of a TextMessage must be UTF-8; that is not checked. The types of
 // control messages are sent as by WriteControl.
 //
