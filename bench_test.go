@@ -34,7 +34,7 @@ func (t *loopTransport) SetWriteDeadline(time.Time) error { return nil }
 // benchmarkSizes runs a benchmark for a server and a client, with messages of several sizes.
 func benchmarkSizes(b *testing.B, f func(b *testing.B, c *Conn, message []byte)) {
 	for _, server := range []bool{true, false} {
-		for _, size := range []int{16, 1 << 10, 64 << 10} {
+		for _, size := range []int{16, 1 << 10, 16 << 10, 64 << 10} {
 			name := fmt.Sprintf("client/%d", size)
 			if server {
 				name = fmt.Sprintf("server/%d", size)

@@ -230,12 +230,19 @@ func (r *recv) read(p []byte) (n int, err error) {
 // direct reports whether payload of the current frame, of which nothing has come yet, is to
 // be read straight into the n bytes where it shall be.
 func (r *recv) direct(n int) bool {
-	return len(r.b) == 0 && min(int64(n), r.remaining) >= directSize
+	least := directSize
+	if r.raw == nil {
+		least = maxUnit // it would only be read into scratch
+	}
+	return len(r.b) == 0 && min(int64(n), r.remaining) >= int64(least)
 }
 
 // readDirect waits for payload of the current frame, of which nothing has come yet, and
 // reads it into p.
 func (r *recv) readDirect(t transport, p []byte) (n int, err error) {
+	if r.remaining > maxBufferSize {
+		r.class = r.leastClass // of the next one like this, most is better read into its place, too
+	}
 	n, err = receive(t, p[:min(int64(len(p)), r.remaining)])
 	if err != nil {
 		return 0, err

@@ -304,6 +304,10 @@ func (s *send) finishInPlace(f *frame) []byte {
 	return p
 }
 
+// segmentSize is how much of a large frame goes with its header, so that no
+// packet is sent for that alone.
+const segmentSize = 1400
+
 // writeLarge writes a frame that is too large to be copied into one buffer with its
 // header, or, by a client, that is masked piece by piece. It returns how many bytes have left.
 func (s *send) writeLarge(f *frame) (n int, err error) {
@@ -313,25 +317,28 @@ func (s *send) writeLarge(f *frame) (n int, err error) {
 	}
 	buf := acquireBuffer(maxBufferSize)
 	defer releaseBuffer(buf)
+	if !h.masked {
+		p := h.append(buf.b[:0])
+		part := min(len(payload), segmentSize-len(p))
+		p = append(p, payload[:part]...)
+		if n, err = s.t.Write(p); err == nil {
+			var m int
+			m, err = s.t.Write(payload[part:])
+			n += m
+		}
+		return n, err
+	}
 	pos := 0
 	for p := h.append(buf.b[:0]); ; p = p[:0] {
 		head := len(p)
 		p = p[:min(head+len(payload), len(buf.b))]
 		part := payload[:len(p)-head]
 		payload = payload[len(part):]
-		if h.masked {
-			pos = maskCopy(p[head:], part, h.key, pos)
-		} else {
-			copy(p[head:], part)
-		}
+		pos = maskCopy(p[head:], part, h.key, pos)
 		m, err := s.t.Write(p)
 		n += m
 		if err != nil || len(payload) == 0 {
 			return n, err
-		}
-		if !h.masked {
-			m, err := s.t.Write(payload)
-			return n + m, err
 		}
 	}
 }

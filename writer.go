@@ -201,6 +201,7 @@ type messageWriter struct {
 	opcode opcode     // of the next fragment
 	buf    *buffer    // room for a header, then what is to be sent; nil before the first write
 	n      int        // the end of that
+	size   int32      // how much of buf is used
 	err    error      // errWriteClosed, or why it failed
 
 	deflater *deflater // nil where the message is not compressed, or nothing was yet
@@ -251,6 +252,9 @@ func fillBuffer[T string | []byte](w *messageWriter, p T) (n int, err error) {
 func (w *messageWriter) ReadFrom(r io.Reader) (n int64, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.buf == nil && w.err == nil && !w.control { // who copies wants few fragments
+		w.borrow(maxBufferSize)
+	}
 	for empty := 0; empty < maxEmptyReads; empty++ {
 		space, err := w.room()
 		if err != nil {
@@ -277,7 +281,7 @@ func (w *messageWriter) room() ([]byte, error) {
 	if err := w.open(); err != nil {
 		return nil, err
 	}
-	end := w.c.writeBufferSize()
+	end := int(w.size)
 	if w.control {
 		end = maxHeaderSize + maxControlPayload + 1 // one more shows that it is too long
 	}
@@ -295,10 +299,15 @@ func (w *messageWriter) room() ([]byte, error) {
 // open has the buffer borrowed, unless the writer is closed.
 func (w *messageWriter) open() error {
 	if w.err == nil && w.buf == nil {
-		w.buf = acquireBuffer(w.c.writeBufferSize())
-		w.n = maxHeaderSize
+		w.borrow(w.c.writeBufferSize())
 	}
 	return w.err
+}
+
+// borrow has a buffer, of which fragments take up to size bytes.
+func (w *messageWriter) borrow(size int) {
+	w.buf = acquireBuffer(size)
+	w.n, w.size = maxHeaderSize, int32(size)
 }
 
 // flush sends what is in the buffer as a fragment.

@@ -71,7 +71,7 @@ func TestWritesPerMessage(t *testing.T) {
 	for _, tt := range []struct {
 		size           int
 		server, client int
-	}{{0, 1, 1}, {4092, 1, 1}, {4093, 1, 1}, {60000, 1, 1}, {200000, 2, 4}} {
+	}{{0, 1, 1}, {4092, 1, 1}, {4093, 1, 1}, {60000, 2, 1}, {200000, 2, 4}} {
 		bothSides(t, func(t *testing.T, server bool) {
 			c, wire := newTestConn(t, server)
 			c.WriteMessage(BinaryMessage, make([]byte, tt.size))
