@@ -7,8 +7,13 @@ import (
 	"sync/atomic"
 )
 
-// defaultCompressionLevel is gorilla/websocket's: the fastest.
-const defaultCompressionLevel = flate.BestSpeed
+const (
+	// defaultCompressionLevel is gorilla/websocket's: the fastest.
+	defaultCompressionLevel = flate.BestSpeed
+
+	// defaultTakeoverLevel is the fastest one at which small messages profit from a window.
+	defaultTakeoverLevel = 2
+)
 
 func validCompressionLevel(level int) bool {
 	return flate.HuffmanOnly <= level && level <= flate.BestCompression

@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"fmt"
 	"syscall"
 	"time"
 )
@@ -48,6 +49,9 @@ func (c *Conn) Flush() error {
 		return err
 	}
 	err := s.flush(&b, true)
+	if err == nil && s.flags.has(lost) {
+		err = s.failed() // of those that were not sent in time
+	}
 	s.release(&b)
 	return err
 }
@@ -209,7 +213,8 @@ func (c *Conn) flushBeforeWaiting() error {
 		s.retry(c.replyDeadline())
 	}
 	if s.flags.has(lost) {
-		return c.stop(s.failed())
+		// It must not look like a read that timed out, which can be repeated.
+		return c.stop(fmt.Errorf("websocket: messages that waited to be sent are lost: %v", s.failed()))
 	}
 	return nil
 }

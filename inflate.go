@@ -3,7 +3,6 @@ package websocket
 import (
 	"compress/flate"
 	"io"
-	"slices"
 	"sync"
 )
 
@@ -33,6 +32,7 @@ type inflater struct {
 	source inflateSource
 	finals int // blocks with BFINAL set that have ended
 
+	last  []byte   // see lastBytes
 	spill [64]byte // for what shows that the memory for the message is too small
 }
 
@@ -119,7 +119,7 @@ func (z *inflater) next(p, done, window []byte) (n int, err error) {
 		case err == io.EOF && z.finals < maxFinalBlocks:
 			// A block with BFINAL set, and others behind it (7.2.3.4).
 			z.finals++
-			z.reset(lastBytes(window, append(done[:len(done):len(done)], p[:n]...)))
+			z.reset(z.lastBytes(window, done, p[:n]))
 		case err != nil:
 			return n, errCorruptMessage
 		case n > 0:
@@ -128,13 +128,20 @@ func (z *inflater) next(p, done, window []byte) (n int, err error) {
 	}
 }
 
-// lastBytes returns the last maxDistance bytes of a and b, one behind the other.
-func lastBytes(a, b []byte) []byte {
-	if len(b) >= maxDistance {
-		return b[len(b)-maxDistance:]
+// lastBytes returns the last maxDistance bytes of what lies in several places, one behind
+// the other. They are valid until the next call.
+func (z *inflater) lastBytes(places ...[]byte) []byte {
+	excess := -maxDistance
+	for _, p := range places {
+		excess += len(p)
 	}
-	a = a[max(0, len(a)+len(b)-maxDistance):]
-	return slices.Concat(a, b)
+	z.last = z.last[:0]
+	for _, p := range places {
+		skip := min(max(excess, 0), len(p))
+		z.last = append(z.last, p[skip:]...)
+		excess -= skip
+	}
+	return z.last
 }
 
 // slide returns the window after the message, or the end of it, was received: the last

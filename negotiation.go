@@ -11,7 +11,8 @@ import (
 type CompressionOptions struct {
 	// ContextTakeover keeps the window from one message to the next, in each direction
 	// where the peer agrees. Messages that resemble each other become much smaller;
-	// what it costs in memory is said in the package's documentation.
+	// what it costs in memory is said in the package's documentation. A message that
+	// does not become shorter, and a PreparedMessage, begin a new window.
 	ContextTakeover bool
 
 	// WindowBits is the base-2 logarithm of the largest window for what is sent, 8 to
@@ -23,8 +24,9 @@ type CompressionOptions struct {
 	// window of that size, and not all peers can use one that is smaller than 15.
 	PeerWindowBits int
 
-	// Level is one of compress/flate's levels, -2 to 9, except that 0 means 1.
-	// SetCompressionLevel changes it.
+	// Level is one of compress/flate's levels, -2 to 9, except that 0 means 1, or 2 with
+	// ContextTakeover: at level 1 the window does nothing for messages of less than 128
+	// bytes. SetCompressionLevel changes it.
 	Level int
 
 	// Threshold is the length in bytes below which a message is sent as it is. Of a
@@ -47,6 +49,9 @@ func (o CompressionOptions) withDefaults() CompressionOptions {
 	}
 	if o.Level == 0 {
 		o.Level = defaultCompressionLevel
+		if o.ContextTakeover {
+			o.Level = defaultTakeoverLevel
+		}
 	}
 	return o
 }

@@ -108,10 +108,8 @@ func (s *send) fail(err error) { s.err.CompareAndSwap(nil, &err) }
 // wire, after which nothing has happened, and then the write to the network, after
 // which the connection has failed.
 func (s *send) write(f *frame, what want, b *bound) error {
-	if !s.wire.tryTake(what) {
-		if done, err := s.wire.wait(what, f, b); done || err != nil {
-			return err
-		}
+	if done, err := s.obtain(what, f, b); done || err != nil {
+		return err
 	}
 	var err error
 	if s.isPlain(f, b) {
@@ -142,20 +140,35 @@ func (s *send) isPlain(f *frame, b *bound) bool {
 
 // take waits for the wire, or the turn of data messages.
 func (s *send) take(what want, b *bound) error {
-	if !s.wire.tryTake(what) {
-		if _, err := s.wire.wait(what, nil, b); err != nil {
-			return err
-		}
+	if _, err := s.obtain(what, nil, b); err != nil {
+		return err
 	}
 	if err := b.ended(); err != nil {
-		if what == wantOpen {
-			s.wire.giveBack(wantOpen)
-		} else {
-			s.release(b)
-		}
+		s.letGo(what, b)
 		return err
 	}
 	return nil
+}
+
+// obtain waits for what is wanted, or until somebody else has sent the frame: then done is true.
+func (s *send) obtain(what want, f *frame, b *bound) (done bool, err error) {
+	if s.wire.tryTake(what) {
+		return false, nil
+	}
+	done, late, err := s.wire.wait(what, f, b)
+	if late {
+		s.letGo(what, b)
+	}
+	return done, err
+}
+
+// letGo gives back what is not wanted any more.
+func (s *send) letGo(what want, b *bound) {
+	if what == wantOpen {
+		s.wire.giveBack(wantOpen)
+	} else {
+		s.release(b)
+	}
 }
 
 // put sends a frame, or holds it. Who calls it has the wire.
@@ -182,7 +195,7 @@ func (s *send) put(f *frame, b *bound) error {
 			return err
 		}
 	}
-	if small && b.done() == nil && s.wire.along.Load() > 0 {
+	if small && f.opcode != opClose && b.done() == nil && s.wire.along.Load() > 0 {
 		return s.putTogether(f, b)
 	}
 

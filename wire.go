@@ -119,8 +119,9 @@ func (what want) bit() uint32 {
 
 // wait waits within the bound for what is wanted. Where f is not nil, somebody else may
 // send it meanwhile: then done is true, and err says how that went. Otherwise an error
-// means that the bound has ended the wait, and that nothing has happened.
-func (w *wire) wait(what want, f *frame, b *bound) (done bool, err error) {
+// means that the bound has ended the wait, and that nothing has happened; except that it
+// was granted all the same where late is true.
+func (w *wire) wait(what want, f *frame, b *bound) (done, late bool, err error) {
 	w.mu.Lock()
 	if w.queue == nil {
 		w.queue = new(queue)
@@ -141,7 +142,7 @@ func (w *wire) wait(what want, f *frame, b *bound) (done bool, err error) {
 			w.remove(x)
 			w.recycle(x)
 			w.mu.Unlock()
-			return false, b.waitError()
+			return false, false, b.waitError()
 		}
 		w.mu.Unlock()
 		<-x.wake
@@ -151,10 +152,9 @@ func (w *wire) wait(what want, f *frame, b *bound) (done bool, err error) {
 	w.recycle(x)
 	w.mu.Unlock()
 	if !inTime && !done {
-		w.giveBack(what)
-		return false, b.waitError()
+		return false, true, b.waitError()
 	}
-	return done, err
+	return done, false, err
 }
 
 func (w *wire) newRequest() *request {
