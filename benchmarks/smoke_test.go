@@ -1,0 +1,117 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The tests' binary is the server's, too.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "serve" {
+		main()
+		return
+	}
+	os.Setenv("GORACE", "atexit_sleep_ms=0") // of the servers under the race detector
+	os.Exit(m.Run())
+}
+
+// Every library that is written in Go does what is measured, in every pattern.
+func TestLibrariesEcho(t *testing.T) {
+	for _, l := range libraries {
+		for pattern := range l.servers {
+			t.Run(l.name+"/"+pattern, func(t *testing.T) {
+				if err := check(l, pattern); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}
+
+// A library that answers wrongly is found.
+func TestCheckFindsAWrongAnswer(t *testing.T) {
+	wrong := *limitRaw // which sends masked frames back
+	if err := check(&wrong, patternEcho); err == nil || !strings.Contains(err.Error(), "masked") {
+		t.Errorf("got %v, want that a frame is masked", err)
+	}
+}
+
+// One round of each kind of measurement gives a figure of every library, and a report.
+func TestMeasure(t *testing.T) {
+	for _, name := range []string{"echo-1k", "burst-125-16x100", "broadcast", "handshake", "contended", "read-1k", "upgrade"} {
+		t.Run(name, func(t *testing.T) {
+			o, err := parseOptions([]string{"-scenario", "^" + name + "$", "-library", "^(websocket|gorilla|gws)$", "-rounds", "1", "-duration", "10ms"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := measureAll(o, &progress{out: nullFile(t), begun: time.Now()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, l := range r.Scenarios[0].Libraries {
+				if l.Error != "" || l.Samples[0].CPU <= 0 {
+					t.Errorf("%s: got %+v, error %q, want a CPU time", l.Name, l.Samples[0], l.Error)
+				}
+			}
+			var b bytes.Buffer
+			if err := r.writeMarkdown(&b); err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(b.String(), "| websocket |") {
+				t.Errorf("the report has no line for websocket:\n%s", &b)
+			}
+		})
+	}
+}
+
+// The memory of idle connections is measured over TCP and TLS.
+func TestMeasureIdle(t *testing.T) {
+	for _, overTLS := range []bool{false, true} {
+		s := scenario{name: "idle", pattern: patternIdle, measure: measureIdle, conns: 100, tls: overTLS}
+		x, err := s.sample(libWebsocket, plan{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if x.Heap <= 0 || x.Stack < 1500 {
+			t.Errorf("TLS %v: got %+v, want some heap, and stacks of about 2 KiB at least", overTLS, x)
+		}
+	}
+}
+
+// All is written, and can be read again.
+func TestWriteDir(t *testing.T) {
+	dir := t.TempDir()
+	r := &results{Scenarios: []scenarioResult{{Name: "echo-1k", Limit: "frame1", Libraries: []*libraryResult{
+		{Name: "frame1", Samples: []sample{{CPU: 100, Rate: 1}}},
+		{Name: "websocket", Samples: []sample{{CPU: 104, Rate: 1}}},
+	}}}}
+	if err := r.writeDir(dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"RESULTS.md", "echo-light.svg", "echo-dark.svg"} {
+		if info, err := os.Stat(dir + "/" + name); err != nil || info.Size() == 0 {
+			t.Errorf("%s: got %v, want a file", name, err)
+		}
+	}
+	again, err := readResults(dir + "/results.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := again.Scenarios[0].ratio("websocket", "frame1"); got != 1.04 {
+		t.Errorf("got a ratio of %v, want 1.04", got)
+	}
+}
+
+func nullFile(t *testing.T) *os.File {
+	f, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
