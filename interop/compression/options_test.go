@@ -1,0 +1,35 @@
+package compression
+
+import (
+	"fmt"
+
+	"github.com/switching-protocols/websocket"
+)
+
+// takeover has the windows kept from message to message.
+var takeover = websocket.CompressionOptions{ContextTakeover: true}
+
+// windows has small windows in both directions, and keeps them.
+func windows(bits int) websocket.CompressionOptions {
+	return websocket.CompressionOptions{ContextTakeover: true, WindowBits: bits, PeerWindowBits: bits}
+}
+
+// windowNegotiations are for the same window in both directions, with a server and with a
+// client that understand both parameters.
+func windowNegotiations(bits int, server, client peer) []negotiation {
+	offer := "permessage-deflate; client_max_window_bits"
+	answer := "permessage-deflate"
+	ourOffer := offer
+	if bits < 15 {
+		answer = fmt.Sprintf("permessage-deflate; server_max_window_bits=%d; client_max_window_bits=%[1]d", bits)
+		ourOffer = fmt.Sprintf("%s, permessage-deflate; client_max_window_bits=%d", answer, bits)
+	}
+	messages := distant()
+	if bits > 8 { // the repeated messages do not fit into the window of 8 bits
+		messages = append(messages, repeats()...)
+	}
+	return []negotiation{
+		{name: "server", peer: server, options: windows(bits), offer: ourOffer, answer: answer, messages: messages},
+		{name: "client", peer: client, options: windows(bits), offer: offer, answer: answer, messages: messages},
+	}
+}
