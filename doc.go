@@ -1,4 +1,5 @@
-// Package websocket is WebSocket (RFC 6455) for net/http: a server and a client.
+// Package websocket is WebSocket (RFC 6455), with compression (RFC 7692), for net/http:
+// a server and a client.
 //
 // # Overview
 //
@@ -108,6 +109,33 @@
 //
 // A [PreparedMessage] is encoded once, and all queues share it: see examples/hub.
 //
+// # Messages sent at once
+//
+// A peer that has sent several messages at once gets the answers at once: what is
+// written while others of its messages are still to be read waits until these have been
+// dealt with, at most 200 microseconds, and all leave in one system call; see
+// [Conn.WriteMessage]. [Conn.Cork] and [Conn.Flush] do the same for a program that has
+// many messages to send. Goroutines that write to a connection at the same time share
+// system calls, too.
+//
+// # Compression
+//
+// Upgrader.EnableCompression and the same of Dialer negotiate permessage-deflate (RFC
+// 7692); [CompressionOptions] say how. What is written is then compressed where that
+// makes it shorter. [Conn.EnableWriteCompression] turns this off for what is compressed
+// already, and [Conn.SetCompressionLevel] sets the level, both from one message to the
+// next.
+//
+// Without context takeover each message is compressed on its own, compressors come from
+// a pool, and a connection keeps none. With it, what resembles earlier messages becomes
+// much smaller, and each connection keeps, from its first compressed messages on,
+// COMPRESSIONCOST
+//
+// A compressed message is received to its end before any of it is read. The read limit
+// counts what it becomes, so that a small message that becomes a very large one is
+// refused; a message that is corrupt ends the connection with
+// [CloseInvalidFramePayloadData].
+//
 // # Streams
 //
 // [NewStream] makes a net.Conn of a Conn, to tunnel another protocol. Its deadlines
@@ -121,7 +149,8 @@
 // reads is bounded by the speed of the peer: a program that queues messages must
 // bound its queues.
 //
-// A connection that waits for data holds no buffer. Let the handler return while
+// A connection that waits for data holds no buffer, and its goroutine needs no more
+// stack than Go gives it first. Let the handler return while
 // another goroutine reads, as HandlerFunc does: net/http keeps some 10 KB for a
 // handler that does not.
 package websocket
