@@ -168,6 +168,7 @@ func (c *Conn) beginRead() {
 
 // endRead ends the turn.
 func (c *Conn) endRead() {
+	c.recv.leaveRoom()
 	c.reading(false)
 	c.turn.give()
 	if c.send.flags.has(closed) {

@@ -52,7 +52,7 @@ func (m *incoming) makeRoom(r *recv) {
 		larger = acquireBuffer(int(min(r.remaining+int64(len(m.b)), 16*int64(len(m.b)+len(r.b)))))
 		m.b = append(larger.b[:0], m.b...)
 	} else {
-		m.b = r.grow(m.b, 0)
+		m.b = r.grow(m.b, 0, 0)
 	}
 	if m.buf != nil {
 		releaseBuffer(m.buf)

@@ -50,7 +50,8 @@ func maskWord(key [4]byte, pos int) uint64 {
 	return uint64(k)<<32 | uint64(k)
 }
 
-// maskCopy is maskBytes from src into dst, which has the same length and does not overlap.
+// maskCopy is maskBytes from src into dst, which has the same length, and does not overlap
+// src or begins before it.
 func maskCopy(dst, src []byte, key [4]byte, pos int) int {
 	next := (pos + len(src)) & 3
 	dst = dst[:len(src)]

@@ -218,11 +218,10 @@ func (o CompressionOptions) offers() []deflateParams {
 		serverNoContextTakeover: !o.ContextTakeover,
 		clientNoContextTakeover: !o.ContextTakeover,
 	}
-	switch {
-	case o.WindowBits < maxWindowBits:
+	// Some servers answer client_max_window_bits without a look at the offer.
+	offer.clientMaxWindowBits = anyWindowBits
+	if o.WindowBits < maxWindowBits {
 		offer.clientMaxWindowBits = o.WindowBits
-	case o.ContextTakeover || o.PeerWindowBits < maxWindowBits:
-		offer.clientMaxWindowBits = anyWindowBits
 	}
 	if o.PeerWindowBits == maxWindowBits {
 		return []deflateParams{offer}
@@ -257,13 +256,11 @@ func checkAnswer(offers []deflateParams, extensions []extension) (answer deflate
 	if answer, err = parseDeflateParams(extensions[0], false); err != nil {
 		return answer, false, err
 	}
-	// The first offer has every parameter that any of them has. An answer that leaves
-	// out what was asked for is one that needs more memory here, and no error.
-	switch first := offers[0]; {
-	case answer.serverMaxWindowBits > orMax(first.serverMaxWindowBits):
+	// The first offer has every parameter that any of them has, and client_max_window_bits
+	// is in all of them, as it must be for an answer that has it (7.1.2.2). An answer that
+	// leaves out what was asked for is one that needs more memory here, and no error.
+	if answer.serverMaxWindowBits > orMax(offers[0].serverMaxWindowBits) {
 		return answer, false, fmt.Errorf("%s is larger than what was offered", serverMaxWindowBits)
-	case answer.clientMaxWindowBits != 0 && first.clientMaxWindowBits == 0:
-		return answer, false, fmt.Errorf("%s was not offered", clientMaxWindowBits)
 	}
 	return answer, true, nil
 }

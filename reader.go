@@ -28,7 +28,7 @@ const (
 // unfinished message, if anything. A peer that breaks the protocol is sent a Close
 // frame that says how. In every case the connection is still to be closed with Close.
 func (c *Conn) ReadMessage() (messageType int, p []byte, err error) {
-	return c.AppendMessage(nil)
+	return c.readWhole(nil, 0)
 }
 
 // ReadMessageContext is ReadMessage that the context can end, too. The error then has
@@ -37,7 +37,7 @@ func (c *Conn) ReadMessage() (messageType int, p []byte, err error) {
 // allocates nothing for it.
 func (c *Conn) ReadMessageContext(ctx context.Context) (messageType int, p []byte, err error) {
 	if ctx.Done() == nil {
-		return c.AppendMessage(nil)
+		return c.readWhole(nil, 0)
 	}
 	b := bound{ctx: ctx}
 	if err := b.ended(); err != nil {
@@ -51,7 +51,7 @@ func (c *Conn) ReadMessageContext(ctx context.Context) (messageType int, p []byt
 		c.readWatch = &watch{interrupt: c.interruptRead}
 	}
 	c.readWatch.begin(ctx)
-	messageType, p, err = c.appendMessage(nil)
+	messageType, p, err = c.appendMessage(nil, 0)
 	if c.readWatch.end() {
 		c.restoreReadDeadline()
 		if err != nil && c.recv.err == nil {
@@ -70,25 +70,33 @@ func (c *Conn) ReadMessageContext(ctx context.Context) (messageType int, p []byt
 // sliced to length 0 it reads message after message without allocating. After a
 // timeout the slice is dst as it was.
 func (c *Conn) AppendMessage(dst []byte) (messageType int, p []byte, err error) {
+	return c.readWhole(dst, maxHeaderSize)
+}
+
+// readWhole is AppendMessage. Spare is how much more memory is to be taken than a large
+// message needs, so that the next one like it can be read into it with its header.
+func (c *Conn) readWhole(dst []byte, spare int) (messageType int, p []byte, err error) {
 	if err := c.takeTurn(); err != nil {
 		return noMessage, dst, err
 	}
 	if c.recv.isIdle() && !c.unclaimed && !c.compressed {
+		c.recv.useRoom(dst[len(dst):cap(dst)])
 		if err = c.wait(); err != nil { // here, where the stack is shallow
 			c.endRead()
 			return noMessage, dst, err
 		}
 	}
-	messageType, p, err = c.appendMessage(dst)
+	messageType, p, err = c.appendMessage(dst, spare)
 	c.endRead()
 	return messageType, p, err
 }
 
-func (c *Conn) appendMessage(dst []byte) (messageType int, p []byte, err error) {
+func (c *Conn) appendMessage(dst []byte, spare int) (messageType int, p []byte, err error) {
 	if err := c.nextMessage(); err != nil {
 		return noMessage, dst, err
 	}
 	if c.compressed {
+		c.recv.leaveRoom() // which the message is to have
 		p, err = c.appendInflated(dst)
 		if err != nil && c.recv.err == nil {
 			c.unclaimed = true
@@ -105,8 +113,14 @@ func (c *Conn) appendMessage(dst []byte) (messageType int, p []byte, err error) 
 		}
 		c.partial = nil
 	}
+	if p == nil && c.recv.hasAll() {
+		if p, err = c.recv.take(); err != nil {
+			return int(c.messageType), nil, c.fail(err)
+		}
+		c.received(0, nil)
+	}
 	for c.recv.open {
-		p = c.recv.grow(p, len(dst))
+		p = c.recv.grow(p, len(dst), spare)
 		n, err := c.readSome(p[len(p):cap(p)])
 		p = p[:len(p)+n]
 		if err == nil {

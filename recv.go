@@ -48,6 +48,8 @@ type recv struct {
 	b       []byte
 	buf     *buffer        // borrowed, or nil
 	scratch *[maxUnit]byte // made when it is needed first
+	room    []byte         // of the caller, to read into in place of a buffer; or nil
+	inRoom  bool           // b lies in memory of the caller
 
 	// The message in progress.
 	remaining int64        // payload bytes of the current frame that are not consumed
@@ -227,6 +229,24 @@ func (r *recv) read(p []byte) (n int, err error) {
 	return n, nil
 }
 
+// hasAll reports whether all that remains of the current message has come.
+func (r *recv) hasAll() bool {
+	return r.open && r.fin && r.remaining > 0 && r.remaining <= int64(len(r.b))
+}
+
+// take is read for all of a message that has come, into new memory of just its size, which
+// need not be cleared before.
+func (r *recv) take() ([]byte, error) {
+	n := int(r.remaining)
+	p := append([]byte(nil), r.b[:n]...)[:n:n]
+	r.consume(n)
+	r.unmask(p)
+	if err := r.accept(p); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
 // direct reports whether payload of the current frame, of which nothing has come yet, is to
 // be read straight into the n bytes where it shall be.
 func (r *recv) direct(n int) bool {
@@ -255,9 +275,9 @@ func (r *recv) readDirect(t transport, p []byte) (n int, err error) {
 }
 
 // grow returns p with room for payload of the current frame, where base bytes of p
-// are not of the message. It gives the peer's announcement just as much credit as
+// are not of the message, and spare bytes beyond that where it is large. It gives the peer's announcement just as much credit as
 // has come of the message: sixteen times that up to 64 KiB, four times beyond.
-func (r *recv) grow(p []byte, base int) []byte {
+func (r *recv) grow(p []byte, base, spare int) []byte {
 	room := int64(cap(p) - len(p))
 	if room >= r.remaining {
 		return p
@@ -273,7 +293,10 @@ func (r *recv) grow(p []byte, base int) []byte {
 	} else if room > 0 {
 		return p // with what comes into that, there is more credit
 	}
-	grown := make([]byte, len(p), base+int(size))
+	if size < minBufferSize {
+		spare = 0
+	}
+	grown := make([]byte, len(p), base+int(size)+spare)
 	copy(grown, p)
 	return grown
 }
@@ -365,6 +388,26 @@ func (r *recv) drain() {
 		releaseBuffer(r.buf)
 		r.buf = nil
 	}
+	r.inRoom = false
+}
+
+// useRoom has the next read of an idle connection go into room, where the message shall
+// be, if what has come lately was large and would have fitted. It is unmasked there,
+// on its way to where it begins.
+func (r *recv) useRoom(room []byte) {
+	if r.raw != nil && r.class > r.leastClass && len(room) >= classSize(int(r.class))/2+maxHeaderSize {
+		r.room = room[:min(len(room), maxBufferSize)]
+	}
+}
+
+// leaveRoom takes what is not consumed out of the memory of the caller.
+func (r *recv) leaveRoom() {
+	r.room = nil
+	if r.inRoom {
+		buf := acquireBuffer(len(r.b))
+		r.b = buf.b[:copy(buf.b, r.b)]
+		r.buf, r.inRoom = buf, false
+	}
 }
 
 // receive reads from the transport, at least one byte or an error.
@@ -389,15 +432,9 @@ type rawReader struct {
 	err  error // of read
 }
 
-// took takes note of n bytes that were read into buf behind those that were held.
-func (r *recv) took(buf *buffer, held, n int) {
-	r.buf, r.b = buf, buf.b[:held+n]
-	r.adapt(held + n)
-}
-
-// adapt chooses the class of the next buffer after one of which n bytes were needed.
+// adapt chooses the class of the next buffer after a read has filled n bytes of one.
 func (r *recv) adapt(n int) {
-	switch size := len(r.buf.b); {
+	switch size := classSize(int(r.class)); {
 	case n == size:
 		r.class = min(r.class+1, maxBufferClass)
 	case n < size/4 && r.class > r.leastClass:

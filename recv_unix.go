@@ -30,18 +30,26 @@ func rawConn(t transport) syscall.RawConn {
 // was nothing. It is one function, since it runs deep in the stack.
 func (r *recv) tryRead() func(fd uintptr) (done bool) {
 	return func(fd uintptr) bool {
-		buf := acquireClass(r.class)
-		held := copy(buf.b, r.b)
-		n, err := syscall.Read(int(fd), buf.b[held:])
+		var buf *buffer
+		space := r.room
+		if space == nil {
+			buf = acquireClass(r.class)
+			space = buf.b
+		}
+		held := copy(space, r.b) // the beginning of a unit at most
+		n, err := syscall.Read(int(fd), space[held:])
 		for err == syscall.EINTR {
-			n, err = syscall.Read(int(fd), buf.b[held:])
+			n, err = syscall.Read(int(fd), space[held:])
 		}
 		if n > 0 {
-			r.took(buf, held, n)
+			r.b, r.buf, r.inRoom, r.room = space[:held+n], buf, buf == nil, nil
+			r.adapt(held + n)
 			r.raw.err = nil
 			return true
 		}
-		releaseBuffer(buf)
+		if buf != nil {
+			releaseBuffer(buf)
+		}
 		if err == nil {
 			err = io.EOF
 		}
