@@ -6,6 +6,7 @@ help:
 	@echo "make race      the tests under the race detector"
 	@echo "make lint      gofmt, go vet for several systems, staticcheck"
 	@echo "make interop   other libraries, and a browser (Chromium)"
+	@echo "make compare   this library and its peers, in a minute"
 	@echo "make fuzz      each fuzz target, FUZZ_INPUTS=50000"
 	@echo "make bench     the benchmarks"
 	@echo "make ci        all that a change must pass"
@@ -19,7 +20,10 @@ test race lint interop fuzz:
 bench:
 	go test -run '^$$' -bench . -count 6 .
 
+compare:
+	cd benchmarks && go run . -quick
+
 ci:
 	bash .ci/run
 
-.PHONY: help chat test race lint interop fuzz bench ci
+.PHONY: help chat test race lint interop fuzz bench compare ci
