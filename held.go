@@ -102,8 +102,8 @@ func (s *send) addHeld(f *frame) {
 	h.n = len(s.append(h.buf.b[:h.n], f))
 }
 
-// holdOwed puts the owed frame behind the frames that are held. A pong is forgotten where there is no
-// room for it: the peer does not read what it gets.
+// holdOwed puts the owed frame behind the frames that are held. A pong is forgotten
+// where there is no room for it: the peer does not read what it gets.
 func (s *send) holdOwed() {
 	h := s.held
 	if s.torn.op == opClose {
@@ -193,17 +193,19 @@ func (s *send) handOver() {
 	s.held.timer.Reset(0)
 }
 
-// flushLate sends what is held when its time is up.
+// flushLate sends what is held when its time is up. Then the reader takes its time, and
+// nothing more is held before it has dealt with the next message.
 func (s *send) flushLate() {
 	s.take(wantWire, &bound{})
+	s.flags.put(more, false)
 	s.held.handed = false
 	b := until(s.held.deadline)
 	s.flush(&b, true)
 	s.release(&b)
 }
 
-// flushBeforeWaiting sends what is held, as far as the network takes it, because the reader has dealt
-// with all that has come.
+// flushBeforeWaiting sends what is held, as far as the network takes it, because
+// the reader has dealt with all that has come.
 func (c *Conn) flushBeforeWaiting() error {
 	s := &c.send
 	if s.flags.has(more) {

@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// lock is a mutual exclusion whose wait can be bounded. Its zero value is unlocked. It is not fair: a goroutine that comes just when it is released may
-// get it before those that wait.
+// lock is a mutual exclusion whose wait can be bounded. Its zero value is unlocked.
+// It is not fair: a goroutine that comes just when it is released may get it before
+// those that wait.
 type lock struct {
 	state atomic.Int32
 	wake  atomic.Pointer[chan struct{}] // made for the first who waits

@@ -285,6 +285,7 @@ func (c *Conn) readMessage(r *messageReader, p []byte) (n int, err error) {
 		}
 	}
 	c.reader = nil
+	c.messageEnds()
 	return 0, io.EOF
 }
 

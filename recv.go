@@ -148,7 +148,8 @@ func (r *recv) nextSimple() opcode {
 // isIdle reports whether nothing has come of a next message.
 func (r *recv) isIdle() bool { return len(r.b) == 0 && !r.open && r.err == nil }
 
-// hasFrame reports whether another frame has come, all of it. It need not see one of 64 KiB or more.
+// hasFrame reports whether another frame has come, all of it. It need not see one
+// of 64 KiB or more.
 func (r *recv) hasFrame() bool {
 	b := r.b
 	if len(b) < 2 {
@@ -275,8 +276,9 @@ func (r *recv) readDirect(t transport, p []byte) (n int, err error) {
 }
 
 // grow returns p with room for payload of the current frame, where base bytes of p
-// are not of the message, and spare bytes beyond that where it is large. It gives the peer's announcement just as much credit as
-// has come of the message: sixteen times that up to 64 KiB, four times beyond.
+// are not of the message, and spare bytes beyond that where it is large. It gives
+// the peer's announcement just as much credit as has come of the message: sixteen
+// times that up to 64 KiB, four times beyond.
 func (r *recv) grow(p []byte, base, spare int) []byte {
 	room := int64(cap(p) - len(p))
 	if room >= r.remaining {
@@ -349,10 +351,10 @@ func (r *recv) ended() error {
 	return nil
 }
 
-// fillScratch waits for bytes and appends them to r.b, which is less than a unit and lies in scratch. A
-// transport that cannot be asked without waiting (TLS, wrappers) is read into that;
-// only when it came back full within a frame, and more must follow, is a buffer
-// borrowed for the rest.
+// fillScratch waits for bytes and appends them to r.b, which is less than a unit
+// and lies in scratch. A transport that cannot be asked without waiting (TLS,
+// wrappers) is read into that; only when it came back full within a frame, and more
+// must follow, is a buffer borrowed for the rest.
 func (r *recv) fillScratch(t transport) error {
 	if r.scratch == nil {
 		r.scratch = new([maxUnit]byte)

@@ -14,11 +14,14 @@ import (
 // other. Any goroutine may use it.
 type send struct {
 	t       transport
-	err     atomic.Pointer[error] // the first error of a write, or ErrCloseSent; every later write returns it, since a part of a frame may have left
-	client  bool                  // frames are masked
-	kernel  bool                  // t is the kernel's own connection: what it has not taken has not left
-	secure  bool                  // t is TLS, which no write survives that was interrupted
-	through bool                  // no frame is held
+	client  bool // frames are masked
+	kernel  bool // t is the kernel's own connection: what it has not taken has not left
+	secure  bool // t is TLS, which no write survives that was interrupted
+	through bool // no frame is held because the reader has more
+
+	// err is the first error of a write, or ErrCloseSent. Every later write
+	// returns it: a part of a frame may have left.
+	err atomic.Pointer[error]
 
 	wire wire
 
@@ -116,11 +119,10 @@ func (s *send) write(f *frame, what want, b *bound) error {
 		// This is put for nearly all frames. The way from here to the system call fits into the
 		// stack that a goroutine begins with.
 		buf := acquireClass(0)
-		_, err = s.t.Write(s.append(buf.b[:0], f))
+		var n int
+		n, err = s.t.Write(s.append(buf.b[:0], f))
 		releaseBuffer(buf)
-		if err != nil {
-			s.fail(err)
-		}
+		err = s.end(f.opcode, n, err, b)
 	} else if err = b.ended(); err == nil {
 		err = s.put(f, b)
 	}
@@ -223,7 +225,8 @@ func (s *send) copies() bool {
 	return s.client || !vectors
 }
 
-// meetings is how many writes long it is assumed that others write at the same time, after they did.
+// meetings is how many writes long it is assumed that others write at the same
+// time, after they did.
 const meetings = 16
 
 // meets reports whether others may be about to write, and then has let them run.

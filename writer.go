@@ -330,7 +330,8 @@ func (w *messageWriter) send(p, space []byte, fin bool) error {
 	return w.deflate(p, fin, &b)
 }
 
-// deflates reports whether p, of length bytes, is to be compressed, as all of the message is or nothing.
+// deflates reports whether p, of length bytes, is to be compressed, as all of the
+// message is or nothing.
 func (w *messageWriter) deflates(length int, fin bool) bool {
 	if w.control || w.opcode == opContinuation || w.deflater != nil {
 		return w.deflater != nil
