@@ -55,7 +55,7 @@ type stream struct {
 
 	// The frame that is being written. A timeout may leave it unfinished: then it has
 	// the turn of its connection, and the bytes that are written next go into it.
-	writeMu lock
+	writeMu wire
 	held    bool // the connection's locks
 	header  header
 	space   [maxHeaderSize]byte
@@ -124,7 +124,7 @@ func streamError(err error) error {
 }
 
 func (s *stream) Write(p []byte) (n int, err error) {
-	if !s.writeMu.tryAcquire() && !s.acquire(s.writeMu.acquire) {
+	if !s.writeMu.tryTake(wantWire) && !s.acquire(s.waitForTurn) {
 		return 0, os.ErrDeadlineExceeded
 	}
 	defer s.doneWriting()
@@ -148,6 +148,15 @@ func (s *stream) Write(p []byte) (n int, err error) {
 		}
 	}
 	return n, nil
+}
+
+// waitForTurn waits for the turn of this Write.
+func (s *stream) waitForTurn(b *bound) bool {
+	_, late, err := s.writeMu.wait(wantWire, nil, b)
+	if late {
+		s.writeMu.giveBack(wantWire)
+	}
+	return err == nil
 }
 
 // take is send.take until the deadline.
@@ -260,7 +269,7 @@ func (s *stream) endFrame() {
 // pausing reports whether a frame is unfinished, and it is not the network that it
 // waits for.
 func (s *stream) pausing() bool {
-	if !s.writeMu.tryAcquire() {
+	if !s.writeMu.tryTake(wantWire) {
 		return false
 	}
 	defer s.doneWriting()
@@ -269,7 +278,7 @@ func (s *stream) pausing() bool {
 
 // doneWriting gives the write lock back.
 func (s *stream) doneWriting() {
-	s.writeMu.release()
+	s.writeMu.giveBack(wantWire)
 	if s.closed.Load() {
 		s.abandon() // what Close could not
 	}
@@ -279,12 +288,12 @@ func (s *stream) doneWriting() {
 // stream is at work: then it sees for itself.
 func (s *stream) abandon() {
 	s.closed.Store(true)
-	if s.writeMu.tryAcquire() {
+	if s.writeMu.tryTake(wantWire) {
 		if s.held {
 			s.c.send.fail(net.ErrClosed)
 			s.endFrame()
 		}
-		s.writeMu.release()
+		s.writeMu.giveBack(wantWire)
 	}
 }
 
