@@ -114,3 +114,45 @@ func (w *watch) forget() {
 
 // past is a deadline that interrupts what is going on.
 var past = time.Unix(1, 0)
+
+// bounds is what bounds the writes to the transport.
+type bounds struct {
+	deadline time.Time // the one that the transport has
+	watch    watch     // of the contexts
+}
+
+// ownBounds returns the bounds, which there are from now on.
+func (s *send) ownBounds() *bounds {
+	if s.bounds == nil {
+		s.bounds = &bounds{watch: watch{interrupt: func() { s.t.SetWriteDeadline(past) }}}
+	}
+	return s.bounds
+}
+
+// applyBound gives the transport the bound for a write that begins.
+func (s *send) applyBound(b *bound) {
+	if b.applied {
+		return
+	}
+	if s.bounds == nil && b.deadline.IsZero() && b.done() == nil {
+		return
+	}
+	if own := s.ownBounds(); b.deadline != own.deadline {
+		if s.t.SetWriteDeadline(b.deadline) == nil { // else the write says why
+			own.deadline = b.deadline
+		}
+	}
+	if b.done() != nil {
+		s.bounds.watch.begin(b.ctx)
+	}
+}
+
+// endBound says that the write is over, and reports whether the context has
+// interrupted it.
+func (s *send) endBound(b *bound) (interrupted bool) {
+	if b.done() == nil || !s.bounds.watch.end() {
+		return false
+	}
+	s.bounds.deadline = past
+	return true
+}

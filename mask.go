@@ -12,13 +12,6 @@ import (
 // continue.
 func maskBytes(b []byte, key [4]byte, pos int) int {
 	next := (pos + len(b)) & 3
-	if len(b) < 8 {
-		for i := range b {
-			b[i] ^= key[(pos+i)&3]
-		}
-		return next
-	}
-
 	k := maskWord(key, pos)
 	for len(b) >= 64 {
 		w := b[:64:64]
@@ -32,13 +25,26 @@ func maskBytes(b []byte, key [4]byte, pos int) int {
 		binary.LittleEndian.PutUint64(w[56:], binary.LittleEndian.Uint64(w[56:])^k)
 		b = b[64:]
 	}
+	if len(b) >= 32 {
+		w := b[:32:32]
+		binary.LittleEndian.PutUint64(w[0:], binary.LittleEndian.Uint64(w[0:])^k)
+		binary.LittleEndian.PutUint64(w[8:], binary.LittleEndian.Uint64(w[8:])^k)
+		binary.LittleEndian.PutUint64(w[16:], binary.LittleEndian.Uint64(w[16:])^k)
+		binary.LittleEndian.PutUint64(w[24:], binary.LittleEndian.Uint64(w[24:])^k)
+		b = b[32:]
+	}
 	for len(b) >= 8 {
 		binary.LittleEndian.PutUint64(b, binary.LittleEndian.Uint64(b)^k)
 		b = b[8:]
 	}
 	// The steps above are multiples of the key's size, so k is still in turn.
+	if len(b) >= 4 {
+		binary.LittleEndian.PutUint32(b, binary.LittleEndian.Uint32(b)^uint32(k))
+		b = b[4:]
+	}
 	for i := range b {
-		b[i] ^= byte(k >> (uint(i) * 8))
+		b[i] ^= byte(k)
+		k >>= 8
 	}
 	return next
 }
@@ -55,12 +61,6 @@ func maskWord(key [4]byte, pos int) uint64 {
 func maskCopy(dst, src []byte, key [4]byte, pos int) int {
 	next := (pos + len(src)) & 3
 	dst = dst[:len(src)]
-	if len(src) < 8 {
-		for i := range src {
-			dst[i] = src[i] ^ key[(pos+i)&3]
-		}
-		return next
-	}
 	k := maskWord(key, pos)
 	for len(src) >= 64 && len(dst) >= 64 {
 		d, s := dst[:64:64], src[:64:64]
@@ -78,8 +78,13 @@ func maskCopy(dst, src []byte, key [4]byte, pos int) int {
 		binary.LittleEndian.PutUint64(dst, binary.LittleEndian.Uint64(src)^k)
 		dst, src = dst[8:], src[8:]
 	}
+	if len(src) >= 4 && len(dst) >= 4 {
+		binary.LittleEndian.PutUint32(dst, binary.LittleEndian.Uint32(src)^uint32(k))
+		dst, src = dst[4:], src[4:]
+	}
 	for i := range src {
-		dst[i] = src[i] ^ byte(k>>(uint(i)*8))
+		dst[i] = src[i] ^ byte(k)
+		k >>= 8
 	}
 	return next
 }

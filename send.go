@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"net"
 	"runtime"
-	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // send is the outgoing direction of a connection: whole frames, one after the
@@ -57,30 +55,6 @@ func (f *flags) put(flag uint32, value bool) {
 		f.bits.And(^flag)
 	}
 }
-
-// frame is a frame that is to be sent.
-type frame struct {
-	opcode  opcode
-	fin     bool
-	rsv1    bool
-	inPlace bool // bytes are maxHeaderSize bytes, then the payload, and may be changed
-	payload []byte
-	bytes   []byte // else all of it as a server sends it, if it was prepared, or nil
-}
-
-// prepared returns all of the frame's bytes as a server sends them, or nil.
-func (f *frame) prepared() []byte {
-	if f.inPlace {
-		return nil
-	}
-	return f.bytes
-}
-
-// size is what the frame takes at most.
-func (f *frame) size() int { return maxHeaderSize + len(f.payload) }
-
-// fitsAlong reports whether the frame may be sent together with others.
-func (f *frame) fitsAlong() bool { return f.size() <= heldSize && f.opcode != opClose }
 
 func (s *send) init(t transport, client bool) {
 	s.t, s.client = t, client
@@ -275,149 +249,6 @@ func (s *send) clear(b *bound) error {
 		return err
 	}
 	return s.flush(b, false)
-}
-
-// seal completes the header. "A masking key is a 32-bit value chosen at random by the
-// client", "a fresh masking key" for each frame (RFC 6455, 5.3).
-func (s *send) seal(f *frame) header {
-	h := header{fin: f.fin, rsv1: f.rsv1, opcode: f.opcode, length: int64(len(f.payload))}
-	if s.client {
-		h.masked, h.key = true, newMaskKey()
-	}
-	return h
-}
-
-// append appends the frame's bytes to p.
-func (s *send) append(p []byte, f *frame) []byte {
-	if prepared := f.prepared(); prepared != nil && !s.client {
-		return append(p, prepared...)
-	}
-	if !s.client && f.fin && !f.rsv1 { // what nearly all frames of a server are
-		p = appendLength(append(p, 0x80|byte(f.opcode)), 0, int64(len(f.payload)))
-		return append(p, f.payload...)
-	}
-	h := s.seal(f)
-	p = h.append(p)
-	if !s.client {
-		return append(p, f.payload...)
-	}
-	n := len(p)
-	p = p[:n+len(f.payload)]
-	maskCopy(p[n:], f.payload, h.key, 0)
-	return p
-}
-
-// finishInPlace puts the header before the payload of a frame that is in place.
-func (s *send) finishInPlace(f *frame) []byte {
-	h := s.seal(f)
-	var space [maxHeaderSize]byte
-	head := h.append(space[:0])
-	if h.masked {
-		maskBytes(f.payload, h.key, 0)
-	}
-	p := f.bytes[maxHeaderSize-len(head):]
-	copy(p, head)
-	return p
-}
-
-// segmentSize is how much of a large frame goes with its header, so that no
-// packet is sent for that alone.
-const segmentSize = 1400
-
-// writeLarge writes a frame that is too large to be copied into one buffer with its
-// header, or, by a client, that is masked piece by piece. It returns how many bytes have left.
-func (s *send) writeLarge(f *frame) (n int, err error) {
-	h, payload := s.seal(f), f.payload
-	if tcp, ok := s.t.(*net.TCPConn); ok && !h.masked {
-		return writeVector(tcp, h, payload)
-	}
-	buf := acquireBuffer(maxBufferSize)
-	defer releaseBuffer(buf)
-	if !h.masked {
-		p := h.append(buf.b[:0])
-		part := min(len(payload), segmentSize-len(p))
-		p = append(p, payload[:part]...)
-		if n, err = s.t.Write(p); err == nil {
-			var m int
-			m, err = s.t.Write(payload[part:])
-			n += m
-		}
-		return n, err
-	}
-	pos := 0
-	for p := h.append(buf.b[:0]); ; p = p[:0] {
-		head := len(p)
-		p = p[:min(head+len(payload), len(buf.b))]
-		part := payload[:len(p)-head]
-		payload = payload[len(part):]
-		pos = maskCopy(p[head:], part, h.key, pos)
-		m, err := s.t.Write(p)
-		n += m
-		if err != nil || len(payload) == 0 {
-			return n, err
-		}
-	}
-}
-
-// vector is a header and a payload on their way into one system call.
-type vector struct {
-	head  [maxHeaderSize]byte
-	parts [2][]byte
-	bufs  net.Buffers
-}
-
-var vectorPool = sync.Pool{New: func() any { return new(vector) }}
-
-func writeVector(c *net.TCPConn, h header, payload []byte) (n int, err error) {
-	v := vectorPool.Get().(*vector)
-	v.parts = [2][]byte{h.append(v.head[:0]), payload}
-	v.bufs = v.parts[:]
-	n64, err := v.bufs.WriteTo(c)
-	v.parts = [2][]byte{} // the payload is the caller's
-	vectorPool.Put(v)
-	return int(n64), err
-}
-
-// bounds is what bounds the writes to the transport.
-type bounds struct {
-	deadline time.Time // the one that the transport has
-	watch    watch     // of the contexts
-}
-
-// ownBounds returns the bounds, which there are from now on.
-func (s *send) ownBounds() *bounds {
-	if s.bounds == nil {
-		s.bounds = &bounds{watch: watch{interrupt: func() { s.t.SetWriteDeadline(past) }}}
-	}
-	return s.bounds
-}
-
-// applyBound gives the transport the bound for a write that begins.
-func (s *send) applyBound(b *bound) {
-	if b.applied {
-		return
-	}
-	if s.bounds == nil && b.deadline.IsZero() && b.done() == nil {
-		return
-	}
-	if own := s.ownBounds(); b.deadline != own.deadline {
-		if s.t.SetWriteDeadline(b.deadline) == nil { // else the write says why
-			own.deadline = b.deadline
-		}
-	}
-	if b.done() != nil {
-		s.bounds.watch.begin(b.ctx)
-	}
-}
-
-// endBound says that the write is over, and reports whether the context has
-// interrupted it.
-func (s *send) endBound(b *bound) (interrupted bool) {
-	if b.done() == nil || !s.bounds.watch.end() {
-		return false
-	}
-	s.bounds.deadline = past
-	return true
 }
 
 // end takes note of how writing a frame went: n bytes of it have left.
