@@ -251,11 +251,7 @@ func (r *recv) take() ([]byte, error) {
 // direct reports whether payload of the current frame, of which nothing has come yet, is to
 // be read straight into the n bytes where it shall be.
 func (r *recv) direct(n int) bool {
-	least := directSize
-	if r.raw == nil {
-		least = maxUnit // it would only be read into scratch
-	}
-	return len(r.b) == 0 && min(int64(n), r.remaining) >= int64(least)
+	return len(r.b) == 0 && min(int64(n), r.remaining) >= directSize
 }
 
 // readDirect waits for payload of the current frame, of which nothing has come yet, and
