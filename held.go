@@ -109,6 +109,12 @@ func (s *send) holdOwed() {
 	if s.torn.op == opClose {
 		s.fail(ErrCloseSent)
 	}
+	if s.torn.op != opClose && h.n+2*maxUnit > len(h.buf.b) {
+		s.tryFlush()
+		if !s.flags.has(holding) {
+			return
+		}
+	}
 	if s.torn.op == opClose || h.n+2*maxUnit <= len(h.buf.b) {
 		h.n += copy(h.buf.b[h.n:], s.torn.rest)
 	}

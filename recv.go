@@ -430,12 +430,13 @@ type rawReader struct {
 	err  error // of read
 }
 
-// adapt chooses the class of the next buffer after a read has filled n bytes of one.
+// adapt chooses the class of the next buffer after a read has filled n bytes of one. What
+// comes of a message that has begun before says nothing about how small messages are.
 func (r *recv) adapt(n int) {
 	switch size := classSize(int(r.class)); {
 	case n == size:
 		r.class = min(r.class+1, maxBufferClass)
-	case n < size/4 && r.class > r.leastClass:
+	case n < size/4 && r.class > r.leastClass && !r.open:
 		r.class--
 	}
 }

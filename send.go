@@ -6,6 +6,7 @@ import (
 	"net"
 	"runtime"
 	"sync/atomic"
+	"time"
 )
 
 // send is the outgoing direction of a connection: whole frames, one after the
@@ -133,7 +134,8 @@ func (s *send) obtain(what want, f *frame, b *bound) (done bool, err error) {
 	}
 	done, late, err := s.wire.wait(what, f, b)
 	if late {
-		s.letGo(what, b)
+		own := until(time.Now().Add(retryTimeout)) // b is over
+		s.letGo(what, &own)
 	}
 	return done, err
 }
@@ -281,7 +283,7 @@ func (s *send) release(b *bound) {
 		if s.torn != nil || s.wire.pending.Load() != nil {
 			settled = s.settle(b) == nil
 		}
-		if s.flags.has(holding) && !s.holds() {
+		if s.flags.has(holding) && (!s.holds() || s.held.n > heldSize) {
 			s.tryFlush()
 		}
 		s.wire.giveBack(wantWire)
