@@ -82,6 +82,31 @@ func TestNegotiationClientThatOffersNothing(t *testing.T) {
 	}
 }
 
+// A client has client_max_window_bits in each of its offers, with a value where it uses
+// less than the largest window: so every value is right in an answer, and no window that
+// is sent is larger than either of the two (7.1.2.2).
+func TestNegotiationClientOffersItsWindow(t *testing.T) {
+	for _, o := range ngAllOptions() {
+		limit := ngOrDefault(o.WindowBits)
+		want := limit
+		if limit == 15 {
+			want = -1 // without a value
+		}
+		for offer := range strings.SplitSeq(string(appendOffers(nil, o.offers())), ", ") {
+			if got, ok := ngParams(t, offer)["client_max_window_bits"]; !ok || got != want {
+				t.Errorf("%+v: got offer %s, want client_max_window_bits with %d in it, -1 for no value", o, offer, want)
+			}
+		}
+		for bits := 8; bits <= 15; bits++ {
+			line := fmt.Sprintf("permessage-deflate; server_no_context_takeover; client_no_context_takeover; client_max_window_bits=%d", bits)
+			want := fmt.Sprintf("sends %d, receives 15", min(limit, bits))
+			if got, reason := ngCheckAnswer(o, o.offers(), []string{line}); got != want || reason != "" {
+				t.Errorf("%+v, %s: got %q, error %q, want %q", o, line, got, reason, want)
+			}
+		}
+	}
+}
+
 // ngParams takes permessage-deflate apart, without the code that is tested. The value of a
 // parameter without one is -1.
 func ngParams(t *testing.T, s string) map[string]int {
@@ -262,16 +287,12 @@ func TestNegotiationBothSidesAgree(t *testing.T) {
 			agreed := negotiate(t, so, co)
 			s, c := newCompression(so, agreed, true), newCompression(co, agreed, false)
 			takeover := so.ContextTakeover && co.ContextTakeover
-			clientWindow := 15 // that the server can ask for
-			if co.ContextTakeover || ngOrDefault(co.WindowBits) < 15 || ngOrDefault(co.PeerWindowBits) < 15 {
-				clientWindow = ngOrDefault(so.PeerWindowBits)
-			}
 			switch {
 			case s.sendBits != c.recvBits || c.sendBits != s.recvBits:
 				t.Fatal("windows of different sizes:", so, co, ngDescribe(s), ngDescribe(c))
 			case s.sendBits != min(ngOrDefault(so.WindowBits), ngOrDefault(co.PeerWindowBits)):
 				t.Fatal("a window of the server that neither asked for:", so, co, ngDescribe(s))
-			case c.sendBits != min(ngOrDefault(co.WindowBits), clientWindow):
+			case c.sendBits != min(ngOrDefault(co.WindowBits), ngOrDefault(so.PeerWindowBits)):
 				t.Fatal("a window of the client that neither asked for:", so, co, ngDescribe(c))
 			case s.sendTakeover != takeover || s.recvTakeover != takeover || c.sendTakeover != takeover || c.recvTakeover != takeover:
 				t.Fatal("takeover where not both want it, or none:", so, co, ngDescribe(s), ngDescribe(c))

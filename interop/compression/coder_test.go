@@ -80,7 +80,7 @@ func TestCoder(t *testing.T) {
 	const (
 		off, on     = websocket.CompressionNoContextTakeover, websocket.CompressionContextTakeover
 		plain       = "permessage-deflate"
-		ourNone     = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+		none        = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 		theirNone   = "permessage-deflate; client_no_context_takeover; server_no_context_takeover"
 		ourTakeover = "permessage-deflate; client_max_window_bits"
 		ourWindows  = "permessage-deflate; server_max_window_bits=10; client_max_window_bits=10, permessage-deflate; client_max_window_bits=10"
@@ -94,10 +94,10 @@ func TestCoder(t *testing.T) {
 		{name: "fragmenting server, takeover", peer: coderServer(on, true), fragmented: true, options: takeover, offer: ourTakeover, answer: plain},
 		{name: "server, windows", peer: coderServer(on, false), options: windows(10), offer: ourWindows, answer: plain},
 
-		{name: "client", large: true, peer: coderClient(off, false), offer: theirNone, answer: ourNone},
-		{name: "fragmenting client", peer: coderClient(off, true), fragmented: true, offer: theirNone, answer: ourNone},
-		{name: "client, its takeover", peer: coderClient(on, false), offer: plain, answer: ourNone},
-		{name: "client, our takeover", peer: coderClient(off, false), options: takeover, offer: theirNone, answer: ourNone},
+		{name: "client", large: true, peer: coderClient(off, false), offer: theirNone, answer: none},
+		{name: "fragmenting client", peer: coderClient(off, true), fragmented: true, offer: theirNone, answer: none},
+		{name: "client, its takeover", peer: coderClient(on, false), offer: plain, answer: none},
+		{name: "client, our takeover", peer: coderClient(off, false), options: takeover, offer: theirNone, answer: none},
 		{name: "client, takeover", peer: coderClient(on, false), options: takeover, offer: plain, answer: plain},
 		{name: "fragmenting client, takeover", peer: coderClient(on, true), fragmented: true, options: takeover, offer: plain, answer: plain},
 		{name: "client, windows", peer: coderClient(on, false), options: windows(10), offer: plain, answer: plain + "; server_max_window_bits=10"},

@@ -1,7 +1,9 @@
 package compression
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"net/http"
 	"testing"
 
@@ -71,8 +73,9 @@ func TestGws(t *testing.T) {
 	both := gws.PermessageDeflate{ServerContextTakeover: true, ClientContextTakeover: true}
 	small := gws.PermessageDeflate{ServerContextTakeover: true, ClientContextTakeover: true, ServerMaxWindowBits: 10, ClientMaxWindowBits: 10}
 	for _, n := range []negotiation{
-		{name: "server", large: true, peer: gwsServer(gws.PermessageDeflate{}), offer: none, answer: none},
+		{name: "server", large: true, peer: gwsServer(gws.PermessageDeflate{}), offer: ourNone, answer: none},
 		{name: "server, our takeover", peer: gwsServer(gws.PermessageDeflate{}), options: takeover, offer: ourTakeover, answer: none},
+		{name: "server, its takeover", peer: gwsServer(both), offer: ourNone, answer: none + "; server_max_window_bits=12; client_max_window_bits=12"},
 		{name: "server, takeover", peer: gwsServer(both), options: takeover, offer: ourTakeover, answer: "permessage-deflate; server_max_window_bits=12; client_max_window_bits=12"},
 		{name: "server, its windows", peer: gwsServer(small), options: takeover, offer: ourTakeover, answer: "permessage-deflate; server_max_window_bits=10; client_max_window_bits=10"},
 		{name: "client", large: true, peer: gwsClient(gws.PermessageDeflate{}), offer: none, answer: none},
@@ -88,38 +91,80 @@ func TestGws(t *testing.T) {
 	}
 }
 
-// gws's server answers the windows of its own configuration, whatever the offer says. Two
-// of these answers are ones that "the client [...] MUST _Fail the WebSocket Connection_"
-// for (RFC 7692, 7.1 and 7.1.2.2).
-func TestGwsAnswersWhatWasNotOffered(t *testing.T) {
+// gws's server answers the windows of its own configuration, whatever the offer says. What we
+// send keeps to them, with and without takeover; gws itself would not notice within a
+// message, since its decompressor always has a window of 32 KiB.
+func TestGwsWindowsInWhatWeSend(t *testing.T) {
+	const none = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 	both := gws.PermessageDeflate{ServerContextTakeover: true, ClientContextTakeover: true}
+	small := gws.PermessageDeflate{ServerContextTakeover: true, ClientContextTakeover: true, ServerMaxWindowBits: 10, ClientMaxWindowBits: 10}
 	for _, tc := range []struct {
-		name    string
-		options websocket.CompressionOptions
-		answer  string
+		negotiation
+		bits int
 	}{
-		{"a client's window without an offer", websocket.CompressionOptions{},
-			"permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=12; client_max_window_bits=12"},
-		{"a server's window larger than the offer", windows(10),
-			"permessage-deflate; server_max_window_bits=12; client_max_window_bits=12"},
+		{negotiation{name: "none", peer: gwsServer(gws.PermessageDeflate{}), offer: ourNone, answer: none}, 15},
+		{negotiation{name: "12", peer: gwsServer(both), offer: ourNone, answer: none + "; server_max_window_bits=12; client_max_window_bits=12"}, 12},
+		{negotiation{name: "10", peer: gwsServer(small), offer: ourNone, answer: none + "; server_max_window_bits=10; client_max_window_bits=10"}, 10},
+		{
+			negotiation{
+				name: "12, takeover", peer: gwsServer(both), options: takeover, offer: "permessage-deflate; client_max_window_bits",
+				answer: "permessage-deflate; server_max_window_bits=12; client_max_window_bits=12",
+			}, 12,
+		},
 	} {
-		t.Run(tc.name, func(t *testing.T) {
-			r := newRelay(t, gwsServer(both).serve(t, make(chan int, 1)))
-			c, _, err := ourDialer(tc.options).Dial(r.url(), nil)
-			if err != websocket.ErrBadHandshake {
-				t.Errorf("got error %v, want %v", err, websocket.ErrBadHandshake)
-			}
-			if err == nil {
-				c.Close()
-			}
-			r.wait()
-			server, err := readWire(r.fromServer.Bytes(), false)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if server.extensions != tc.answer {
-				t.Errorf("got answer %q, want %q", server.extensions, tc.answer)
-			}
-		})
+		t.Run(tc.name, func(t *testing.T) { checkWindow(t, tc.negotiation, tc.bits) })
+	}
+}
+
+// checkWindow checks that we, as the client, find what comes again in a message where the
+// window of that many bits reaches, and nowhere else.
+func checkWindow(t *testing.T, n negotiation, bits int) {
+	t.Helper()
+	const size = 16384
+	lags := []int{256, 2048, 8192}
+	for _, lag := range lags {
+		data := bytes.Repeat(digits(source(fmt.Sprint("lag ", lag)), lag), size/lag)
+		n.messages = append(n.messages, message{messageType: websocket.BinaryMessage, data: data, compressible: lag < 1<<bits})
+	}
+	c, r, ended := n.connect(t)
+	for i, m := range n.messages {
+		if !echoed(t, c, i, m, "") {
+			return
+		}
+	}
+	n.close(t, c, ended)
+	n.checkWire(t, r, 0)
+	client, err := readWire(r.fromClient.Bytes(), true)
+	if err != nil || len(client.data) != len(lags) {
+		t.Fatalf("got %d messages and error %v, want %d", len(client.data), err, len(lags))
+	}
+	for i, lag := range lags {
+		// A digit has four bits, so less than half of the size needs a window.
+		if got := client.data[i].length; lag >= 1<<bits && got < size/2 {
+			t.Errorf("got %d bytes for %d that come again after %d, want no reference beyond %d", got, size, lag, 1<<bits)
+		}
+	}
+}
+
+// A server's window that is larger than the offer is one of the answers for which "the
+// client [...] MUST _Fail the WebSocket Connection_" (RFC 7692, 7.1).
+func TestGwsAnswersWhatWasNotOffered(t *testing.T) {
+	const answer = "permessage-deflate; server_max_window_bits=12; client_max_window_bits=12"
+	both := gws.PermessageDeflate{ServerContextTakeover: true, ClientContextTakeover: true}
+	r := newRelay(t, gwsServer(both).serve(t, make(chan int, 1)))
+	c, _, err := ourDialer(windows(10)).Dial(r.url(), nil)
+	if err != websocket.ErrBadHandshake {
+		t.Errorf("got error %v, want %v", err, websocket.ErrBadHandshake)
+	}
+	if err == nil {
+		c.Close()
+	}
+	r.wait()
+	server, err := readWire(r.fromServer.Bytes(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if server.extensions != answer {
+		t.Errorf("got answer %q, want %q", server.extensions, answer)
 	}
 }

@@ -6,6 +6,10 @@ import (
 	"github.com/switching-protocols/websocket"
 )
 
+// ourNone is what our client offers without options. It understands client_max_window_bits,
+// since some servers answer that whatever the offer says.
+const ourNone = "permessage-deflate; server_no_context_takeover; client_no_context_takeover; client_max_window_bits"
+
 // takeover has the windows kept from message to message.
 var takeover = websocket.CompressionOptions{ContextTakeover: true}
 

@@ -28,9 +28,9 @@ func TestWebsockets(t *testing.T) {
 	open := map[string]any{"server_max_window_bits": nil}
 	twelves := map[string]any{"server_max_window_bits": 12, "client_max_window_bits": 12} // the default of serve
 	for _, n := range []negotiation{
-		{name: "server", large: true, peer: p.server(open, false), offer: none, answer: none},
-		{name: "fragmenting server", peer: p.server(open, true), fragmented: true, offer: none, answer: none},
-		{name: "server, its windows", peer: p.server(twelves, false), offer: none, answer: none + "; server_max_window_bits=12"},
+		{name: "server", large: true, peer: p.server(open, false), offer: ourNone, answer: none},
+		{name: "fragmenting server", peer: p.server(open, true), fragmented: true, offer: ourNone, answer: none},
+		{name: "server, its windows", peer: p.server(twelves, false), offer: ourNone, answer: none + twelve},
 		{name: "server, takeover", peer: p.server(open, false), options: takeover, offer: ourTakeover, answer: "permessage-deflate"},
 		{name: "server, takeover, its windows", peer: p.server(twelves, false), options: takeover, offer: ourTakeover, answer: "permessage-deflate" + twelve},
 		{name: "fragmenting server, takeover", peer: p.server(open, true), fragmented: true, options: takeover, offer: ourTakeover, answer: "permessage-deflate"},

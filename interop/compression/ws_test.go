@@ -31,8 +31,8 @@ func TestWs(t *testing.T) {
 	)
 	o := wsOptions(whole)
 	for _, n := range []negotiation{
-		{name: "server", large: true, peer: p.server(o, false), offer: none, answer: none},
-		{name: "fragmenting server", peer: p.server(o, true), fragmented: true, offer: none, answer: none},
+		{name: "server", large: true, peer: p.server(o, false), offer: ourNone, answer: none},
+		{name: "fragmenting server", peer: p.server(o, true), fragmented: true, offer: ourNone, answer: none},
 		{name: "server, takeover", peer: p.server(o, false), options: takeover, offer: ourTakeover, answer: "permessage-deflate"},
 		{name: "fragmenting server, takeover", peer: p.server(o, true), fragmented: true, options: takeover, offer: ourTakeover, answer: "permessage-deflate"},
 		{name: "client", large: true, peer: p.client(o, false), offer: ourTakeover, answer: none},
