@@ -22,6 +22,7 @@ const (
 type held struct {
 	buf      *buffer // nil where nothing is held
 	n        int
+	pong     int         // bytes of the pong at the end
 	deadline time.Time   // for sending them
 	timer    *time.Timer // armed while something is held
 	handed   bool        // to the timer's goroutine, which sends them now
@@ -99,25 +100,28 @@ func (s *send) addHeld(f *frame) {
 			h.timer.Reset(heldTime)
 		}
 	}
-	h.n = len(s.append(h.buf.b[:h.n], f))
+	h.n, h.pong = len(s.append(h.buf.b[:h.n], f)), 0
 }
 
-// holdOwed puts the owed frame behind the frames that are held. A pong is forgotten
-// where there is no room for it: the peer does not read what it gets.
+// holdOwed puts the owed frame behind the frames that are held, or leaves it where these
+// have left. Where there is no room for a pong, it takes the place of the one before: "the
+// endpoint MAY elect to send a Pong frame for only the most recently processed Ping
+// frame" (RFC 6455, 5.5.3).
 func (s *send) holdOwed() {
 	h := s.held
 	if s.torn.op == opClose {
 		s.fail(ErrCloseSent)
-	}
-	if s.torn.op != opClose && h.n+2*maxUnit > len(h.buf.b) {
+	} else if h.n+2*maxUnit > len(h.buf.b) { // a Close frame has room in any case
 		s.tryFlush()
 		if !s.flags.has(holding) {
 			return
 		}
+		if h.n+2*maxUnit > len(h.buf.b) {
+			h.n -= h.pong
+		}
 	}
-	if s.torn.op == opClose || h.n+2*maxUnit <= len(h.buf.b) {
-		h.n += copy(h.buf.b[h.n:], s.torn.rest)
-	}
+	h.pong = copy(h.buf.b[h.n:], s.torn.rest)
+	h.n += h.pong
 	s.settled()
 }
 
@@ -150,6 +154,7 @@ func (s *send) flush(b *bound, own bool) error {
 // sentHeld says that n bytes of what is held have left.
 func (s *send) sentHeld(n int) {
 	h := s.held
+	h.pong = 0
 	if h.n = copy(h.buf.b, h.buf.b[n:h.n]); h.n > 0 {
 		return
 	}

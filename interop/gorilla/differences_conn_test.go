@@ -54,6 +54,16 @@ var _ = differ(oneFrame, asServer, `
 	"a large JSON value")
 
 var _ = differ(fragmentSizes, asClient, `
+- client sends: text masked 10022 bytes, in fragments
++ client sends: text masked 10022 bytes`,
+	"a message writer that reads")
+
+var _ = differ(fragmentSizes, asServer, `
+- server sends: text 10022 bytes, in fragments
++ server sends: text 10022 bytes`,
+	"a message writer that reads")
+
+var _ = differ(fragmentSizes, asClient, `
 - client sends: text masked unfinished 4096 bytes
 - client sends: continuation masked unfinished 4096 bytes
 - client sends: continuation masked 3808 bytes

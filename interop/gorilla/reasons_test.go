@@ -7,7 +7,7 @@ type reason string
 const (
 	waitsForWriter  reason = "WriteMessage and WritePreparedMessage wait for an open message writer, at most until the write deadline: it may be another goroutine's"
 	oneFrame        reason = "WriteMessage, WriteJSON and WritePreparedMessage send one frame whatever the size of the buffer"
-	fragmentSizes   reason = "a message writer cuts its fragments elsewhere: buffers are powers of two from 4096, with the header in them, and what is large is not copied"
+	fragmentSizes   reason = "a message writer cuts its fragments elsewhere: buffers are powers of two from 4096, with the header in them, what is large is not copied, and ReadFrom takes the largest"
 	controlTooLong  reason = "a message writer of a control message fails at the byte that is too much, and not only in Close"
 	countsBuffered  reason = "a Write of a message writer that fails counts the bytes that the buffer had taken; gorilla counts none"
 	closedWriter    reason = "a message writer that is open when a Close frame is sent, or the connection closed, fails in the next Write"
