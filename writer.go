@@ -371,6 +371,9 @@ func (w *messageWriter) deflate(p []byte, fin bool, b *bound) error {
 // sent takes note of how sending a fragment went.
 func (w *messageWriter) sent(err error) error {
 	if err != nil {
+		if w.opcode == opContinuation {
+			w.c.send.fail(err) // the peer has the beginning of a message that does not go on
+		}
 		return w.end(err)
 	}
 	w.opcode = opContinuation
