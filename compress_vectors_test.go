@@ -1,0 +1,101 @@
+package websocket
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+)
+
+// playDeflate plays the transcript to a connection that has negotiated compression, and
+// returns what was wrong, or "".
+func (tr *transcript) playDeflate(d scriptDelivery, m scriptMethod, o CompressionOptions, agreed deflateParams) string {
+	early, breaks := d.cut(tr.in, tr.ends)
+	s := &scriptTransport{in: tr.in, pos: early, breaks: breaks, interrupt: d.timeouts, eof: tr.eof, client: tr.side == "client"}
+	c := newConn(s, tr.side == "server", bytes.Clone(tr.in[:early]), connOptions{
+		readLimit:   tr.limit,
+		agreed:      agreement{deflate: &agreed},
+		compression: o,
+	})
+	a := &scriptApp{c: c, t: s}
+	var end error
+	exact := d.exact
+	for end == nil && len(s.log) <= len(tr.want) {
+		messageType, data, err := m.read(a)
+		what := scriptMessageType(messageType)
+		if err != nil {
+			what = "part " + what
+		}
+		if err == nil || messageType != -1 || len(data) > 0 {
+			s.log = append(s.log, scriptEvent{at: s.pos, kind: '=', what: what, data: data})
+		}
+		if end = err; err != nil {
+			s.log = append(s.log, scriptEvent{at: s.pos, kind: '!', what: err.Error()})
+		}
+	}
+	for _, e := range tr.want {
+		// Of a compressed message nothing or something may have come before its error.
+		exact = exact && !strings.HasPrefix(e.what, "upto ")
+	}
+	if diff := diffEvents(s.log, tr.want, exact, m.name == scriptSkip.name); diff != "" {
+		return diff
+	}
+	if a.wrong == "" {
+		a.afterError(end, 1)
+	}
+	return a.wrong
+}
+
+// runDeflate plays the transcript in all ways.
+func (tr *transcript) runDeflate(t *testing.T, o CompressionOptions, skip bool) {
+	agreed := negotiate(t, o, o)
+	methods := scriptMethods
+	if skip {
+		methods = append(methods[:len(methods):len(methods)], scriptSkip)
+	}
+	for _, tr := range tr.sides(t) {
+		deliveries := scriptDeliveries
+		for k := range tr.in[:min(len(tr.in), 64)] {
+			deliveries = append(deliveries[:len(deliveries):len(deliveries)], scriptCut(k, k%2 == 0))
+		}
+		for _, d := range deliveries {
+			for _, m := range methods {
+				if wrong := tr.playDeflate(d, m, o, agreed); wrong != "" {
+					t.Fatalf("%s: %s, %s, %s: %s", tr.where, tr.side, d.name, m.name, wrong)
+				}
+			}
+		}
+	}
+}
+
+// The transcripts of testdata/rfc7692 are right however the bytes come and the messages are
+// read. Each file is played with the options for which it is true.
+func TestDeflateTranscripts(t *testing.T) {
+	plain := CompressionOptions{}
+	takeover := CompressionOptions{ContextTakeover: true}
+	for _, tt := range []struct {
+		file    string
+		options []CompressionOptions
+		skip    bool // it can be read by who takes no payload, too
+	}{
+		{"vectors", []CompressionOptions{plain, takeover, {ContextTakeover: true, WindowBits: 8, PeerWindowBits: 8}}, true},
+		{"takeover", []CompressionOptions{takeover, {ContextTakeover: true, WindowBits: 8, PeerWindowBits: 8}}, false},
+		{"no-takeover", []CompressionOptions{plain, {PeerWindowBits: 8}}, false},
+	} {
+		text, err := os.ReadFile("testdata/rfc7692/" + tt.file + ".txt")
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := parseTranscripts(tt.file, string(text))
+		if err != nil || len(list) == 0 {
+			t.Fatalf("got %d transcripts (%v)", len(list), err)
+		}
+		for _, tr := range list {
+			t.Run(tt.file+"/"+tr.name, func(t *testing.T) {
+				for _, o := range tt.options {
+					tr.runDeflate(t, o, tt.skip)
+				}
+			})
+		}
+	}
+}

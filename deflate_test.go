@@ -1,0 +1,168 @@
+package websocket
+
+import (
+	"bytes"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"testing"
+)
+
+// deflate compresses a message whether it becomes shorter or not.
+func deflate(d *deflater, p []byte) []byte {
+	d.begin(nil, 0, len(p))
+	if d.write(p) != nil || d.end() != nil {
+		panic("writing to memory has failed")
+	}
+	out := d.out
+	d.out = nil
+	return out
+}
+
+// The examples of RFC 7692, 7.2.3, in the other direction. What becomes of "Hello" is the
+// vector of 7.2.3.1 at the levels that look for what comes again, and that of 7.2.3.3 at the
+// others; an empty message is that of 7.2.3.6.
+func TestDeflateVectors(t *testing.T) {
+	for level := -2; level <= 9; level++ {
+		want := "f248cdc9c90700"
+		switch level {
+		case 0, 1, -2:
+			want = "000500faff48656c6c6f00"
+		}
+		d := acquireDeflater(level, 15)
+		if got := hex.EncodeToString(deflate(d, []byte("Hello"))); got != want {
+			t.Errorf("level %d: got %s, want %s", level, got, want)
+		}
+		s := strictInflater{bits: 15}
+		if got, err := s.message(unhex(t, want)); string(got) != "Hello" || err != nil {
+			t.Errorf("level %d: got %q, %v from the decoder", level, got, err)
+		}
+		releaseDeflater(d)
+		d = acquireDeflater(level, 15)
+		if got := hex.EncodeToString(deflate(d, nil)); got != "00" {
+			t.Errorf("level %d: got %s for an empty message, want 00", level, got)
+		}
+		releaseDeflater(d)
+	}
+}
+
+// "The second "Hello" is shorter" where the window is shared (7.2.3.2), and the same where it is not.
+func TestDeflateSharesTheWindow(t *testing.T) {
+	d := acquireDeflater(9, 15)
+	defer releaseDeflater(d)
+	first, second := deflate(d, []byte("Hello")), deflate(d, []byte("Hello"))
+	if len(second) >= len(first) {
+		t.Errorf("got % x and then % x, want fewer bytes", first, second)
+	}
+	s := strictInflater{bits: 15, takeover: true}
+	for _, p := range [][]byte{first, second} {
+		if got, err := s.message(p); string(got) != "Hello" || err != nil {
+			t.Errorf("got %q, %v from % x", got, err, p)
+		}
+	}
+	d.stale = true
+	if third := deflate(d, []byte("Hello")); !bytes.Equal(third, first) {
+		t.Errorf("without a window: got % x, want % x", third, first)
+	}
+}
+
+// A deflater from the pool has no window, whatever it has done before, and the bits that
+// it is asked for.
+func TestDeflaterFromThePool(t *testing.T) {
+	text := textLike(5000, 1)
+	for level := -2; level <= 9; level++ {
+		var want []byte
+		for i, spoil := range []func(d *deflater){
+			func(*deflater) {},
+			func(d *deflater) { deflate(d, text) },
+			func(d *deflater) { d.message(nil, noise(1000, 1)) }, // does not become shorter
+			func(d *deflater) { d.begin(nil, 0, 0); d.write(text) },
+			func(d *deflater) { d.bits = 8; deflate(d, text) },
+		} {
+			d := acquireDeflater(level, 15)
+			spoil(d)
+			releaseDeflater(d)
+			d = acquireDeflater(level, 15)
+			got := deflate(d, text)
+			releaseDeflater(d)
+			if i == 0 {
+				want = got
+			} else if !bytes.Equal(got, want) {
+				t.Errorf("level %d, %d: got %d bytes, want the same %d as from a new one", level, i, len(got), len(want))
+			}
+		}
+	}
+}
+
+// A message that becomes as long as it was or longer is not compressed, and what comes next
+// refers to nothing: the peer has not got it so.
+func TestDeflaterMessageThatGrows(t *testing.T) {
+	text := textLike(1000, 1)
+	for level := -2; level <= 9; level++ {
+		if level == 0 {
+			continue
+		}
+		for _, bits := range []int{8, 15} {
+			d := acquireDeflater(level, bits)
+			s := strictInflater{bits: bits, takeover: true}
+			for i, message := range [][]byte{text, noise(1000, 1), text, {1}, noise(70_000, 2), text, []byte("ab"), text} {
+				prefix := []byte("before")
+				b, ok := d.message(prefix, message)
+				if want := bytes.Equal(message, text); ok != want {
+					t.Errorf("level %d, %d bits, message %d: got ok %v, want %v", level, bits, i, ok, want)
+				}
+				if !ok {
+					continue
+				}
+				payload, found := bytes.CutPrefix(b, prefix)
+				if len(payload) >= len(message) || !found {
+					t.Errorf("got %d bytes for %d", len(payload), len(message))
+				}
+				if got, err := s.message(payload); err != nil || !bytes.Equal(got, message) {
+					t.Errorf("level %d, %d bits, message %d: got %d bytes, %v", level, bits, i, len(got), err)
+				}
+			}
+			releaseDeflater(d)
+		}
+	}
+}
+
+// A message is sent as it is where the compressed one has as many bytes.
+func TestDeflaterMessageOfTheSameLength(t *testing.T) {
+	d := acquireDeflater(9, 15)
+	defer releaseDeflater(d)
+	for n := 1; n < 30; n++ {
+		message := []byte(fmt.Sprint(textNone(n))[:n])
+		d.stale = true
+		want := deflate(d, message)
+		d.stale = true
+		prefix := make([]byte, maxHeaderSize)
+		got, ok := d.message(prefix, message)
+		if ok {
+			got = got[len(prefix):]
+		}
+		if ok != (len(want) < n) || ok && !bytes.Equal(got, want) {
+			t.Errorf("%d bytes, compressed %d: got %d, %v", n, len(want), len(got), ok)
+		}
+	}
+}
+
+// In a window that is smaller than compress/flate's, what is written in pieces is compressed
+// as well as what is written at once.
+func TestDeflaterInPieces(t *testing.T) {
+	text := textLike(20_000, 1)
+	for bits := 8; bits <= 15; bits++ {
+		d := acquireDeflater(6, bits)
+		whole := deflate(d, text)
+		d.stale = true
+		d.begin(nil, 0, 0)
+		for piece := range slices.Chunk(text, 77) {
+			d.write(piece)
+		}
+		d.end()
+		if !bytes.Equal(d.out, whole) {
+			t.Errorf("%d bits: got %d bytes in pieces, %d at once", bits, len(d.out), len(whole))
+		}
+		releaseDeflater(d)
+	}
+}
