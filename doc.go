@@ -128,8 +128,15 @@
 //
 // Without context takeover each message is compressed on its own, compressors come from
 // a pool, and a connection keeps none. With it, what resembles earlier messages becomes
-// much smaller, and each connection keeps, from its first compressed messages on,
-// COMPRESSIONCOST
+// much smaller, and a connection keeps, from its first compressed message on, the window
+// of what it receives and the compressor of what it sends. Bytes of heap of a connection
+// that waits, measured on linux/amd64 with Go 1.26:
+//
+//	takeover        level 1     levels 2 to 9
+//	none                720               720
+//	receiving        33,500            33,500    1,750 with PeerWindowBits 10
+//	sending       1,208,000           815,000    whatever WindowBits are
+//	both          1,240,000           847,000
 //
 // A compressed message is received to its end before any of it is read. The read limit
 // counts what it becomes, so that a small message that becomes a very large one is
