@@ -1,0 +1,243 @@
+package websocket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// writeCorked corks and writes three messages.
+func writeCorked(t *testing.T, c *Conn) {
+	t.Helper()
+	c.Cork()
+	for _, p := range []string{"a", "b", "c"} {
+		if err := c.WriteMessage(TextMessage, []byte(p)); err != nil {
+			t.Errorf("got %v, want nil", err)
+		}
+	}
+}
+
+// "Cork has the messages that are written from now on wait [...] until Flush is called",
+// which ends its effect. "WriteThrough does not matter."
+func TestCorkAndFlush(t *testing.T) {
+	bothSides(t, func(t *testing.T, server bool) {
+		for _, through := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				c, wire := newLoggedConn(t, server, connOptions{writeThrough: through})
+				for range 2 {
+					writeCorked(t, c)
+					wire.wantWrites(t, "corked")
+					if err := c.Flush(); err != nil {
+						t.Errorf("got %v, want nil", err)
+					}
+					wire.wantWrites(t, "flushed", "1 a|1 b|1 c")
+					c.wantNothingHeld(t)
+					c.WriteMessage(TextMessage, []byte("d"))
+					wire.wantWrites(t, "not corked any more", "1 d")
+				}
+				time.Sleep(time.Second)
+				wire.wantWrites(t, "the timer finds nothing")
+			})
+		}
+	})
+}
+
+// All ways of writing are corked, control frames too.
+func TestCorkHoldsAllFrames(t *testing.T) {
+	bothSides(t, func(t *testing.T, server bool) {
+		for name, way := range answers {
+			synctest.Test(t, func(t *testing.T) {
+				c, wire := newLoggedConn(t, server, connOptions{})
+				c.Cork()
+				for range 3 {
+					if err := way(c, TextMessage, []byte("x")); err != nil {
+						t.Errorf("%s: got %v, want nil", name, err)
+					}
+				}
+				wire.wantWrites(t, name)
+				c.Flush()
+				if got := wire.take(t); len(got) != 1 || strings.Count(got[0], "|") != 2 {
+					t.Errorf("%s: got the writes %q, want one of three frames", name, got)
+				}
+			})
+		}
+	})
+}
+
+// "or 200 microseconds have passed since the first of them": that does not end the cork.
+func TestCorkTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, wire := newLoggedConn(t, true, connOptions{})
+		for range 2 {
+			writeCorked(t, c)
+			time.Sleep(heldTime - 1)
+			synctest.Wait()
+			wire.wantWrites(t, "before the time is up")
+			time.Sleep(1)
+			synctest.Wait()
+			wire.wantWrites(t, "when it is up", "1 a|1 b|1 c")
+			c.wantNothingHeld(t)
+		}
+		c.WriteMessage(TextMessage, []byte("d"))
+		wire.wantWrites(t, "still corked")
+		c.Flush()
+		wire.wantWrites(t, "flushed", "1 d")
+	})
+}
+
+// "16 KiB have come together"
+func TestCorkSize(t *testing.T) {
+	bothSides(t, func(t *testing.T, server bool) {
+		synctest.Test(t, func(t *testing.T) {
+			c, wire := newLoggedConn(t, server, connOptions{})
+			c.Cork()
+			for range 17 {
+				c.WriteMessage(BinaryMessage, make([]byte, 1000))
+			}
+			wire.wantWrites(t, "before the last", strings.TrimSuffix(strings.Repeat("2 1000 bytes|", 16), "|"))
+			c.WriteMessage(BinaryMessage, make([]byte, heldSize-maxHeaderSize))
+			wire.wantWrites(t, "as many as have room", "2 1000 bytes")
+			c.Flush()
+			wire.wantWrites(t, "the largest that is held", fmt.Sprintf("2 %d bytes", heldSize-maxHeaderSize))
+		})
+	})
+}
+
+// Pongs wait with what is corked, in order; a read does not end the cork.
+func TestCorkAndReading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, wire := newLoggedConn(t, true, connOptions{})
+		writeCorked(t, c)
+		go c.ReadMessage()
+		synctest.Wait()
+		wire.peer().Write(peerFrames(true, peerFrame{true, opPing, "p"}))
+		synctest.Wait()
+		wire.wantWrites(t, "still corked")
+		c.Flush()
+		wire.wantWrites(t, "flushed", "1 a|1 b|1 c|10 p")
+		c.Close()
+	})
+}
+
+// Flush without Cork, and Cork twice, are nothing special.
+func TestFlushWithoutCork(t *testing.T) {
+	c, wire := newLoggedConn(t, true, connOptions{})
+	if err := c.Flush(); err != nil {
+		t.Errorf("got %v, want nil", err)
+	}
+	c.Cork()
+	c.Cork()
+	if err := c.Flush(); err != nil {
+		t.Errorf("got %v, want nil", err)
+	}
+	c.WriteMessage(TextMessage, []byte("a"))
+	wire.wantWrites(t, "the first Flush ends it", "1 a")
+}
+
+// Flush returns the error of the write, whether it is its own or that of the timer before.
+func TestFlushError(t *testing.T) {
+	for _, wait := range []time.Duration{0, heldTime} {
+		synctest.Test(t, func(t *testing.T) {
+			c, wire := newLoggedConn(t, true, connOptions{})
+			writeCorked(t, c)
+			wire.peer().Close()
+			time.Sleep(wait)
+			synctest.Wait()
+			for range 2 {
+				if err := c.Flush(); err != io.ErrClosedPipe {
+					t.Errorf("after %v: got %v, want the network's error", wait, err)
+				}
+			}
+			if err := c.WriteMessage(TextMessage, nil); err != io.ErrClosedPipe {
+				t.Errorf("after %v: got %v, want the same of a write", wait, err)
+			}
+			wantLost(t, c, io.ErrClosedPipe.Error())
+			c.wantNothingHeld(t)
+		})
+	}
+}
+
+// "which the write deadline bounds"
+func TestFlushDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _ := newPipe(t, 4)
+		c := newConn(a, true, nil, connOptions{})
+		writeCorked(t, c)
+		start := time.Now()
+		c.SetWriteDeadline(start.Add(time.Second))
+		if err := c.Flush(); !isTimeout(err) || time.Since(start) != time.Second {
+			t.Errorf("got %v after %v, want a timeout after 1s", err, time.Since(start))
+		}
+		if err := c.WriteMessage(TextMessage, nil); !isTimeout(err) || errors.Is(err, errWriteTimeout) {
+			t.Errorf("got %v, want the network's timeout: a part of a frame has left", err)
+		}
+	})
+}
+
+// Any goroutine may cork, flush and write: nothing is lost, and each goroutine's messages
+// are in order.
+func TestCorkFromManyGoroutines(t *testing.T) {
+	bothSides(t, func(t *testing.T, server bool) {
+		a, b := newPipe(t, 1<<20)
+		c, peer := newConn(a, server, nil, connOptions{}), newConn(b, !server, nil, connOptions{})
+		const writers, messages = 16, 60
+		var all sync.WaitGroup
+		for i := range writers {
+			all.Go(func() {
+				for j := range messages {
+					if j%7 == i%7 {
+						c.Cork()
+					}
+					if err := c.WriteMessage(BinaryMessage, []byte{byte(i), byte(j)}); err != nil {
+						t.Errorf("got %v, want nil", err)
+					}
+					if j%5 == i%5 {
+						if err := c.Flush(); err != nil {
+							t.Errorf("got %v, want nil", err)
+						}
+					}
+				}
+			})
+		}
+		var next [writers]int
+		for range writers * messages {
+			_, p, err := peer.ReadMessage()
+			if err != nil || len(p) != 2 || int(p[1]) != next[p[0]] {
+				t.Fatalf("got % x, %v, want the next of its writer", p, err)
+			}
+			next[p[0]]++
+		}
+		all.Wait()
+		c.wantNothingHeld(t)
+	})
+}
+
+// While one goroutine flushes to a slow network, the context of another is heeded.
+func TestCorkAndContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, wire := newPipe(t, 4)
+		c := newConn(a, true, nil, connOptions{})
+		writeCorked(t, c)
+		flushed := make(chan error)
+		go func() { flushed <- c.Flush() }()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := c.WriteMessageContext(ctx, TextMessage, nil); err != context.DeadlineExceeded {
+			t.Errorf("got %v, want context.DeadlineExceeded", err)
+		}
+		l := &loggedConn{pipeConn: &pipeConn{in: wire.out, out: wire.in}}
+		if got := drainFrames(t, l, 3); got != "1 a|1 b|1 c" {
+			t.Errorf("got %q, want a, b and c", got)
+		}
+		if err := <-flushed; err != nil {
+			t.Errorf("got %v, want nil", err)
+		}
+	})
+}

@@ -1,0 +1,183 @@
+package websocket
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"testing"
+	"unsafe"
+)
+
+// A connection is small, as there may be a million of them.
+func TestConnSize(t *testing.T) {
+	if strconv.IntSize == 64 {
+		if n := unsafe.Sizeof(Conn{}); n > 400 {
+			t.Errorf("got a Conn of %d bytes, want at most 400", n)
+		}
+	}
+}
+
+// What most connections do not use has not been made.
+func TestIdleConnHoldsNothing(t *testing.T) {
+	near, far := tcpPair(t)
+	c := newConn(near, true, nil, connOptions{})
+	far.Write(frames(1, 1000))
+	answer(t, c, 1, writeBack)
+	if c.deadlines.Load() != nil || c.extras.Load() != nil || c.readers != nil || c.writers != nil || c.readWatch != nil || c.partial != nil {
+		t.Error("got memory for what was not used")
+	}
+	if s := &c.send; s.bounds != nil || s.held != nil || s.torn != nil || s.wire.queue != nil || s.wire.pending.Load() != nil {
+		t.Error("got memory for what was not sent")
+	}
+	if r := &c.recv; r.buf != nil || r.scratch != nil || r.room != nil || len(r.b) > 0 {
+		t.Error("got memory for what was not received")
+	}
+}
+
+// Once the buffer has the size of what comes, one call of read takes all of a message.
+func TestOneReadPerMessage(t *testing.T) {
+	const size = 16 << 10
+	for name, read := range map[string]func(c *Conn, dst []byte) ([]byte, error){
+		"ReadMessage": func(c *Conn, _ []byte) ([]byte, error) {
+			_, p, err := c.ReadMessage()
+			return p, err
+		},
+		"AppendMessage": func(c *Conn, dst []byte) ([]byte, error) {
+			_, p, err := c.AppendMessage(dst)
+			return p, err
+		},
+		"NextReader": func(c *Conn, dst []byte) ([]byte, error) {
+			_, r, err := c.NextReader()
+			if err != nil {
+				return nil, err
+			}
+			n, err := io.ReadFull(r, dst[:size])
+			return dst[:n], err
+		},
+	} {
+		near, far := tcpPair(t)
+		c := newConn(near, true, nil, connOptions{})
+		if c.recv.raw == nil {
+			t.Skip("descriptors are not read here")
+		}
+		frame, dst := frames(1, size), make([]byte, 0, size+maxHeaderSize)
+		reads, whole := 0, 0
+		raw := c.recv.raw.read
+		c.recv.raw.read = func(fd uintptr) bool {
+			done := raw(fd)
+			if done {
+				if reads++; len(c.recv.b) == len(frame) {
+					whole++
+				}
+			}
+			return done
+		}
+		const n, adapting = 40, 10
+		for i := range n {
+			if i == adapting {
+				reads, whole = 0, 0
+			}
+			far.Write(frame)
+			if p, err := read(c, dst); len(p) != size || err != nil {
+				t.Fatalf("%s: got %d bytes, %v, want %d", name, len(p), err, size)
+			}
+		}
+		// The network may have cut one or the other in two.
+		if reads > n-adapting+3 || whole < n-adapting-3 {
+			t.Errorf("%s: got %d reads, %d of a whole message, want %d", name, reads, whole, n-adapting)
+		}
+	}
+}
+
+// stackVariable names the program that the process of TestIdleStack is to measure.
+const stackVariable = "WEBSOCKET_TEST_STACK"
+
+// The goroutine of an idle connection fits into the stack that a goroutine has at first,
+// after it has read and written, as one does that only waits in net.Conn.Read.
+func TestIdleStack(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector needs more stack")
+	}
+	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
+		t.Skip("measured on linux/amd64")
+	}
+	programs := map[string]func(net.Conn) (program func()){
+		"net.Conn": func(near net.Conn) func() {
+			b := make([]byte, 64)
+			return func() {
+				for {
+					n, err := near.Read(b)
+					if err != nil {
+						return
+					}
+					near.Write(b[:n])
+				}
+			}
+		},
+		"ReadMessage": func(near net.Conn) func() {
+			c := newConn(near, true, nil, connOptions{})
+			return func() {
+				for {
+					messageType, p, err := c.ReadMessage()
+					if err != nil || c.WriteMessage(messageType, p) != nil {
+						return
+					}
+				}
+			}
+		},
+		"AppendMessage": func(near net.Conn) func() {
+			c := newConn(near, true, nil, connOptions{})
+			return func() { echoAll(c) }
+		},
+	}
+	if name := os.Getenv(stackVariable); name != "" {
+		fmt.Printf("stack %d\n", measureStack(t, programs[name]))
+		return
+	}
+	for name := range programs {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestIdleStack$")
+		cmd.Env = append(os.Environ(), stackVariable+"="+name, "GODEBUG=adaptivestackstart=0")
+		out, err := cmd.CombinedOutput()
+		_, after, _ := strings.Cut(string(out), "stack ")
+		var n int
+		if _, scanErr := fmt.Sscan(after, &n); err != nil || scanErr != nil {
+			t.Fatalf("%s: got %v, %s", name, err, out)
+		}
+		if n > 2200 {
+			t.Errorf("%s: got %d bytes of stack for a goroutine, want at most 2,200", name, n)
+		}
+	}
+}
+
+// measureStack returns the bytes of stack for each of 500 goroutines that have answered
+// one message and wait for the next.
+func measureStack(t *testing.T, prepare func(net.Conn) (program func())) uint64 {
+	const n = 500
+	var programs []func()
+	var fars []net.Conn
+	for range n {
+		near, far := tcpPair(t)
+		programs, fars = append(programs, prepare(near)), append(fars, far)
+	}
+	message := frames(1, 20)
+	answer := make([]byte, 22) // or more, of one that echoes the bytes as they are
+	runtime.GC()
+	debug.SetGCPercent(-1) // it makes stacks smaller that have grown
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for i, program := range programs {
+		go program()
+		fars[i].Write(message)
+		if _, err := io.ReadFull(fars[i], answer); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runtime.ReadMemStats(&after)
+	return (after.StackInuse - before.StackInuse) / n
+}
