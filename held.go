@@ -119,6 +119,10 @@ func (s *send) holdOwed() {
 		if h.n+2*maxUnit > len(h.buf.b) {
 			h.n -= h.pong
 		}
+		if h.n+2*maxUnit > len(h.buf.b) { // the one before has left in part
+			s.settled()
+			return
+		}
 	}
 	h.pong = copy(h.buf.b[h.n:], s.torn.rest)
 	h.n += h.pong
