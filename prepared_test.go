@@ -102,7 +102,7 @@ func TestPreparedMessageKeepsACopy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	copy(data, "XXXXX")
+	copy(data, "-----")
 	for range 2 {
 		bothSides(t, func(t *testing.T, server bool) {
 			c, wire := newTestConn(t, server)
@@ -110,7 +110,7 @@ func TestPreparedMessageKeepsACopy(t *testing.T) {
 			wantFrames(t, wire, fmt.Sprintf("fin=true op=1 masked=%v %q", !server, "hello"))
 		})
 	}
-	if string(data) != "XXXXX" {
+	if string(data) != "-----" {
 		t.Errorf("got %q, want the caller's data left alone", data)
 	}
 }

@@ -1,0 +1,121 @@
+package websocket
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"slices"
+)
+
+// connect makes the network connection for the request, TLS included.
+func (d *Dialer) connect(ctx context.Context, req *http.Request) (net.Conn, error) {
+	trace := httptrace.ContextClientTrace(ctx)
+	target := hostPort(req.URL)
+	if trace != nil && trace.GetConn != nil {
+		trace.GetConn(target)
+	}
+	nc, err := d.connectVia(ctx, req, target)
+	if err == nil && trace != nil && trace.GotConn != nil {
+		trace.GotConn(httptrace.GotConnInfo{Conn: nc})
+	}
+	return nc, err
+}
+
+func (d *Dialer) connectVia(ctx context.Context, req *http.Request, target string) (net.Conn, error) {
+	var proxy *url.URL
+	if d.Proxy != nil {
+		var err error
+		if proxy, err = d.Proxy(req); err != nil {
+			return nil, err
+		}
+	}
+	if proxy == nil {
+		return d.dialURL(ctx, req.URL.Scheme, target)
+	}
+
+	addr, err := proxyAddr(proxy)
+	if err != nil {
+		return nil, err
+	}
+	nc, err := d.dialURL(ctx, proxy.Scheme, addr)
+	if err != nil {
+		return nil, err
+	}
+	err = interruptible(ctx, nc, func() error { return proxyTunnel(nc, proxy, target) })
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	if req.URL.Scheme == "https" {
+		return d.startTLS(ctx, nc, target)
+	}
+	return nc, nil
+}
+
+// dialURL connects to addr, and starts TLS where the scheme is https.
+func (d *Dialer) dialURL(ctx context.Context, scheme, addr string) (net.Conn, error) {
+	if scheme == "https" && d.NetDialTLSContext != nil {
+		return d.NetDialTLSContext(ctx, "tcp", addr)
+	}
+	var nc net.Conn
+	var err error
+	switch {
+	case d.NetDialContext != nil:
+		nc, err = d.NetDialContext(ctx, "tcp", addr)
+	case d.NetDial != nil:
+		nc, err = d.NetDial("tcp", addr)
+	default:
+		nc, err = new(net.Dialer).DialContext(ctx, "tcp", addr)
+	}
+	if err != nil || scheme != "https" {
+		return nc, err
+	}
+	return d.startTLS(ctx, nc, addr)
+}
+
+// startTLS makes nc a TLS connection to the host of addr. It closes nc where it fails.
+func (d *Dialer) startTLS(ctx context.Context, nc net.Conn, addr string) (net.Conn, error) {
+	config := d.TLSClientConfig.Clone()
+	if config == nil {
+		config = new(tls.Config)
+	}
+	if config.ServerName == "" {
+		config.ServerName, _, _ = net.SplitHostPort(addr)
+	}
+	// A configuration that is shared with an http.Transport offers HTTP/2, which the
+	// server would then speak.
+	config.NextProtos = slices.DeleteFunc(slices.Clone(config.NextProtos), func(p string) bool { return p == "h2" })
+	if len(config.NextProtos) == 0 {
+		config.NextProtos = []string{"http/1.1"}
+	}
+
+	trace := httptrace.ContextClientTrace(ctx)
+	if trace != nil && trace.TLSHandshakeStart != nil {
+		trace.TLSHandshakeStart()
+	}
+	tc := tls.Client(nc, config)
+	err := tc.HandshakeContext(ctx)
+	if trace != nil && trace.TLSHandshakeDone != nil {
+		trace.TLSHandshakeDone(tc.ConnectionState(), err)
+	}
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	return tc, nil
+}
+
+// hostPort returns the address that a URL names, with the port that its scheme implies.
+func hostPort(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = "80"
+		if u.Scheme == "https" {
+			port = "443"
+		}
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
