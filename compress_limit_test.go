@@ -164,11 +164,11 @@ func TestReadLimitOfTheCompressedMessage(t *testing.T) {
 	const limit, most = 1000, 1000 + 250 + 1024
 	for _, m := range limited {
 		bothSides(t, func(t *testing.T, server bool) {
-			for _, fragments := range [][]int{{most + 1}, {most, 1}, {1, most}, {700, 700, 900}, {1 << 30}, {1, 1 << 62}} {
+			for _, fragments := range [][]int64{{most + 1}, {most, 1}, {1, most}, {700, 700, 900}, {1 << 30}, {1, 1 << 62}} {
 				c, wire := newCompressedConn(t, server, CompressionOptions{ContextTakeover: true})
 				c.SetReadLimit(limit)
 				for i, n := range fragments {
-					h := header{opcode: opText, rsv1: true, masked: server, length: int64(n)}
+					h := header{opcode: opText, rsv1: true, masked: server, length: n}
 					if i > 0 {
 						h.opcode, h.rsv1 = opContinuation, false
 					}
