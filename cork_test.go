@@ -241,3 +241,29 @@ func TestCorkAndContext(t *testing.T) {
 		}
 	})
 }
+
+// A ping of Ping is not held: its time is measured.
+func TestPingIsNotHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, c := newConnPair(t)
+		for _, end := range []*Conn{s, c} {
+			go func() {
+				for {
+					if _, _, err := end.ReadMessage(); err != nil {
+						return
+					}
+				}
+			}()
+		}
+		s.Cork()
+		if err := s.WriteMessage(TextMessage, []byte("before")); err != nil {
+			t.Fatal(err)
+		}
+		rtt, err := s.Ping(t.Context())
+		if rtt != 0 || err != nil {
+			t.Errorf("got %v, %v, want no time at all", rtt, err)
+		}
+		s.Close()
+		c.Close()
+	})
+}

@@ -10,6 +10,7 @@ type frame struct {
 	opcode  opcode
 	fin     bool
 	rsv1    bool
+	atOnce  bool // it is not to be held: its time is measured
 	inPlace bool // bytes are maxHeaderSize bytes, then the payload, and may be changed
 	payload []byte
 	bytes   []byte // else all of it as a server sends it, if it was prepared, or nil

@@ -42,7 +42,7 @@ func (c *Conn) Ping(ctx context.Context) (rtt time.Duration, err error) {
 	err = all.add(p)
 	sent := time.Now()
 	if err == nil {
-		err = c.send.put(&frame{fin: true, opcode: opPing, payload: p.payload[:]}, b)
+		err = c.send.put(&frame{fin: true, opcode: opPing, atOnce: true, payload: p.payload[:]}, b)
 	}
 	c.send.release(b)
 	defer all.remove(p)

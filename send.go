@@ -160,7 +160,7 @@ func (s *send) put(f *frame, b *bound) error {
 		return err
 	}
 	small := f.size() <= heldSize
-	if small && s.holds() && f.opcode != opClose && b.done() == nil {
+	if small && s.holds() && !f.atOnce && f.opcode != opClose && b.done() == nil {
 		return s.hold(f, b)
 	}
 	if s.flags.has(holding) {
