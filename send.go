@@ -11,6 +11,10 @@ import (
 
 // send is the outgoing direction of a connection: whole frames, one after the
 // other. Any goroutine may use it.
+//
+// The order of what is waited for: the turn of data messages, then the wire, then
+// wire.mu. A control frame takes only the wire, so it passes between the fragments of a
+// message.
 type send struct {
 	t       transport
 	client  bool // frames are masked
