@@ -29,8 +29,10 @@ func (c *Conn) inMessage() bool { return c.recv.open || c.compressed }
 // gather receives what has not come yet of the current message, which is compressed. It can
 // be interrupted and repeated.
 func (c *Conn) gather() error {
+	if !c.recv.open {
+		return nil
+	}
 	m := &c.compression.incoming
-	defer c.messageEnds()
 	for c.recv.open {
 		m.makeRoom(&c.recv)
 		n, err := c.readSome(m.b[len(m.b):cap(m.b)])
@@ -39,6 +41,7 @@ func (c *Conn) gather() error {
 			return err
 		}
 	}
+	c.messageEnds()
 	return nil
 }
 
