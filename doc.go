@@ -65,6 +65,8 @@
 //   - [ErrReadLimit], where a message is longer than the limit;
 //   - an error whose text says which rule the peer has broken;
 //   - an error that says that the peer is silent, see Keepalive;
+//   - an error that says that messages that waited to be sent are lost, see Messages
+//     sent at once;
 //   - an error of the network.
 //
 // In the second and third case the peer was sent a Close frame that says so.

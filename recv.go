@@ -42,9 +42,9 @@ type recv struct {
 	raw *rawReader // of a connection of the kernel; else nil
 	err error      // every later read returns it; set by Conn
 
-	// The bytes that were received and are not consumed yet. They lie in scratch,
-	// in buf, or in memory of their own. Only fillScratch, tryRead and drain borrow
-	// and return.
+	// The bytes that were received and are not consumed yet. They lie in scratch, in
+	// buf, in the room of the caller, or in memory of their own. Only fillScratch,
+	// tryRead, leaveRoom and drain borrow and return.
 	b       []byte
 	buf     *buffer        // borrowed, or nil
 	scratch *[maxUnit]byte // made when it is needed first
