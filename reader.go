@@ -176,7 +176,9 @@ func (c *Conn) wait() error {
 		}
 	}
 	r := &c.recv
-	r.drain()
+	if len(r.b) > 0 || r.buf != nil {
+		r.drain()
+	}
 	if r.raw == nil {
 		if err := r.fillScratch(c.send.t); err != nil {
 			return c.fail(err)

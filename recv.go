@@ -43,13 +43,11 @@ type recv struct {
 	err error      // every later read returns it; set by Conn
 
 	// The bytes that were received and are not consumed yet. They lie in scratch, in
-	// buf, in the room of the caller, or in memory of their own. Only fillScratch,
-	// tryRead, leaveRoom and drain borrow and return.
+	// buf, in the caller's room, or in memory of their own. Only fillScratch, tryRead,
+	// leaveRoom and drain borrow and return.
 	b       []byte
 	buf     *buffer        // borrowed, or nil
 	scratch *[maxUnit]byte // made when it is needed first
-	room    []byte         // of the caller, to read into in place of a buffer; or nil
-	inRoom  bool           // b lies in memory of the caller
 
 	// The message in progress.
 	remaining int64        // payload bytes of the current frame that are not consumed
@@ -64,6 +62,7 @@ type recv struct {
 	text      bool   // it is checked for UTF-8 as it comes
 	deflated  bool   // it is compressed
 
+	inRoom  bool // b lies in memory of the caller; where it is empty, that is to be read into
 	server  bool // frames come from a client
 	deflate bool // permessage-deflate was agreed on
 	full    bool // the last read filled its space: there is probably more
@@ -272,7 +271,7 @@ func (r *recv) readDirect(t transport, p []byte) (n int, err error) {
 }
 
 // grow returns p with room for payload of the current frame, where base bytes of p
-// are not of the message, and spare bytes beyond that where it is large. It gives
+// are not of the message, and spare bytes beyond that. It gives
 // the peer's announcement just as much credit as has come of the message: sixteen
 // times that up to 64 KiB, four times beyond.
 func (r *recv) grow(p []byte, base, spare int) []byte {
@@ -291,9 +290,6 @@ func (r *recv) grow(p []byte, base, spare int) []byte {
 	} else if room > 0 {
 		return p // with what comes into that, there is more credit
 	}
-	if size < minBufferSize {
-		spare = 0
-	}
 	grown := make([]byte, len(p), base+int(size)+spare)
 	copy(grown, p)
 	return grown
@@ -309,10 +305,20 @@ func (r *recv) skip() error {
 	return err
 }
 
+// unmask unmasks payload in place. The end of it was received last and is still in the
+// processor's first cache, so a large piece is unmasked from there on.
 func (r *recv) unmask(p []byte) {
-	if r.server {
-		r.pos = uint8(maskBytes(p, r.key, int(r.pos)))
+	if !r.server {
+		return
 	}
+	const step = 16 << 10
+	pos := int(r.pos)
+	for n := len(p); n > 0; {
+		first := max(n-step, 0)
+		maskBytes(p[first:n], r.key, pos+first)
+		n = first
+	}
+	r.pos = uint8((pos + len(p)) & 3)
 }
 
 // accept takes note of payload of the current frame, which is unmasked, and checks it.
@@ -349,17 +355,19 @@ func (r *recv) ended() error {
 
 // fillScratch waits for bytes and appends them to r.b, which is less than a unit
 // and lies in scratch. A transport that cannot be asked without waiting (TLS,
-// wrappers) is read into that; only when it came back full within a frame, and more
-// must follow, is a buffer borrowed for the rest.
+// wrappers) is read into that, or into the caller's room; only when it came back full
+// within a frame, and more must follow, is a buffer borrowed for the rest.
 func (r *recv) fillScratch(t transport) error {
-	if r.scratch == nil {
-		r.scratch = new([maxUnit]byte)
-	}
-	space := r.scratch[:]
-	if r.full && (len(r.b) > 0 || r.remaining > 0) {
+	space := r.room()
+	r.inRoom = space != nil
+	switch {
+	case r.inRoom:
+	case r.full && (len(r.b) > 0 || r.remaining > 0):
 		r.buf = acquireClass(r.class)
 		space = r.buf.b
 		r.b = space[:copy(space, r.b)]
+	default:
+		space = r.ownScratch()
 	}
 	n, err := receive(t, space[len(r.b):])
 	if err != nil {
@@ -375,10 +383,8 @@ func (r *recv) fillScratch(t transport) error {
 // r.b: the beginning of a unit at most.
 func (r *recv) drain() {
 	if len(r.b) > 0 {
-		if r.scratch == nil {
-			r.scratch = new([maxUnit]byte)
-		}
-		r.b = r.scratch[:copy(r.scratch[:], r.b)]
+		scratch := r.ownScratch()
+		r.b = scratch[:copy(scratch, r.b)]
 	} else {
 		r.b = nil
 	}
@@ -389,19 +395,45 @@ func (r *recv) drain() {
 	r.inRoom = false
 }
 
-// useRoom has the next read of an idle connection go into room, where the message shall
-// be, if what has come lately was large and would have fitted. It is unmasked there,
-// on its way to where it begins.
-func (r *recv) useRoom(room []byte) {
-	if r.raw != nil && r.class > r.leastClass && len(room) >= classSize(int(r.class))/2+maxHeaderSize {
-		r.room = room[:min(len(room), maxBufferSize)]
+// ownScratch returns the scratch array, which there is from now on.
+func (r *recv) ownScratch() []byte {
+	if r.scratch == nil {
+		r.scratch = new([maxUnit]byte)
 	}
+	return r.scratch[:]
+}
+
+// useRoom has the next read of an idle connection go into room, where the message shall
+// be. It is unmasked there, on its way to where it begins. A connection of the kernel, for
+// which a buffer is borrowed that is in the processor's cache, does so only if what has
+// come lately was large and would have fitted. For any other, this stands for the scratch
+// array, and a few kilobytes do.
+func (r *recv) useRoom(room []byte) {
+	most := maxBufferSize
+	if r.raw == nil {
+		most = minBufferSize
+	} else if r.class == r.leastClass || len(room) < classSize(int(r.class))/2+maxHeaderSize {
+		return
+	}
+	r.b, r.inRoom = room[:0:min(len(room), most)], true
+}
+
+// room returns the memory of the caller that is to be read into, or nil. What is left of it
+// after a control frame may be too little.
+func (r *recv) room() []byte {
+	if !r.inRoom || len(r.b) > 0 || cap(r.b) < maxUnit {
+		return nil
+	}
+	return r.b[:cap(r.b)]
 }
 
 // leaveRoom takes what is not consumed out of the memory of the caller.
 func (r *recv) leaveRoom() {
-	r.room = nil
-	if r.inRoom {
+	switch {
+	case !r.inRoom:
+	case len(r.b) == 0:
+		r.b, r.inRoom = nil, false
+	default:
 		buf := acquireBuffer(len(r.b))
 		r.b = buf.b[:copy(buf.b, r.b)]
 		r.buf, r.inRoom = buf, false

@@ -2,7 +2,12 @@ package websocket
 
 import (
 	"bytes"
+	"errors"
 	"math/rand/v2"
+	"net"
+	"os"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -11,14 +16,25 @@ import (
 // read into one slice of the caller, behind what it has already. What came with a message
 // and is not of it is not lost, and not left in that slice.
 func TestAppendMessageIntoTheSameMemory(t *testing.T) {
+	t.Run("tcp", func(t *testing.T) {
+		readIntoTheSameMemory(t, 20, func(t *testing.T) (near, far net.Conn) { return tcpPair(t) })
+	})
+	for _, size := range []int{1000, 5000, 1 << 20} { // of what lies in the network
+		t.Run("memory "+strconv.Itoa(size), func(t *testing.T) {
+			readIntoTheSameMemory(t, 2, func(t *testing.T) (near, far net.Conn) { return newPipe(t, size) })
+		})
+	}
+}
+
+func readIntoTheSameMemory(t *testing.T, rounds int, pair func(*testing.T) (near, far net.Conn)) {
 	bothSides(t, func(t *testing.T, server bool) {
-		near, far := tcpPair(t)
+		near, far := pair(t)
 		c := newConn(near, server, nil, connOptions{})
 		peer := newConn(far, !server, nil, connOptions{})
 		random := rand.New(rand.NewPCG(1, 2))
 		sizes := []int{16 << 10, 16 << 10, 20_000, 64 << 10, 64 << 10, 1, 100, 200_000, 5000, 0, 9000, 16 << 10, 30_000}
 		var messages [][]byte
-		for range 20 {
+		for range rounds {
 			for _, size := range sizes {
 				message := make([]byte, size+random.IntN(100))
 				for i := range message {
@@ -51,7 +67,15 @@ func TestAppendMessageIntoTheSameMemory(t *testing.T) {
 		p := append([]byte(nil), prefix...)
 		for i, message := range messages {
 			var err error
-			if _, p, err = c.AppendMessage(p[:len(prefix)]); err != nil {
+			if i%7 == 0 { // interrupted somewhere, unless all of it is there
+				c.SetReadDeadline(past)
+				_, p, err = c.AppendMessage(p[:len(prefix)])
+				c.SetReadDeadline(time.Time{})
+			}
+			if i%7 != 0 || errors.Is(err, os.ErrDeadlineExceeded) && len(p) == len(prefix) {
+				_, p, err = c.AppendMessage(p[:len(prefix)])
+			}
+			if err != nil {
 				t.Fatal(err)
 			}
 			if !bytes.HasPrefix(p, prefix) || !bytes.Equal(p[len(prefix):], message) {
@@ -60,4 +84,51 @@ func TestAppendMessageIntoTheSameMemory(t *testing.T) {
 			clear(p[len(prefix):cap(p)]) // it is the caller's
 		}
 	})
+}
+
+// countedReads is a wrapper of a network connection that counts the reads.
+type countedReads struct {
+	net.Conn
+	n int
+}
+
+func (c *countedReads) Read(p []byte) (int, error) {
+	c.n++
+	return c.Conn.Read(p)
+}
+
+// With room for a message, one read of a wrapper brings all of it, and what comes with it. A
+// connection that waits holds nothing for that.
+func TestAppendMessageReadsAWrapperOnce(t *testing.T) {
+	near, far := newPipe(t, 1<<20)
+	wrapper := &countedReads{Conn: near}
+	c := newConn(wrapper, true, nil, connOptions{})
+	p := make([]byte, 0, 4<<10)
+	ping := func(payload string) []byte { return peerFrames(true, peerFrame{true, opPing, payload}) }
+	for _, tt := range []struct {
+		name  string
+		wire  []byte
+		sizes []int
+		reads int
+	}{
+		{"one message", frames(1, 4000), []int{4000}, 1},
+		{"three messages", frames(3, 1000), []int{1000, 1000, 1000}, 1},
+		{"a ping before it", append(ping("p"), frames(1, 1000)...), []int{1000}, 1},
+		{"pings that fill the room", append(bytes.Repeat(ping(strings.Repeat("p", 122)), cap(p)/128), frames(1, 50)...), []int{50}, 2},
+	} {
+		wrapper.n = 0
+		far.Write(tt.wire)
+		for _, size := range tt.sizes {
+			_, p, err := c.AppendMessage(p)
+			if err != nil || len(p) != size {
+				t.Fatalf("%s: got %d bytes, %v, want %d", tt.name, len(p), err, size)
+			}
+		}
+		if wrapper.n != tt.reads {
+			t.Errorf("%s: got %d reads, want %d", tt.name, wrapper.n, tt.reads)
+		}
+		if r := &c.recv; tt.reads == 1 && r.scratch != nil || r.buf != nil || r.inRoom || len(r.b) > 0 {
+			t.Errorf("%s: got memory for what has been read", tt.name)
+		}
+	}
 }

@@ -31,7 +31,7 @@ func rawConn(t transport) syscall.RawConn {
 func (r *recv) tryRead() func(fd uintptr) (done bool) {
 	return func(fd uintptr) bool {
 		var buf *buffer
-		space := r.room
+		space := r.room()
 		if space == nil {
 			buf = acquireClass(r.class)
 			space = buf.b
@@ -42,7 +42,7 @@ func (r *recv) tryRead() func(fd uintptr) (done bool) {
 			n, err = syscall.Read(int(fd), space[held:])
 		}
 		if n > 0 {
-			r.b, r.buf, r.inRoom, r.room = space[:held+n], buf, buf == nil, nil
+			r.b, r.buf, r.inRoom = space[:held+n], buf, buf == nil
 			r.adapt(held + n)
 			r.raw.err = nil
 			return true

@@ -35,7 +35,7 @@ func TestIdleConnHoldsNothing(t *testing.T) {
 	if s := &c.send; s.bounds != nil || s.held != nil || s.torn != nil || s.wire.queue != nil || s.wire.pending.Load() != nil {
 		t.Error("got memory for what was not sent")
 	}
-	if r := &c.recv; r.buf != nil || r.scratch != nil || r.room != nil || len(r.b) > 0 {
+	if r := &c.recv; r.buf != nil || r.scratch != nil || r.inRoom || len(r.b) > 0 {
 		t.Error("got memory for what was not received")
 	}
 }
