@@ -119,6 +119,7 @@ var past = time.Unix(1, 0)
 type bounds struct {
 	deadline time.Time // the one that the transport has
 	watch    watch     // of the contexts
+	torn     *owed     // an owed frame that has left in part, and goes on first
 }
 
 // ownBounds returns the bounds, which there are from now on.

@@ -68,7 +68,7 @@ func (c *Conn) peerClosed(payload []byte) error {
 	if err != nil {
 		return c.fail(err)
 	}
-	c.closeReceived.Store(true)
+	c.send.flags.put(peerLeft, true)
 	if h := handler(c, closeOf); h == nil {
 		c.replyClose(code)
 	} else if err := (*h)(code, text); err != nil {

@@ -33,21 +33,16 @@ type Conn struct {
 
 	// Of the goroutine whose turn it is to read.
 	turn        turn
-	partial     *[]byte        // what an interrupted AppendMessage has of the message, while it is unclaimed; or nil
-	reader      *messageReader // the one that has the current message, if any
-	readers     *readers       // to make them
-	readWatch   *watch         // of the contexts of reads; nil before the first
-	messageType int8           // of the current message
-	compressed  bool           // it is, and has not been read to its end
-	unclaimed   bool           // it has begun, and nobody has got it
-	discard     bool           // the rest of it is not wanted
-	discarding  bool           // nor is any that follows: Shutdown is at work
+	readers     *readers      // nil before the first NextReader
+	interrupted *interruption // nil before the first read that may be interrupted, or was
+	messageType int8          // of the current message
+	compressed  bool          // it is, and has not been read to its end
+	unclaimed   bool          // it has begun, and nobody has got it
+	discard     bool          // the rest of it is not wanted
+	discarding  bool          // nor is any that follows: Shutdown is at work
 
-	writeClass    uint8                         // of the buffers of message writers
-	closeReceived atomic.Bool                   // the peer's Close frame is here
-	shutdowns     atomic.Int32                  // calls of Shutdown that are at work
-	writer        atomic.Pointer[messageWriter] // the one that is open, if any
-	writers       *writers                      // to make them
+	writeClass uint8                         // of the buffers of message writers
+	writer     atomic.Pointer[messageWriter] // the last one that was made, if any
 }
 
 // extras is what most connections do not need.
@@ -58,8 +53,9 @@ type extras struct {
 	ping, pong atomic.Pointer[func(appData string) error]
 	close      atomic.Pointer[func(code int, text string) error]
 
-	pings  pings                  // those of Ping
-	stream atomic.Pointer[stream] // the one that writes the connection, if any
+	pings     pings                  // those of Ping
+	stream    atomic.Pointer[stream] // the one that writes the connection, if any
+	shutdowns atomic.Int32           // calls of Shutdown that are at work
 }
 
 // ownExtras returns the connection's extras, which there are from now on.
@@ -88,7 +84,7 @@ func newConn(t transport, server bool, early []byte, o connOptions) *Conn {
 	c := &Conn{
 		writeClass: uint8(bufferClass(o.writeBufferSize)),
 	}
-	c.recv.init(rawConn(t), server, early, bufferSize(o.readBufferSize), o.readLimit)
+	c.recv.init(t, server, early, bufferSize(o.readBufferSize), o.readLimit)
 	if o.agreed.deflate != nil {
 		c.recv.deflate = true
 		c.compression = newCompression(o.compression, *o.agreed.deflate, server)
@@ -96,8 +92,7 @@ func newConn(t transport, server bool, early []byte, o connOptions) *Conn {
 	if o.agreed.subprotocol != "" {
 		c.ownExtras().subprotocol = o.agreed.subprotocol
 	}
-	c.send.init(t, !server)
-	c.send.through = o.writeThrough
+	c.send.t, c.send.client, c.send.through = t, !server, o.writeThrough
 	if o.pingInterval > 0 {
 		c.startKeepalive(o.pingInterval, o.pongTimeout)
 	}
@@ -136,8 +131,8 @@ func (c *Conn) SetReadLimit(limit int64) { c.recv.limit.Store(limit) }
 // somebody is reading, who then does it.
 func (c *Conn) releaseRead() {
 	if c.turn.tryTake() {
-		if c.readWatch != nil {
-			c.readWatch.forget()
+		if c.interrupted != nil {
+			c.interrupted.watch.forget()
 		}
 		if c.compressed {
 			c.stop(net.ErrClosed) // what was received of the message is gone

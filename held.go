@@ -77,7 +77,7 @@ func (s *send) hold(f *frame, b *bound) error {
 
 func (s *send) newHeld() *held {
 	h := &held{}
-	if s.kernel {
+	if s.ofKernel() {
 		if h.raw = rawConn(s.t); h.raw != nil {
 			h.tryRaw = func(fd uintptr) bool {
 				h.wrote, h.rawErr = writeDescriptor(fd, h.buf.b[:h.n])
@@ -103,30 +103,29 @@ func (s *send) addHeld(f *frame) {
 	h.n, h.pong = len(s.append(h.buf.b[:h.n], f)), 0
 }
 
-// holdOwed puts the owed frame behind the frames that are held, or leaves it where these
-// have left. Where there is no room for a pong, it takes the place of the one before: "the
+// holdOwed puts the owed frame behind the frames that are held, and reports whether that is
+// done: not where these have left. Where there is no room for a pong, it takes the place of the one before: "the
 // endpoint MAY elect to send a Pong frame for only the most recently processed Ping
 // frame" (RFC 6455, 5.5.3).
-func (s *send) holdOwed() {
+func (s *send) holdOwed(o *owed) (done bool) {
 	h := s.held
-	if s.torn.op == opClose {
+	if o.op == opClose {
 		s.fail(ErrCloseSent)
 	} else if h.n+2*maxUnit > len(h.buf.b) { // a Close frame has room in any case
 		s.tryFlush()
 		if !s.flags.has(holding) {
-			return
+			return false
 		}
 		if h.n+2*maxUnit > len(h.buf.b) {
 			h.n -= h.pong
 		}
 		if h.n+2*maxUnit > len(h.buf.b) { // the one before has left in part
-			s.settled()
-			return
+			return true
 		}
 	}
-	h.pong = copy(h.buf.b[h.n:], s.torn.rest)
+	h.pong = copy(h.buf.b[h.n:], o.rest)
 	h.n += h.pong
-	s.settled()
+	return true
 }
 
 // flush sends what is held. Where the bound ends that, and own says that the caller has

@@ -16,26 +16,20 @@ type owed struct {
 var owedPool = sync.Pool{New: func() any { return new(owed) }}
 
 // reply has the control frame written as soon as the wire is free, by this or
-// another goroutine. It never waits for another writer. A newer pong replaces one
+// another goroutine. It never waits for another writer. Only who reads may call it. A newer pong replaces one
 // that waits: "the endpoint MAY elect to send a Pong frame for only the most
 // recently processed Ping frame" (RFC 6455, 5.5.3). Nothing replaces a close.
 func (s *send) reply(op opcode, payload []byte, deadline time.Time) {
 	o := owedPool.Get().(*owed)
 	o.op = op
 	o.rest = s.append(o.frame[:0], &frame{fin: true, opcode: op, payload: payload})
-
-	s.wire.mu.Lock()
-	old := s.wire.pending.Load()
+	old := s.wire.pending.Swap(o)
 	if old != nil && old.op == opClose {
-		old = o
-	} else {
-		s.wire.pending.Store(o)
+		old = s.wire.pending.Swap(old) // unless o is being sent already, before it
 	}
-	s.wire.mu.Unlock()
 	if old != nil {
 		owedPool.Put(old)
 	}
-
 	s.retry(deadline)
 }
 
@@ -61,43 +55,49 @@ func (s *send) await(deadline time.Time) {
 // take fails nobody's connection. Who calls it has the wire.
 func (s *send) settle(b *bound) error {
 	for {
-		if s.torn == nil {
-			if s.wire.pending.Load() == nil {
-				return nil
-			}
-			s.wire.mu.Lock()
-			s.torn = s.wire.pending.Swap(nil)
-			s.wire.mu.Unlock()
-			if s.failed() != nil { // nothing more is to leave
-				s.settled()
-				continue
-			}
-			if s.flags.has(holding) {
-				s.holdOwed()
-				continue
-			}
-			if s.torn.op == opClose {
-				s.fail(ErrCloseSent)
-			}
+		o := s.takeOwed()
+		if o == nil {
+			return nil
 		}
 		s.applyBound(b)
-		n, err := s.t.Write(s.torn.rest)
+		n, err := s.t.Write(o.rest)
 		s.endBound(b)
 		if err != nil && s.resumable(err) {
-			s.torn.rest = s.torn.rest[n:]
+			o.rest = o.rest[n:]
+			s.ownBounds().torn = o
 			s.flags.put(owing, true)
 			return b.waitError()
 		}
 		if err != nil {
 			s.fail(err)
 		}
-		s.settled()
+		owedPool.Put(o)
 	}
 }
 
-// settled gives up the owed frame.
-func (s *send) settled() {
-	owedPool.Put(s.torn)
-	s.torn = nil
-	s.flags.put(owing, false)
+// takeOwed returns what is to be written first: the rest of a frame that has left in part, or
+// one that is pending and is not to be held, or nil.
+func (s *send) takeOwed() *owed {
+	if s.flags.has(owing) {
+		o := s.bounds.torn
+		s.bounds.torn = nil
+		s.flags.put(owing, false)
+		return o
+	}
+	for {
+		o := s.wire.pending.Swap(nil)
+		switch {
+		case o == nil:
+			return nil
+		case s.failed() != nil: // nothing more is to leave
+			owedPool.Put(o)
+		case s.flags.has(holding) && s.holdOwed(o):
+			owedPool.Put(o)
+		default:
+			if o.op == opClose {
+				s.fail(ErrCloseSent)
+			}
+			return o
+		}
+	}
 }

@@ -16,13 +16,13 @@ func TestOwedFrameAndALateGrant(t *testing.T) {
 		deadline := time.Now().Add(time.Second)
 		go func() { late <- c.WriteControl(PingMessage, nil, deadline) }()
 		synctest.Wait()
-		s.wire.mu.Lock() // so that the one whose time is up cannot say so yet
+		s.wire.ownQueue().mu.Lock() // so that the one whose time is up cannot say so yet
 		time.Sleep(time.Second)
 		s.wire.state.And(^uint32(wireBusy))
 		s.wire.grant()
 		s.wire.pending.Store(&owed{op: opPong, rest: []byte("\x8a\x00")})
 		s.retry(time.Time{}) // in vain
-		s.wire.mu.Unlock()
+		s.wire.ownQueue().mu.Unlock()
 		if err := <-late; err != errWriteTimeout {
 			t.Errorf("got %v, want write timeout", err)
 		}
@@ -38,7 +38,7 @@ func newTornConn(t *testing.T) (*Conn, *loggedConn) {
 	wire := &loggedConn{pipeConn: a}
 	c := newConn(wire, true, nil, connOptions{})
 	c.send.reply(opPong, []byte("123456"), time.Now().Add(time.Second))
-	if c.send.torn == nil || !c.send.flags.has(owing) {
+	if !c.send.flags.has(owing) || c.send.bounds.torn == nil {
 		t.Fatal("got no torn frame")
 	}
 	return c, wire
@@ -67,7 +67,7 @@ func TestTornPongGoesOnFirst(t *testing.T) {
 			if err := <-done; err != nil {
 				t.Errorf("%s: got %v, want nil", name, err)
 			}
-			if c.send.torn != nil || c.send.flags.has(owing) {
+			if c.send.flags.has(owing) || c.send.bounds.torn != nil {
 				t.Errorf("%s: the pong is still owed", name)
 			}
 		})

@@ -47,19 +47,17 @@ func (c *Conn) ReadMessageContext(ctx context.Context) (messageType int, p []byt
 		return noMessage, nil, b.waitError()
 	}
 	c.beginRead()
-	if c.readWatch == nil {
-		c.readWatch = &watch{interrupt: c.interruptRead}
-	}
-	c.readWatch.begin(ctx)
+	w := &c.ownInterruption().watch
+	w.begin(ctx)
 	messageType, p, err = c.appendMessage(nil, 0)
-	if c.readWatch.end() {
+	if w.end() {
 		c.restoreReadDeadline()
 		if err != nil && c.recv.err == nil {
 			err = contextError(ctx)
 		}
 	}
 	if c.recv.err != nil {
-		c.readWatch.forget() // there will be no other read
+		w.forget() // there will be no other read
 	}
 	c.endRead()
 	return messageType, p, err
@@ -105,13 +103,13 @@ func (c *Conn) appendMessage(dst []byte, spare int) (messageType int, p []byte, 
 		return int(c.messageType), p, err
 	}
 	p = dst
-	if c.partial != nil {
+	if had := c.interrupted.had(); had != nil {
 		if p == nil {
-			p = *c.partial
+			p = had
 		} else {
-			p = append(p, *c.partial...)
+			p = append(p, had...)
 		}
-		c.partial = nil
+		c.interrupted.drop()
 	}
 	if p == nil && c.recv.hasAll() {
 		if p, err = c.recv.take(); err != nil {
@@ -135,7 +133,7 @@ func (c *Conn) appendMessage(dst []byte, spare int) (messageType int, p []byte, 
 			if dst != nil {
 				partial = append([]byte(nil), partial...)
 			}
-			c.partial = &partial
+			c.ownInterruption().partial = partial
 		}
 		return noMessage, dst, err
 	}
@@ -187,7 +185,7 @@ func (c *Conn) wait() error {
 	}
 	err := r.raw.conn.Read(r.raw.read)
 	if err == nil {
-		err = r.raw.err
+		err = r.raw.err()
 	}
 	if err != nil {
 		return c.fail(rawError(c.send.t, "read", err))
@@ -216,8 +214,7 @@ func (c *Conn) NextReader() (messageType int, r io.Reader, err error) {
 	if err = c.nextMessage(); err != nil {
 		messageType = noMessage
 	} else {
-		messageType, c.reader = int(c.messageType), c.newReader()
-		r = c.reader
+		messageType, r = int(c.messageType), c.newReader()
 	}
 	c.endRead()
 	return messageType, r, err
@@ -226,21 +223,71 @@ func (c *Conn) NextReader() (messageType int, r io.Reader, err error) {
 // readers are made several at once: each message has one of its own, lest one that a
 // program has kept reads from the next message.
 type readers struct {
-	made int
+	made int32
+	open bool // the last one that was made has the current message
 	of   [15]messageReader
 }
 
+// newReader returns the reader of the current message.
 func (c *Conn) newReader() *messageReader {
-	if c.readers == nil || c.readers.made == len(c.readers.of) {
-		c.readers = new(readers)
+	rs := c.readers
+	if rs == nil || int(rs.made) == len(rs.of) {
+		rs = new(readers)
+		c.readers = rs
 	}
-	r := &c.readers.of[c.readers.made]
-	c.readers.made++
+	r := &rs.of[rs.made]
 	r.c = c
+	rs.made++
+	rs.open = true
 	return r
 }
 
-// messageReader reads the current message as long as it is Conn.reader.
+// current returns the reader that has the current message, or nil.
+func (rs *readers) current() *messageReader {
+	if rs == nil || !rs.open {
+		return nil
+	}
+	return &rs.of[rs.made-1]
+}
+
+// end takes the current message away from its reader, if it has one.
+func (rs *readers) end() {
+	if rs != nil {
+		rs.open = false
+	}
+}
+
+// interruption is what a read leaves to the next one that was interrupted, by its deadline or
+// by a context.
+type interruption struct {
+	watch   watch  // of the contexts
+	partial []byte // what AppendMessage had of the message, while that is unclaimed; or nil
+}
+
+// ownInterruption returns the connection's interruption, which there is from now on.
+func (c *Conn) ownInterruption() *interruption {
+	if c.interrupted == nil {
+		c.interrupted = &interruption{watch: watch{interrupt: c.interruptRead}}
+	}
+	return c.interrupted
+}
+
+// had returns what an interrupted AppendMessage had of the message, or nil.
+func (i *interruption) had() []byte {
+	if i == nil {
+		return nil
+	}
+	return i.partial
+}
+
+// drop says that this has been delivered, or is not wanted.
+func (i *interruption) drop() {
+	if i != nil {
+		i.partial = nil
+	}
+}
+
+// messageReader reads the current message as long as it is the current one of readers.
 type messageReader struct{ c *Conn }
 
 func (r *messageReader) Read(p []byte) (n int, err error) {
@@ -255,7 +302,7 @@ func (r *messageReader) Read(p []byte) (n int, err error) {
 
 // readMessage reads from the current message, if r is its reader.
 func (c *Conn) readMessage(r *messageReader, p []byte) (n int, err error) {
-	if c.reader != r {
+	if c.readers.current() != r {
 		return 0, io.EOF
 	}
 	if c.recv.err != nil {
@@ -267,14 +314,14 @@ func (c *Conn) readMessage(r *messageReader, p []byte) (n int, err error) {
 	if c.compressed {
 		n, err = c.readInflated(p)
 		if err == io.EOF {
-			c.reader = nil
+			c.readers.end()
 		}
 		return n, err
 	}
-	if c.partial != nil {
-		n = copy(p, *c.partial)
-		if *c.partial = (*c.partial)[n:]; len(*c.partial) == 0 {
-			c.partial = nil
+	if had := c.interrupted.had(); had != nil {
+		n = copy(p, had)
+		if c.interrupted.partial = had[n:]; n == len(had) {
+			c.interrupted.drop()
 		}
 		return n, nil
 	}
@@ -286,7 +333,7 @@ func (c *Conn) readMessage(r *messageReader, p []byte) (n int, err error) {
 			return n, err
 		}
 	}
-	c.reader = nil
+	c.readers.end()
 	c.messageEnds()
 	return 0, io.EOF
 }
@@ -297,9 +344,9 @@ func (c *Conn) nextMessage() error {
 	if c.recv.err != nil {
 		return c.recv.err
 	}
-	if c.reader != nil {
-		c.reader = nil
-		c.partial = nil
+	if c.readers.current() != nil {
+		c.readers.end()
+		c.interrupted.drop()
 		c.discard = true
 	}
 	for c.discard && c.inMessage() {

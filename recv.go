@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"crypto/tls"
 	"encoding/binary"
 	"io"
 	"math"
@@ -16,6 +17,12 @@ type transport interface {
 	io.Closer
 	SetReadDeadline(t time.Time) error
 	SetWriteDeadline(t time.Time) error
+}
+
+// isTLS reports whether the transport is a TLS connection.
+func isTLS(t transport) bool {
+	_, ok := t.(interface{ ConnectionState() tls.ConnectionState })
+	return ok
 }
 
 const (
@@ -46,8 +53,8 @@ type recv struct {
 	// buf, in the caller's room, or in memory of their own. Only fillScratch, tryRead,
 	// leaveRoom and drain borrow and return.
 	b       []byte
-	buf     *buffer        // borrowed, or nil
-	scratch *[maxUnit]byte // made when it is needed first
+	buf     *buffer // borrowed, or nil
+	scratch []byte  // made when it is needed first
 
 	// The message in progress.
 	remaining int64        // payload bytes of the current frame that are not consumed
@@ -66,20 +73,20 @@ type recv struct {
 	server  bool // frames come from a client
 	deflate bool // permessage-deflate was agreed on
 	full    bool // the last read filled its space: there is probably more
+	keeps   bool // the transport itself keeps what it has read and was not asked for
 
 	// The classes of the buffers to borrow, see buffer.go: the smallest one, and the one that
 	// fits what has come lately.
 	leastClass, class uint8
 }
 
-// init prepares r, for a transport with raw access or none, from which the bytes in early were
-// read already.
-func (r *recv) init(raw syscall.RawConn, server bool, early []byte, bufferSize int, limit int64) {
-	r.server, r.b = server, early
+// init prepares r for t, from which the bytes in early were read already.
+func (r *recv) init(t transport, server bool, early []byte, bufferSize int, limit int64) {
+	r.server, r.b, r.keeps = server, early, isTLS(t)
 	r.leastClass = uint8(bufferClass(bufferSize))
 	r.class = r.leastClass
 	r.limit.Store(limit)
-	if raw != nil {
+	if raw := rawConn(t); raw != nil {
 		r.raw = &rawReader{conn: raw}
 		r.raw.read = r.tryRead()
 	}
@@ -366,8 +373,10 @@ func (r *recv) fillScratch(t transport) error {
 		r.buf = acquireClass(r.class)
 		space = r.buf.b
 		r.b = space[:copy(space, r.b)]
+	case r.keeps:
+		space = r.ownScratch(len(r.b)+1, shortScratch)
 	default:
-		space = r.ownScratch()
+		space = r.ownScratch(len(r.b)+1, maxUnit)
 	}
 	n, err := receive(t, space[len(r.b):])
 	if err != nil {
@@ -383,7 +392,7 @@ func (r *recv) fillScratch(t transport) error {
 // r.b: the beginning of a unit at most.
 func (r *recv) drain() {
 	if len(r.b) > 0 {
-		scratch := r.ownScratch()
+		scratch := r.ownScratch(len(r.b), shortScratch)
 		r.b = scratch[:copy(scratch, r.b)]
 	} else {
 		r.b = nil
@@ -395,12 +404,22 @@ func (r *recv) drain() {
 	r.inRoom = false
 }
 
-// ownScratch returns the scratch array, which there is from now on.
-func (r *recv) ownScratch() []byte {
-	if r.scratch == nil {
-		r.scratch = new([maxUnit]byte)
+// shortScratch is the size of the scratch array where one read more costs no system call,
+// and where nothing waits in it but the beginning of a unit.
+const shortScratch = 48
+
+// ownScratch returns the scratch array, which there is from now on: of the size, or of a whole
+// unit where that is less than the n bytes that are wanted.
+func (r *recv) ownScratch(n, size int) []byte {
+	if n > size {
+		size = maxUnit
 	}
-	return r.scratch[:]
+	if len(r.scratch) < size {
+		grown := make([]byte, size)
+		copy(grown, r.scratch)
+		r.scratch = grown
+	}
+	return r.scratch
 }
 
 // useRoom has the next read of an idle connection go into room, where the message shall
@@ -459,7 +478,7 @@ func receive(t transport, p []byte) (n int, err error) {
 type rawReader struct {
 	conn syscall.RawConn
 	read func(fd uintptr) (done bool)
-	err  error // of read
+	n    int // of what read has read; 0 at the end, and a negative error number
 }
 
 // adapt chooses the class of the next buffer after a read has filled n bytes of one. What

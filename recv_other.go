@@ -11,6 +11,8 @@ func (r *recv) tryRead() func(fd uintptr) (done bool) {
 	panic("websocket: BUG: no raw connection on this system")
 }
 
+func (r *rawReader) err() error { return nil }
+
 func writeDescriptor(uintptr, []byte) (n int, err error) {
 	panic("websocket: BUG: no raw connection on this system")
 }

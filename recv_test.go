@@ -281,9 +281,36 @@ func TestAppendMessageAllocatesNothing(t *testing.T) {
 }
 
 // partialOf is what an interrupted read has left.
-func partialOf(c *Conn) []byte {
-	if c.partial == nil {
-		return nil
+func partialOf(c *Conn) []byte { return c.interrupted.had() }
+
+// TLS keeps what it has decrypted, so that a short scratch array waits for it. However what comes is
+// cut into records, nothing of it is lost; only a unit that waits for its end needs more.
+func TestScratchOfTLS(t *testing.T) {
+	ping := strings.Repeat("p", maxControlPayload)
+	wire := peerFrames(true, peerFrame{true, opPing, ping}, peerFrame{true, opText, strings.Repeat("t", 100)}, peerFrame{true, opBinary, "b"})
+	for cut := 1; cut < len(wire); cut++ {
+		near, far, _ := tlsPair(t)
+		c := newConn(near, true, nil, connOptions{})
+		var pinged string
+		c.SetPingHandler(func(data string) error { pinged = data; return nil })
+		go func() {
+			far.Write(wire[:cut])
+			far.Write(wire[cut:])
+		}()
+		for _, want := range []int{100, 1} {
+			if _, p, err := c.ReadMessage(); len(p) != want || err != nil {
+				t.Fatalf("cut at %d: got %d bytes, %v, want %d", cut, len(p), err, want)
+			}
+		}
+		if pinged != ping {
+			t.Fatalf("cut at %d: got a ping of %d bytes, want %d", cut, len(pinged), len(ping))
+		}
+		size := shortScratch
+		if shortScratch < cut && cut < maxUnit {
+			size = maxUnit
+		}
+		if len(c.recv.scratch) != size || c.recv.buf != nil {
+			t.Errorf("cut at %d: got a scratch array of %d bytes, want %d", cut, len(c.recv.scratch), size)
+		}
 	}
-	return *c.partial
 }

@@ -44,18 +44,29 @@ func (r *recv) tryRead() func(fd uintptr) (done bool) {
 		if n > 0 {
 			r.b, r.buf, r.inRoom = space[:held+n], buf, buf == nil
 			r.adapt(held + n)
-			r.raw.err = nil
+			r.raw.n = n
 			return true
 		}
 		if buf != nil {
 			releaseBuffer(buf)
 		}
-		if err == nil {
-			err = io.EOF
+		r.raw.n = 0
+		if errno, ok := err.(syscall.Errno); ok {
+			r.raw.n = -int(errno)
 		}
-		r.raw.err = err
 		return err != syscall.EAGAIN
 	}
+}
+
+// err returns the error of the last read.
+func (r *rawReader) err() error {
+	switch {
+	case r.n > 0:
+		return nil
+	case r.n == 0:
+		return io.EOF
+	}
+	return syscall.Errno(-r.n)
 }
 
 // writeDescriptor writes what the kernel takes now, which may be nothing.

@@ -1,7 +1,6 @@
 package websocket
 
 import (
-	"crypto/tls"
 	"fmt"
 	"net"
 	"runtime"
@@ -13,14 +12,18 @@ import (
 // other. Any goroutine may use it.
 //
 // The order of what is waited for: the turn of data messages, then the wire, then
-// wire.mu. A control frame takes only the wire, so it passes between the fragments of a
+// the queue's mu. A control frame takes only the wire, so it passes between the fragments of a
 // message.
 type send struct {
 	t       transport
 	client  bool // frames are masked
-	kernel  bool // t is the kernel's own connection: what it has not taken has not left
-	secure  bool // t is TLS, which no write survives that was interrupted
 	through bool // no frame is held because the reader has more
+
+	// Of who has the wire, as are bounds and held.
+	meeting uint8 // how probable it is that others write at the same time
+	writes  uint8 // counts
+
+	flags flags
 
 	// err is the first error of a write, or ErrCloseSent. Every later write
 	// returns it: a part of a frame may have left.
@@ -28,26 +31,21 @@ type send struct {
 
 	wire wire
 
-	// Of who has the wire.
-	meeting uint8   // how probable it is that others write at the same time
-	writes  uint8   // counts
-	bounds  *bounds // nil before the first write with a deadline or a context
-	torn    *owed   // an owed frame that has left in part, and goes on first
-	held    *held   // nil before the first frame that was held
-
-	flags flags
+	bounds *bounds // nil before the first write with a deadline or a context
+	held   *held   // nil before the first frame that was held
 }
 
 // flags are what others than who has the wire look at.
 type flags struct{ bits atomic.Uint32 }
 
 const (
-	closed  = 1 << iota // nothing more is to be registered with a context
-	owing               // there is a torn frame
-	more                // further frames lie in the receive buffer; set by the reader
-	corked              // by Cork
-	holding             // there are held frames
-	lost                // held frames could not be sent
+	closed   = 1 << iota // nothing more is to be registered with a context
+	owing                // there is a torn frame
+	more                 // further frames lie in the receive buffer; set by the reader
+	corked               // by Cork
+	holding              // there are held frames
+	lost                 // held frames could not be sent
+	peerLeft             // the peer's Close frame is here
 )
 
 // has reports whether any of the flags is set.
@@ -61,19 +59,19 @@ func (f *flags) put(flag uint32, value bool) {
 	}
 }
 
-func (s *send) init(t transport, client bool) {
-	s.t, s.client = t, client
-	switch t.(type) {
+// ofKernel reports whether the transport is the kernel's own connection: what that has
+// not taken has not left.
+func (s *send) ofKernel() bool {
+	switch s.t.(type) {
 	case *net.TCPConn, *net.UnixConn:
-		s.kernel = true
-	case interface{ ConnectionState() tls.ConnectionState }:
-		s.secure = true
+		return true
 	}
+	return false
 }
 
 // resumable reports whether err is a timeout after which the transport takes the
-// rest of what was being written.
-func (s *send) resumable(err error) bool { return isTimeout(err) && !s.secure }
+// rest of what was being written, as TLS does not.
+func (s *send) resumable(err error) bool { return isTimeout(err) && !isTLS(s.t) }
 
 // failed returns the error that every write returns from now on, or nil.
 func (s *send) failed() error {
@@ -112,7 +110,7 @@ func (s *send) write(f *frame, what want, b *bound) error {
 // isPlain reports whether a frame is small, and nothing is to be done before it or with it.
 func (s *send) isPlain(f *frame, b *bound) bool {
 	if f.size() > minBufferSize || f.bytes != nil || f.opcode == opClose || b.ctx != nil || b.applied ||
-		s.torn != nil || s.flags.has(more|corked|holding) || s.err.Load() != nil || s.meets() {
+		s.flags.has(more|corked|holding|owing) || s.err.Load() != nil || s.meets() {
 		return false
 	}
 	s.applyBound(b)
@@ -155,7 +153,7 @@ func (s *send) letGo(what want, b *bound) {
 
 // put sends a frame, or holds it. Who calls it has the wire.
 func (s *send) put(f *frame, b *bound) error {
-	if s.torn != nil {
+	if s.flags.has(owing) {
 		if err := s.settle(b); err != nil {
 			return err // nothing has happened
 		}
@@ -260,7 +258,7 @@ func (s *send) clear(b *bound) error {
 // end takes note of how writing a frame went: n bytes of it have left.
 func (s *send) end(op opcode, n int, err error, b *bound) error {
 	if s.endBound(b) && err != nil {
-		if n == 0 && s.kernel {
+		if n == 0 && s.ofKernel() {
 			return contextError(b.ctx) // nothing has happened
 		}
 		err = fmt.Errorf("websocket: write interrupted within a frame: %w", contextCause(b.ctx))
@@ -284,7 +282,7 @@ func (s *send) end(op opcode, n int, err error, b *bound) error {
 func (s *send) release(b *bound) {
 	for {
 		settled := true
-		if s.torn != nil || s.wire.pending.Load() != nil {
+		if s.flags.has(owing) || s.wire.pending.Load() != nil {
 			settled = s.settle(b) == nil
 		}
 		if s.flags.has(holding) && (!s.holds() || s.held.n > heldSize) {

@@ -39,13 +39,14 @@ func (c *Conn) Shutdown(ctx context.Context, code int, reason string) error {
 	if err := checkClose(code, reason); err != nil {
 		return err
 	}
-	c.shutdowns.Add(1)
-	defer c.shutdowns.Add(-1)
+	shutdowns := &c.ownExtras().shutdowns
+	shutdowns.Add(1)
+	defer shutdowns.Add(-1)
 	err := c.writeControl(CloseMessage, FormatCloseMessage(code, reason), &bound{ctx: ctx})
 	if err == nil || err == ErrCloseSent {
 		err = c.awaitClose(ctx)
 	}
-	if c.closeReceived.Load() {
+	if c.send.flags.has(peerLeft) {
 		c.Close()
 		return nil // the handshake is complete, whatever came after
 	}
@@ -77,14 +78,14 @@ func checkClose(code int, reason string) error {
 func (c *Conn) awaitClose(ctx context.Context) error {
 	b := bound{ctx: ctx}
 	idle := b
-	if c.closeReceived.Load() {
+	if c.send.flags.has(peerLeft) {
 		idle.deadline = time.Now() // who reads may be in its close handler, and wait for us
 	}
 	w := &watch{interrupt: c.interruptRead}
 	defer w.forget()
 	for {
 		if !c.turn.takeIdle(idle) {
-			if c.closeReceived.Load() {
+			if c.send.flags.has(peerLeft) {
 				return nil
 			}
 			return b.waitError()
@@ -122,9 +123,10 @@ func (c *Conn) awaitClose(ctx context.Context) error {
 // message gets an error, lest he takes what he has for all of it.
 func (c *Conn) discardAll() {
 	if !c.inMessage() {
-		c.reader = nil
+		c.readers.end()
 	}
-	c.partial, c.unclaimed = nil, false
+	c.interrupted.drop()
+	c.unclaimed = false
 	c.discard, c.discarding = true, true
 }
 
@@ -144,7 +146,9 @@ func (c *Conn) readForShutdown() {
 		c.advance()
 		return
 	}
-	c.reader, c.partial, c.discard = nil, nil, false
+	c.readers.end()
+	c.interrupted.drop()
+	c.discard = false
 	c.unclaimed = c.advance() == nil
 }
 
@@ -158,7 +162,7 @@ func (c *Conn) linger(ctx context.Context, w *watch, readErr error) {
 		if t, ok := c.send.t.(interface{ CloseWrite() error }); ok {
 			t.CloseWrite()
 		}
-	case c.closeReceived.Load() && !c.recv.server:
+	case c.send.flags.has(peerLeft) && !c.recv.server:
 	default:
 		return
 	}

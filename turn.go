@@ -9,19 +9,31 @@ import (
 // turn is whose turn it is to read: one at a time. The program's reads come before
 // those of Shutdown, which reads only where nobody else does.
 type turn struct {
-	state atomic.Uint32 // turnTaken and turnAwaited
-
-	mu       sync.Mutex
-	programs uint32        // reads of the program that wait
-	waits    uint32        // those who wait, for whatever
-	reads    uint32        // turns that the program has had while somebody waited
-	change   chan struct{} // closed at the next change; nil while nobody waits for one
+	state atomic.Uint32            // turnTaken and turnAwaited
+	line  atomic.Pointer[turnLine] // made for the first who waits
 }
 
 const (
 	turnTaken   = 1 << iota
-	turnAwaited // somebody waits: every change is made under mu
+	turnAwaited // somebody waits: every change is made under the line's mu
 )
+
+// turnLine is those who wait for a turn.
+type turnLine struct {
+	mu       sync.Mutex
+	programs uint32        // reads of the program
+	waits    uint32        // all of them
+	reads    uint32        // turns that the program has had while somebody waited
+	change   chan struct{} // closed at the next change; nil while nobody waits for one
+}
+
+// ownLine returns the line, which there is from now on.
+func (t *turn) ownLine() *turnLine {
+	if t.line.Load() == nil {
+		t.line.CompareAndSwap(nil, new(turnLine))
+	}
+	return t.line.Load()
+}
 
 // take waits for the turn of a read of the program, and reports whether it came
 // within the bound.
@@ -29,11 +41,12 @@ func (t *turn) take(b bound) bool {
 	if t.tryTake() {
 		return true
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.programs++
-	t.changed()
-	defer func() { t.programs-- }()
+	l := t.ownLine()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.programs++
+	l.changed()
+	defer func() { l.programs-- }()
 	return t.waitLocked(b, func() bool { return t.takeLocked(true) })
 }
 
@@ -45,8 +58,9 @@ func (t *turn) tryTake() bool {
 	if t.state.Load()&turnAwaited == 0 {
 		return false
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	l := t.line.Load()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	return t.takeLocked(true)
 }
 
@@ -57,10 +71,11 @@ func (t *turn) takeLocked(program bool) bool {
 			return false
 		}
 		if t.state.CompareAndSwap(s, s|turnTaken) {
+			l := t.line.Load()
 			if program {
-				t.reads++
+				l.reads++
 			}
-			t.changed()
+			l.changed()
 			return true
 		}
 	}
@@ -68,20 +83,22 @@ func (t *turn) takeLocked(program bool) bool {
 
 // takeIdle waits until the program neither reads nor waits for its turn, and takes it.
 func (t *turn) takeIdle(b bound) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.waitLocked(b, func() bool { return t.programs == 0 && t.takeLocked(false) })
+	l := t.ownLine()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return t.waitLocked(b, func() bool { return l.programs == 0 && t.takeLocked(false) })
 }
 
 // giveToProgram ends a turn, and reports whether the program has read within the bound.
 func (t *turn) giveToProgram(b bound) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	l := t.ownLine()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	t.await()
 	defer t.awaited()
-	reads := t.reads
+	reads := l.reads
 	t.giveLocked()
-	return t.waitLocked(b, func() bool { return t.programs > 0 || t.reads != reads })
+	return t.waitLocked(b, func() bool { return l.programs > 0 || l.reads != reads })
 }
 
 // give ends a turn.
@@ -89,38 +106,41 @@ func (t *turn) give() {
 	if t.state.CompareAndSwap(turnTaken, 0) {
 		return
 	}
-	t.mu.Lock()
+	l := t.line.Load()
+	l.mu.Lock()
 	t.giveLocked()
-	t.mu.Unlock()
+	l.mu.Unlock()
 }
 
 func (t *turn) giveLocked() {
 	t.state.And(^uint32(turnTaken))
-	t.changed()
+	t.line.Load().changed()
 }
 
 // changed wakes those that wait for a change.
-func (t *turn) changed() {
-	if t.change != nil {
-		close(t.change)
-		t.change = nil
+func (l *turnLine) changed() {
+	if l.change != nil {
+		close(l.change)
+		l.change = nil
 	}
 }
 
 // await and awaited stand around a wait.
 func (t *turn) await() {
-	t.waits++
+	t.line.Load().waits++
 	t.state.Or(turnAwaited)
 }
 
 func (t *turn) awaited() {
-	if t.waits--; t.waits == 0 {
+	l := t.line.Load()
+	if l.waits--; l.waits == 0 {
 		t.state.And(^uint32(turnAwaited))
 	}
 }
 
 // waitLocked waits, without the lock, until the condition is true.
 func (t *turn) waitLocked(b bound, condition func() bool) bool {
+	l := t.line.Load()
 	t.await()
 	defer t.awaited()
 	var timeout <-chan time.Time
@@ -130,11 +150,11 @@ func (t *turn) waitLocked(b bound, condition func() bool) bool {
 			defer timer.Stop()
 			timeout = timer.C
 		}
-		if t.change == nil {
-			t.change = make(chan struct{})
+		if l.change == nil {
+			l.change = make(chan struct{})
 		}
-		change := t.change
-		t.mu.Unlock()
+		change := l.change
+		l.mu.Unlock()
 		ended := false
 		select {
 		case <-change:
@@ -143,7 +163,7 @@ func (t *turn) waitLocked(b bound, condition func() bool) bool {
 		case <-b.done():
 			ended = true
 		}
-		t.mu.Lock()
+		l.mu.Lock()
 		if ended {
 			return condition()
 		}

@@ -122,7 +122,7 @@ func TestTurnProgramFirst(t *testing.T) {
 		tn.give()
 		shutdown.want(t, "no read goes on, and none waits", true, true)
 		tn.give()
-		tn.programs++ // as of a read that was woken, and has not taken its turn yet
+		tn.ownLine().programs++ // as of a read that was woken, and has not taken its turn yet
 		if tn.takeIdle(until(time.Now().Add(time.Second))) {
 			t.Error("got a turn that a read of the program waits for")
 		}

@@ -13,26 +13,25 @@ type wire struct {
 	state atomic.Uint32 // wireBusy and so on
 	along atomic.Int32  // those in the queue whose frames somebody else may send
 
-	mu    sync.Mutex
-	queue *queue // made for the first who waits
+	queue atomic.Pointer[queue] // made for the first who waits
 
 	// pending is the control frame that the reader owes the peer. The reader never
 	// waits for the wire: who has it writes this frame before it gives the wire back.
-	// Changed under mu.
 	pending atomic.Pointer[owed]
 }
 
 const (
 	wireBusy   = 1 << iota // somebody has the wire
 	wireOpen               // somebody has the turn of data messages
-	wireQueued             // somebody waits; set and cleared under mu
+	wireQueued             // somebody waits; set and cleared under the queue's mu
 )
 
 // maxSpares is how many requests a connection keeps.
 const maxSpares = 64
 
-// queue is those who wait for a wire, under its mu.
+// queue is those who wait for a wire.
 type queue struct {
+	mu          sync.Mutex
 	first, last *request
 	spare       *request // to be used again, linked by next
 	spares      int
@@ -55,7 +54,7 @@ type request struct {
 	until time.Time     // his write deadline
 	wake  chan struct{} // gets an element when state is no longer waiting or taken
 
-	// Guarded by wire.mu.
+	// Guarded by queue.mu.
 	next  *request
 	state waitState
 	err   error // of sent
@@ -88,10 +87,11 @@ func (w *wire) giveBack(what want) {
 	for {
 		s := w.state.Load()
 		if s&wireQueued != 0 {
-			w.mu.Lock()
+			q := w.queue.Load()
+			q.mu.Lock()
 			w.state.And(^what.bit())
 			w.grant()
-			w.mu.Unlock()
+			q.mu.Unlock()
 			return
 		}
 		if w.state.CompareAndSwap(s, s&^what.bit()) {
@@ -122,56 +122,62 @@ func (what want) bit() uint32 {
 // means that the bound has ended the wait, and that nothing has happened; except that it
 // was granted all the same where late is true.
 func (w *wire) wait(what want, f *frame, b *bound) (done, late bool, err error) {
-	w.mu.Lock()
-	if w.queue == nil {
-		w.queue = new(queue)
-	}
-	x := w.newRequest()
+	q := w.ownQueue()
+	q.mu.Lock()
+	x := q.newRequest()
 	x.want, x.until, x.state = what, b.deadline, waiting
 	if x.along = f != nil && b.done() == nil && f.fitsAlong(); x.along {
 		x.frame = *f
 	}
 	w.enqueue(x)
 	w.grant()
-	w.mu.Unlock()
+	q.mu.Unlock()
 
 	inTime := x.sleep(b)
-	w.mu.Lock()
+	q.mu.Lock()
 	if !inTime {
 		if x.state == waiting {
 			w.remove(x)
-			w.recycle(x)
-			w.mu.Unlock()
+			q.recycle(x)
+			q.mu.Unlock()
 			return false, false, b.waitError()
 		}
-		w.mu.Unlock()
+		q.mu.Unlock()
 		<-x.wake
-		w.mu.Lock()
+		q.mu.Lock()
 	}
 	done, err = x.state == sent, x.err
-	w.recycle(x)
-	w.mu.Unlock()
+	q.recycle(x)
+	q.mu.Unlock()
 	if !inTime && !done {
 		return false, true, b.waitError()
 	}
 	return done, false, err
 }
 
-func (w *wire) newRequest() *request {
-	x := w.queue.spare
+// ownQueue returns the queue, which there is from now on.
+func (w *wire) ownQueue() *queue {
+	if w.queue.Load() == nil {
+		w.queue.CompareAndSwap(nil, new(queue))
+	}
+	return w.queue.Load()
+}
+
+func (q *queue) newRequest() *request {
+	x := q.spare
 	if x == nil {
 		return &request{wake: make(chan struct{}, 1)}
 	}
-	w.queue.spare = x.next
-	w.queue.spares--
+	q.spare = x.next
+	q.spares--
 	return x
 }
 
-func (w *wire) recycle(x *request) {
-	if w.queue.spares < maxSpares {
-		*x = request{wake: x.wake, next: w.queue.spare}
-		w.queue.spare = x
-		w.queue.spares++
+func (q *queue) recycle(x *request) {
+	if q.spares < maxSpares {
+		*x = request{wake: x.wake, next: q.spare}
+		q.spare = x
+		q.spares++
 	}
 }
 
@@ -198,13 +204,14 @@ func (x *request) sleep(b *bound) bool {
 }
 
 func (w *wire) enqueue(x *request) {
+	q := w.queue.Load()
 	x.next = nil
-	if w.queue.last == nil {
-		w.queue.first = x
+	if q.last == nil {
+		q.first = x
 	} else {
-		w.queue.last.next = x
+		q.last.next = x
 	}
-	w.queue.last = x
+	q.last = x
 	w.state.Or(wireQueued)
 	if x.along {
 		w.along.Add(1)
@@ -213,7 +220,7 @@ func (w *wire) enqueue(x *request) {
 
 func (w *wire) remove(x *request) {
 	var before *request
-	for y := w.queue.first; y != x; y = y.next {
+	for y := w.queue.Load().first; y != x; y = y.next {
 		before = y
 	}
 	w.unlink(before, x)
@@ -221,15 +228,16 @@ func (w *wire) remove(x *request) {
 
 // unlink removes x, which is behind before, or the first where that is nil.
 func (w *wire) unlink(before, x *request) {
+	q := w.queue.Load()
 	if before == nil {
-		w.queue.first = x.next
+		q.first = x.next
 	} else {
 		before.next = x.next
 	}
-	if w.queue.last == x {
-		w.queue.last = before
+	if q.last == x {
+		q.last = before
 	}
-	if w.queue.first == nil {
+	if q.first == nil {
 		w.state.And(^uint32(wireQueued))
 	}
 	if x.along {
@@ -240,7 +248,7 @@ func (w *wire) unlink(before, x *request) {
 // grant gives those who wait what is free, in their order.
 func (w *wire) grant() {
 	var before *request
-	for x := w.queue.first; x != nil; {
+	for x := w.queue.Load().first; x != nil; {
 		next := x.next
 		if w.tryTake(x.want) {
 			w.unlink(before, x)
@@ -261,9 +269,10 @@ func (w *wire) takeAlong(deadline time.Time, room int) (list *request) {
 		return nil
 	}
 	end := &list
-	w.mu.Lock()
+	q := w.queue.Load()
+	q.mu.Lock()
 	var before, next *request
-	for x := w.queue.first; x != nil; x = next {
+	for x := q.first; x != nil; x = next {
 		next = x.next
 		if !x.along || x.want == wantData && w.state.Load()&wireOpen != 0 || x.endsBefore(deadline) {
 			before = x
@@ -277,7 +286,7 @@ func (w *wire) takeAlong(deadline time.Time, room int) (list *request) {
 		*end = x
 		end = &x.next
 	}
-	w.mu.Unlock()
+	q.mu.Unlock()
 	return list
 }
 
@@ -288,8 +297,12 @@ func (x *request) endsBefore(deadline time.Time) bool {
 
 // sentAlong tells those in the list how sending their frames went.
 func (w *wire) sentAlong(list *request, err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	if list == nil {
+		return
+	}
+	q := w.queue.Load()
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	for x := list; x != nil; {
 		next := x.next
 		x.state, x.err = sent, err

@@ -77,7 +77,7 @@ func (w *wireTest) wantIdle() {
 	if n := w.wire.along.Load(); n != 0 {
 		w.t.Errorf("got %d that may be sent along, want none", n)
 	}
-	if q := w.queue; q != nil && (q.first != nil || q.last != nil) {
+	if q := w.queue.Load(); q != nil && (q.first != nil || q.last != nil) {
 		w.t.Error("somebody is still in the queue")
 	}
 }
@@ -166,11 +166,11 @@ func TestWireGrantedTooLate(t *testing.T) {
 			w.ask("late", what, nil, until(w.start.Add(time.Second)))
 			w.ask("next", what, nil, bound{})
 			w.want("both wait", "holder has it")
-			w.wire.mu.Lock() // so that the one whose time is up cannot say so yet
+			w.ownQueue().mu.Lock() // so that the one whose time is up cannot say so yet
 			time.Sleep(time.Second)
 			w.state.And(^what.bit())
 			w.grant()
-			w.wire.mu.Unlock()
+			w.ownQueue().mu.Unlock()
 			w.want("given on", "late gave up: websocket: write timeout", "next has it")
 			w.giveBack(what)
 			w.wantIdle()
@@ -317,7 +317,7 @@ func TestWireExcludes(t *testing.T) {
 	if s := w.state.Load(); s != 0 || w.along.Load() != 0 {
 		t.Errorf("got state %b and %d to be sent along, want 0 and 0", s, w.along.Load())
 	}
-	if w.queue.spares > maxSpares {
-		t.Errorf("got %d spare requests, want at most %d", w.queue.spares, maxSpares)
+	if n := w.ownQueue().spares; n > maxSpares {
+		t.Errorf("got %d spare requests, want at most %d", n, maxSpares)
 	}
 }

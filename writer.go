@@ -174,27 +174,27 @@ func (c *Conn) NextWriter(messageType int) (io.WriteCloser, error) {
 // writeBufferSize is the size of the fragments of a message writer, with their headers.
 func (c *Conn) writeBufferSize() int { return minBufferSize << c.writeClass }
 
-// writers are made several at once: each message has one of its own, lest one that a
-// program has kept writes into another message.
-type writers struct {
-	made int
-	of   [4]messageWriter
-}
-
+// newWriter returns a writer. They are made several at once: each message has one of its own,
+// lest one that a program has kept writes into another message.
 func (c *Conn) newWriter() *messageWriter {
-	if c.writers == nil || c.writers.made == len(c.writers.of) {
-		c.writers = new(writers)
+	if last := c.writer.Load(); last != nil && last.next != nil {
+		return last.next
 	}
-	w := &c.writers.of[c.writers.made]
-	c.writers.made++
-	w.c = c
-	return w
+	made := new([4]messageWriter)
+	for i := range made {
+		made[i].c = c
+		if i > 0 {
+			made[i-1].next = &made[i]
+		}
+	}
+	return &made[0]
 }
 
 // messageWriter is a message that is being written. One of a data message has the turn
 // of data messages until it is closed or has failed.
 type messageWriter struct {
 	c       *Conn
+	next    *messageWriter // the one that was made with it, and has not been used
 	control bool
 
 	mu     sync.Mutex // NextWriter or Conn.Close may end it behind its owner's back
@@ -415,7 +415,6 @@ func (w *messageWriter) end(err error) error {
 		releaseBuffer(w.buf)
 		w.buf = nil
 	}
-	w.c.writer.CompareAndSwap(w, nil)
 	if !w.control {
 		if w.deflater != nil {
 			w.c.compression.release(w.deflater, err == errWriteClosed)
