@@ -135,16 +135,21 @@ func (s *send) applyBound(b *bound) {
 	if b.applied {
 		return
 	}
-	if s.bounds == nil && b.deadline.IsZero() && b.done() == nil {
+	s.applyDeadline(b.deadline)
+	if b.done() != nil {
+		s.ownBounds().watch.begin(b.ctx)
+	}
+}
+
+// applyDeadline is applyBound for a deadline alone.
+func (s *send) applyDeadline(deadline time.Time) {
+	if s.bounds == nil && deadline.IsZero() {
 		return
 	}
-	if own := s.ownBounds(); b.deadline != own.deadline {
-		if s.t.SetWriteDeadline(b.deadline) == nil { // else the write says why
-			own.deadline = b.deadline
+	if own := s.ownBounds(); deadline != own.deadline {
+		if s.t.SetWriteDeadline(deadline) == nil { // else the write says why
+			own.deadline = deadline
 		}
-	}
-	if b.done() != nil {
-		s.bounds.watch.begin(b.ctx)
 	}
 }
 

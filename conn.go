@@ -92,7 +92,8 @@ func newConn(t transport, server bool, early []byte, o connOptions) *Conn {
 	if o.agreed.subprotocol != "" {
 		c.ownExtras().subprotocol = o.agreed.subprotocol
 	}
-	c.send.t, c.send.client, c.send.through = t, !server, o.writeThrough
+	c.send.t, c.send.client = t, !server
+	c.send.flags.put(through, o.writeThrough)
 	if o.pingInterval > 0 {
 		c.startKeepalive(o.pingInterval, o.pongTimeout)
 	}

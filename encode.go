@@ -45,18 +45,32 @@ func (s *send) append(p []byte, f *frame) []byte {
 	if prepared := f.prepared(); prepared != nil && !s.client {
 		return append(p, prepared...)
 	}
-	if !s.client && f.fin && !f.rsv1 { // what nearly all frames of a server are
-		p = appendLength(append(p, 0x80|byte(f.opcode)), 0, int64(len(f.payload)))
-		return append(p, f.payload...)
+	if f.fin && !f.rsv1 {
+		return s.appendWhole(p, f.opcode, f.payload)
 	}
 	h := s.seal(f)
+	return h.appendFrame(p, f.payload)
+}
+
+// appendWhole appends a frame that is all of a message, not compressed.
+func (s *send) appendWhole(p []byte, op opcode, payload []byte) []byte {
+	if s.client {
+		h := header{fin: true, opcode: op, length: int64(len(payload)), masked: true, key: newMaskKey()}
+		return h.appendFrame(p, payload)
+	}
+	p = appendLength(append(p, 0x80|byte(op)), 0, int64(len(payload)))
+	return append(p, payload...)
+}
+
+// appendFrame appends the header and the payload, masked if the header says so.
+func (h *header) appendFrame(p, payload []byte) []byte {
 	p = h.append(p)
-	if !s.client {
-		return append(p, f.payload...)
+	if !h.masked {
+		return append(p, payload...)
 	}
 	n := len(p)
-	p = p[:n+len(f.payload)]
-	maskCopy(p[n:], f.payload, h.key, 0)
+	p = p[:n+len(payload)]
+	maskCopy(p[n:], payload, h.key, 0)
 	return p
 }
 

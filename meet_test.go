@@ -87,7 +87,7 @@ func TestMeetingWriters(t *testing.T) {
 func TestMeetingWritersOnOneProcessor(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	c, wire := newTestConn(t, true)
-	const writers, messages = 64, 100
+	const writers, messages = 64, 300 // more than until it is tried first
 	var all sync.WaitGroup
 	for range writers {
 		all.Go(func() {

@@ -196,7 +196,7 @@ func (c *Conn) wait() error {
 // messageEnds says that the current message was delivered. What is written now may be
 // held until the next one that has come already is dealt with, too.
 func (c *Conn) messageEnds() {
-	if has := c.recv.hasFrame(); has != c.send.flags.has(more) && !c.send.through {
+	if has := c.recv.hasFrame(); has != c.send.flags.has(more) && !c.send.flags.has(through) {
 		c.send.flags.put(more, has)
 	}
 }

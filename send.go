@@ -15,13 +15,12 @@ import (
 // the queue's mu. A control frame takes only the wire, so it passes between the fragments of a
 // message.
 type send struct {
-	t       transport
-	client  bool // frames are masked
-	through bool // no frame is held because the reader has more
+	t      transport
+	client bool // frames are masked
 
 	// Of who has the wire, as are bounds and held.
-	meeting uint8 // how probable it is that others write at the same time
-	writes  uint8 // counts
+	meeting uint8  // how probable it is that others write at the same time
+	writes  uint16 // counts
 
 	flags flags
 
@@ -46,6 +45,7 @@ const (
 	holding              // there are held frames
 	lost                 // held frames could not be sent
 	peerLeft             // the peer's Close frame is here
+	through              // no frame is held because the reader has more
 )
 
 // has reports whether any of the flags is set.
@@ -91,30 +91,55 @@ func (s *send) write(f *frame, what want, b *bound) error {
 	if done, err := s.obtain(what, f, b); done || err != nil {
 		return err
 	}
-	var err error
-	if s.isPlain(f, b) {
-		// This is put for nearly all frames. The way from here to the system call fits into the
-		// stack that a goroutine begins with.
-		buf := acquireClass(0)
-		var n int
-		n, err = s.t.Write(s.append(buf.b[:0], f))
-		releaseBuffer(buf)
-		err = s.end(f.opcode, n, err, b)
-	} else if err = b.ended(); err == nil {
+	err := b.ended()
+	if err == nil {
 		err = s.put(f, b)
 	}
 	s.release(b)
 	return err
 }
 
-// isPlain reports whether a frame is small, and nothing is to be done before it or with it.
-func (s *send) isPlain(f *frame, b *bound) bool {
-	if f.size() > minBufferSize || f.bytes != nil || f.opcode == opClose || b.ctx != nil || b.applied ||
-		s.flags.has(more|corked|holding|owing) || s.err.Load() != nil || s.meets() {
-		return false
+// writePlain is write for what nearly all frames are: all of a small message, not compressed, or
+// a ping or a pong, while nobody else writes and nothing is held or owed. Else it does nothing
+// and returns false. The way from here to the system call fits into the stack that a
+// goroutine begins with.
+func (s *send) writePlain(op opcode, payload []byte, what want, deadline time.Time) (done bool, err error) {
+	if maxHeaderSize+len(payload) > minBufferSize || s.flags.has(more|corked|holding|owing) || s.err.Load() != nil ||
+		!s.wire.tryTake(what) {
+		return false, nil
 	}
-	s.applyBound(b)
-	return true
+	if s.flags.has(holding|owing) || s.err.Load() != nil || s.meets() {
+		return true, s.putAndRelease(op, payload, deadline)
+	}
+	s.applyDeadline(deadline)
+	buf := acquireClass(0)
+	n, err := s.t.Write(s.appendWhole(buf.b[:0], op, payload))
+	releaseBuffer(buf)
+	if err != nil {
+		err = s.end(op, n, err, &bound{})
+	}
+	if s.wire.pending.Load() != nil || s.flags.has(closed) {
+		s.releaseWithin(deadline)
+		return true, err
+	}
+	s.wire.giveBack(wantWire)
+	if s.wire.pending.Load() != nil || s.flags.has(closed) { // since it looked
+		s.retry(deadline)
+	}
+	return true, err
+}
+
+// putAndRelease sends the frame of writePlain, where that has found something to do before or with it.
+func (s *send) putAndRelease(op opcode, payload []byte, deadline time.Time) error {
+	b := until(deadline)
+	err := s.put(&frame{fin: true, opcode: op, payload: payload}, &b)
+	s.release(&b)
+	return err
+}
+
+func (s *send) releaseWithin(deadline time.Time) {
+	b := until(deadline)
+	s.release(&b)
 }
 
 // take waits for the wire, or the turn of data messages.
@@ -203,9 +228,14 @@ func (s *send) copies() bool {
 	return s.client || !vectors
 }
 
-// meetings is how many writes long it is assumed that others write at the same
-// time, after they did.
-const meetings = 16
+const (
+	// meetings is how many writes long it is assumed that others write at the same
+	// time, after they did.
+	meetings = 16
+
+	// meetingInterval is after how many writes it is tried whether others do.
+	meetingInterval = 1024
+)
 
 // meets reports whether others may be about to write, and then has let them run.
 func (s *send) meets() bool {
@@ -213,7 +243,7 @@ func (s *send) meets() bool {
 		return true
 	}
 	s.writes++
-	if s.meeting == 0 && s.writes != 0 {
+	if s.meeting == 0 && s.writes%meetingInterval != 0 {
 		return false
 	}
 	runtime.Gosched()

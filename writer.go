@@ -46,7 +46,13 @@ const (
 // "websocket: write timeout", which is a net.Error, nothing of the message was sent
 // and the connection is as good as before.
 func (c *Conn) WriteMessage(messageType int, data []byte) error {
-	b := until(c.loadWriteDeadline())
+	deadline := c.loadWriteDeadline()
+	if isData(messageType) && c.compression == nil {
+		if done, err := c.send.writePlain(opcode(messageType), data, wantData, deadline); done {
+			return err
+		}
+	}
+	b := until(deadline)
 	return c.writeMessage(messageType, data, &b)
 }
 
@@ -134,8 +140,14 @@ func (c *Conn) writeControl(messageType int, data []byte, b *bound) error {
 	if len(data) > maxControlPayload {
 		return errInvalidControlFrame
 	}
-	f := frame{fin: true, opcode: opcode(messageType), payload: data}
-	err := c.send.write(&f, wantWire, b)
+	done, err := false, error(nil)
+	if messageType != CloseMessage && b.ctx == nil {
+		done, err = c.send.writePlain(opcode(messageType), data, wantWire, b.deadline)
+	}
+	if !done {
+		f := frame{fin: true, opcode: opcode(messageType), payload: data}
+		err = c.send.write(&f, wantWire, b)
+	}
 	c.freeWriters()
 	return err
 }
