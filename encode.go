@@ -87,15 +87,21 @@ func (s *send) finishInPlace(f *frame) []byte {
 	return p
 }
 
-// segmentSize is how much of a large frame goes with its header, so that no
-// packet is sent for that alone.
-const segmentSize = 1400
+const (
+	// segmentSize is how much of a large frame goes with its header where that is written
+	// alone, so that no packet is sent for so little.
+	segmentSize = 1400
+
+	// headStart is from where on the first segment of a frame is written alone although all of
+	// it could be written at once: the peer then begins to read while the kernel still copies.
+	headStart = 256 << 10
+)
 
 // writeLarge writes a frame that is too large to be copied into one buffer with its
 // header, or, by a client, that is masked piece by piece. It returns how many bytes have left.
 func (s *send) writeLarge(f *frame) (n int, err error) {
 	h, payload := s.seal(f), f.payload
-	if tcp, ok := s.t.(*net.TCPConn); ok && !h.masked {
+	if tcp, ok := s.t.(*net.TCPConn); ok && !h.masked && len(payload) < headStart {
 		return writeVector(tcp, h, payload)
 	}
 	buf := acquireBuffer(maxBufferSize)
