@@ -27,14 +27,21 @@ var limitFrame = &library{
 	name:    "frame",
 	about:   "limit: parses frames, unmasks in place, answers all that one read brought with one write",
 	limit:   true,
-	servers: servers{patternEcho: perConnection(func(nc net.Conn) { frameEcho(nc, true) })},
+	servers: servers{patternEcho: perConnection(func(nc net.Conn) { frameEcho(nc, together) })},
 }
 
 var limitFrame1 = &library{
 	name:    "frame1",
 	about:   "limit: parses frames, unmasks in place, answers each with a write of its own",
 	limit:   true,
-	servers: servers{patternEcho: perConnection(func(nc net.Conn) { frameEcho(nc, false) })},
+	servers: servers{patternEcho: perConnection(func(nc net.Conn) { frameEcho(nc, each) })},
+}
+
+var limitFrame1New = &library{
+	name:    "frame1-new",
+	about:   "limit: frame1 that takes new memory for each message, as ReadMessage has to",
+	limit:   true,
+	servers: servers{patternEcho: perConnection(func(nc net.Conn) { frameEcho(nc, eachInNewMemory) })},
 }
 
 var limitLean = &library{
@@ -154,8 +161,17 @@ func rawContended(nc net.Conn) {
 	contend(func() error { _, err := nc.Write(frame); return err })
 }
 
-// frameEcho answers each frame, or together all that one read brought.
-func frameEcho(nc net.Conn, together bool) {
+// answering is what frameEcho makes of the frames that one read brought.
+type answering int
+
+const (
+	each answering = iota
+	eachInNewMemory
+	together
+)
+
+// frameEcho answers frames.
+func frameEcho(nc net.Conn, how answering) {
 	defer nc.Close()
 	if handshake(nc) != nil {
 		return
@@ -172,7 +188,10 @@ func frameEcho(nc net.Conn, together bool) {
 				break
 			}
 			switch {
-			case !together:
+			case how != together:
+				if how == eachInNewMemory {
+					frame = append([]byte(nil), frame...)
+				}
 				if _, err := nc.Write(frame); err != nil {
 					return
 				}

@@ -94,7 +94,7 @@ func echoes() (list []*scenario) {
 		list = append(list, &scenario{
 			name:    "echo-" + shortSize(size),
 			title:   fmt.Sprintf("Echo of %s, 100 connections, one in flight", longSize(size)),
-			pattern: patternEcho, limit: "frame1", also: []string{"raw"},
+			pattern: patternEcho, limit: "frame1", also: []string{"raw", "frame1-new"},
 			measure: measureEcho, conns: 100, inFlight: 1, size: size,
 			quick: size == 1<<10 || size == 16<<10,
 		})
