@@ -108,7 +108,7 @@ import (
 //		behaviours_read_test.go:TestBehaviourReadErrorsStay
 //		transcript_test.go:TestTranscript
 //	NextReader discards the rest of the message before
-//		reader_test.go:TestNextReaderDiscards
+//		nextreader_test.go:TestNextReaderDiscards
 //	handlers run on the reading goroutine, and their errors
 //		behaviours_read_test.go:TestBehaviourHandlersRunInsideTheRead
 //	SetReadDeadline inside the pong handler

@@ -3,7 +3,6 @@ package websocket
 import (
 	"bytes"
 	"errors"
-	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -98,24 +97,6 @@ func TestReadBurst(t *testing.T) {
 	})
 }
 
-// Invariant: while a connection waits for data it holds no buffer, not even with a
-// part of a header or of a control frame in hand.
-func TestWaitingHoldsNoBuffer(t *testing.T) {
-	eachTransport(t, func(t *testing.T, near, far net.Conn) {
-		c := newConn(near, true, nil, connOptions{})
-		for _, sent := range []string{"", "82", "fe 1000 01", "020304", "05"} {
-			far.Write(unhex(t, sent))
-			near.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
-			if _, _, err := c.ReadMessage(); !isTimeout(err) {
-				t.Fatalf("got %v, want a timeout", err)
-			}
-			if c.recv.buf != nil {
-				t.Errorf("after % q a buffer is held", sent)
-			}
-		}
-	})
-}
-
 // Read errors look like those of a net.Conn.
 func TestReadErrorsAreThoseOfTheNetwork(t *testing.T) {
 	eachTransport(t, func(t *testing.T, near, far net.Conn) {
@@ -203,14 +184,6 @@ func TestEndOfFile(t *testing.T) {
 	}
 }
 
-// A transport that returns neither bytes nor an error cannot keep a read busy for ever.
-func TestReadNoProgress(t *testing.T) {
-	c := newConn(emptyTransport{}, true, nil, connOptions{})
-	if _, _, err := c.ReadMessage(); err != io.ErrNoProgress {
-		t.Errorf("got %v, want io.ErrNoProgress", err)
-	}
-}
-
 type emptyTransport struct{ transport }
 
 func (emptyTransport) Read([]byte) (int, error) { return 0, nil }
@@ -282,35 +255,3 @@ func TestAppendMessageAllocatesNothing(t *testing.T) {
 
 // partialOf is what an interrupted read has left.
 func partialOf(c *Conn) []byte { return c.interrupted.had() }
-
-// TLS keeps what it has decrypted, so that a short scratch array waits for it. However what comes is
-// cut into records, nothing of it is lost; only a unit that waits for its end needs more.
-func TestScratchOfTLS(t *testing.T) {
-	ping := strings.Repeat("p", maxControlPayload)
-	wire := peerFrames(true, peerFrame{true, opPing, ping}, peerFrame{true, opText, strings.Repeat("t", 100)}, peerFrame{true, opBinary, "b"})
-	for cut := 1; cut < len(wire); cut++ {
-		near, far, _ := tlsPair(t)
-		c := newConn(near, true, nil, connOptions{})
-		var pinged string
-		c.SetPingHandler(func(data string) error { pinged = data; return nil })
-		go func() {
-			far.Write(wire[:cut])
-			far.Write(wire[cut:])
-		}()
-		for _, want := range []int{100, 1} {
-			if _, p, err := c.ReadMessage(); len(p) != want || err != nil {
-				t.Fatalf("cut at %d: got %d bytes, %v, want %d", cut, len(p), err, want)
-			}
-		}
-		if pinged != ping {
-			t.Fatalf("cut at %d: got a ping of %d bytes, want %d", cut, len(pinged), len(ping))
-		}
-		size := shortScratch
-		if shortScratch < cut && cut < maxUnit {
-			size = maxUnit
-		}
-		if len(c.recv.scratch) != size || c.recv.buf != nil {
-			t.Errorf("cut at %d: got a scratch array of %d bytes, want %d", cut, len(c.recv.scratch), size)
-		}
-	}
-}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -183,15 +184,16 @@ func TestStreamPing(t *testing.T) {
 		near, far := newPipe(t, 1000)
 		server, client := newConn(near, true, nil, connOptions{}), newConn(far, false, nil, connOptions{})
 		a, b := NewStream(server, BinaryMessage), NewStream(client, BinaryMessage)
-		go io.Copy(io.Discard, a)
-		go func() {
+		var all sync.WaitGroup
+		all.Go(func() { io.Copy(io.Discard, a) })
+		all.Go(func() {
 			for buf := make([]byte, 100); ; time.Sleep(time.Millisecond) {
 				if _, err := b.Read(buf); err != nil {
 					return
 				}
 			}
-		}()
-		go a.Write(make([]byte, 100_000))
+		})
+		all.Go(func() { a.Write(make([]byte, 100_000)) })
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		for range 5 {
@@ -203,6 +205,7 @@ func TestStreamPing(t *testing.T) {
 		}
 		a.Close()
 		b.Close()
+		all.Wait()
 	})
 }
 
