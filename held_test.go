@@ -218,6 +218,23 @@ func TestHeldSize(t *testing.T) {
 	})
 }
 
+// The last answer of a burst, which is not held, leaves with those that are, also where they
+// have 16 KiB only together.
+func TestLastOfABurst(t *testing.T) {
+	bothSides(t, func(t *testing.T, server bool) {
+		synctest.Test(t, func(t *testing.T) {
+			for n, size := range map[int]int{16: 1 << 10, 3: heldSize/2 - maxHeaderSize, 2: heldSize - maxHeaderSize} {
+				payloads := slices.Repeat([]string{strings.Repeat("x", size)}, n)
+				c, wire := newLoggedConn(t, server, connOptions{readBufferSize: 64 << 10}, texts(payloads...)...)
+				go answer(t, c, n, writeBack)
+				synctest.Wait()
+				each := fmt.Sprintf("1 %d bytes", size)
+				wire.wantWrites(t, "the answers", strings.Join(slices.Repeat([]string{each}, n), "|"))
+			}
+		})
+	})
+}
+
 // What is not held sends what is held first, a Close frame along with it.
 func TestFrameThatIsNotHeld(t *testing.T) {
 	for _, tt := range []struct {

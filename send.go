@@ -191,7 +191,7 @@ func (s *send) put(f *frame, b *bound) error {
 		return s.hold(f, b)
 	}
 	if s.flags.has(holding) {
-		if small && b.done() == nil && s.held.n+f.size() <= heldSize {
+		if small && b.done() == nil && s.held.n+f.size() <= len(s.held.buf.b) {
 			s.addHeld(f)
 			err := s.flush(b, true)
 			return s.end(f.opcode, 0, err, &bound{})
