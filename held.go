@@ -210,7 +210,11 @@ func (s *send) handOver() {
 // flushLate sends what is held when its time is up. Then the reader takes its time, and
 // nothing more is held before it has dealt with the next message.
 func (s *send) flushLate() {
+	if s.flags.bits.Or(late)&late != 0 {
+		return // the one that waits since before sends these, too
+	}
 	s.take(wantWire, &bound{})
+	s.flags.put(late, false)
 	s.flags.put(more, false)
 	s.held.handed = false
 	b := until(s.held.deadline)

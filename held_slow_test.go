@@ -8,7 +8,9 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -293,5 +295,36 @@ func TestContextEndsWhileHeldFramesLeave(t *testing.T) {
 				t.Errorf("got %q, want what was held and what was written later", got)
 			}
 		})
+	})
+}
+
+// While the network is slow and many wait for the wire, frames are held and sent again and again
+// before it is the turn of the timer's goroutine. There is one of these at most.
+func TestOneGoroutineSendsHeldFrames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := newBusyConn(t, true)
+		c.send.flags.put(more, true) // as if the reader had a burst in hand all the time
+		before := runtime.NumGoroutine()
+		c.send.take(wantWire, &bound{})
+		const n = 20
+		var own atomic.Int32
+		begin := func(f func()) {
+			own.Add(1)
+			go func() { f(); own.Add(-1) }()
+			synctest.Wait()
+		}
+		for range n {
+			begin(func() { c.WriteMessage(TextMessage, []byte("held")) })
+			begin(func() { c.Flush() })
+		}
+		c.send.release(&bound{})
+		for range n {
+			time.Sleep(time.Millisecond)
+			synctest.Wait()
+			if got := runtime.NumGoroutine() - before - int(own.Load()); got > 1 {
+				t.Fatalf("got %d goroutines that send what is held, want 1 at most", got)
+			}
+		}
+		c.send.flags.put(more, false)
 	})
 }

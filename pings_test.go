@@ -350,7 +350,8 @@ func TestPingMany(t *testing.T) {
 	}
 	pingers.Wait()
 	if n := runtime.NumGoroutine() - goroutines; n > 2+16 {
-		t.Errorf("got %d goroutines more, want those of the test", n)
+		stacks := make([]byte, 1<<20)
+		t.Errorf("got %d goroutines more, want those of the test: %s", n, stacks[:runtime.Stack(stacks, true)])
 	}
 	server.Close()
 	client.Close()

@@ -44,6 +44,7 @@ const (
 	corked               // by Cork
 	holding              // there are held frames
 	lost                 // held frames could not be sent
+	late                 // flushLate waits for the wire
 	peerLeft             // the peer's Close frame is here
 	through              // no frame is held because the reader has more
 )
