@@ -34,7 +34,7 @@ type Conn struct {
 	// Of the goroutine whose turn it is to read.
 	turn        turn
 	readers     *readers      // nil before the first NextReader
-	interrupted *interruption // nil before the first read that may be interrupted, or was
+	interrupted *interruption // nil before the first read that a context may interrupt, or that was interrupted
 	messageType int8          // of the current message
 	compressed  bool          // it is, and has not been read to its end
 	unclaimed   bool          // it has begun, and nobody has got it

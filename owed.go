@@ -16,9 +16,9 @@ type owed struct {
 var owedPool = sync.Pool{New: func() any { return new(owed) }}
 
 // reply has the control frame written as soon as the wire is free, by this or
-// another goroutine. It never waits for another writer. Only who reads may call it. A newer pong replaces one
-// that waits: "the endpoint MAY elect to send a Pong frame for only the most
-// recently processed Ping frame" (RFC 6455, 5.5.3). Nothing replaces a close.
+// another goroutine. It never waits for another writer. Only who reads may call it. A
+// newer pong replaces one that waits: "the endpoint MAY elect to send a Pong frame for
+// only the most recently processed Ping frame" (RFC 6455, 5.5.3). Nothing replaces a close.
 func (s *send) reply(op opcode, payload []byte, deadline time.Time) {
 	o := owedPool.Get().(*owed)
 	o.op = op

@@ -62,8 +62,8 @@ func (c *Conn) ReadMessageContext(ctx context.Context) (messageType int, p []byt
 	return messageType, p, err
 }
 
-// interruption is what a read leaves to the next one that was interrupted, by its deadline or
-// by a context.
+// interruption is what a read that was interrupted, by its deadline or by a context, leaves
+// to the next one.
 type interruption struct {
 	watch   watch  // of the contexts
 	partial []byte // what AppendMessage had of the message, while that is unclaimed; or nil
@@ -95,7 +95,8 @@ func (i *interruption) drop() {
 // AppendMessage is ReadMessage into memory of the caller: it appends the message to
 // dst, growing it where it is too small, and returns the extended slice. With dst
 // sliced to length 0 it reads message after message without allocating. After a
-// timeout the slice is dst as it was.
+// timeout the slice is dst as it was. All of dst's capacity behind its length may be
+// overwritten in any case.
 func (c *Conn) AppendMessage(dst []byte) (messageType int, p []byte, err error) {
 	return c.readWhole(dst, maxHeaderSize)
 }
