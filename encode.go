@@ -101,7 +101,7 @@ const (
 // header, or, by a client, that is masked piece by piece. It returns how many bytes have left.
 func (s *send) writeLarge(f *frame) (n int, err error) {
 	h, payload := s.seal(f), f.payload
-	if tcp, ok := s.t.(*net.TCPConn); ok && !h.masked && len(payload) < headStart {
+	if tcp, ok := s.t.(*net.TCPConn); ok && !h.masked {
 		return writeVector(tcp, h, payload)
 	}
 	buf := acquireBuffer(maxBufferSize)
@@ -141,12 +141,25 @@ type vector struct {
 
 var vectorPool = sync.Pool{New: func() any { return new(vector) }}
 
+// writeVector writes a frame that is not masked, without a copy of the payload.
 func writeVector(c *net.TCPConn, h header, payload []byte) (n int, err error) {
 	v := vectorPool.Get().(*vector)
-	v.parts = [2][]byte{h.append(v.head[:0]), payload}
-	v.bufs = v.parts[:]
-	n64, err := v.bufs.WriteTo(c)
+	head := h.append(v.head[:0])
+	if len(payload) < headStart {
+		n, err = v.write(c, head, payload)
+	} else if n, err = v.write(c, head, payload[:segmentSize]); err == nil {
+		var m int
+		m, err = v.write(c, payload[segmentSize:], nil)
+		n += m
+	}
 	v.parts = [2][]byte{} // the payload is the caller's
 	vectorPool.Put(v)
+	return n, err
+}
+
+func (v *vector) write(c *net.TCPConn, first, second []byte) (n int, err error) {
+	v.parts = [2][]byte{first, second}
+	v.bufs = v.parts[:]
+	n64, err := v.bufs.WriteTo(c)
 	return int(n64), err
 }
