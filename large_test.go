@@ -214,3 +214,23 @@ func TestLargeNumbers(t *testing.T) {
 		}
 	}
 }
+
+// A large frame leaves in one system call or two over TCP, and arrives whole.
+func TestLargeFrameOverTCP(t *testing.T) {
+	near, far := tcpPair(t)
+	server, client := newConn(near, true, nil, connOptions{}), newConn(far, false, nil, connOptions{})
+	for _, size := range []int{minBufferSize, 100_000, headStart - 1, headStart, headStart + 1, 3 << 20} {
+		want := make([]byte, size)
+		for i := range want {
+			want[i] = byte(i * i >> 8)
+		}
+		written := make(chan error)
+		go func() { written <- server.WriteMessage(BinaryMessage, want) }()
+		if _, p, err := client.ReadMessage(); !bytes.Equal(p, want) || err != nil {
+			t.Errorf("%d bytes: got %d others, %v", size, len(p), err)
+		}
+		if err := <-written; err != nil {
+			t.Errorf("%d bytes: got %v, want nil", size, err)
+		}
+	}
+}
