@@ -71,7 +71,7 @@ func (s *send) settle(b *bound) error {
 		if err != nil {
 			s.fail(err)
 		}
-		owedPool.Put(o)
+		s.settled(o)
 	}
 }
 
@@ -79,10 +79,7 @@ func (s *send) settle(b *bound) error {
 // one that is pending and is not to be held, or nil.
 func (s *send) takeOwed() *owed {
 	if s.flags.has(owing) {
-		o := s.bounds.torn
-		s.bounds.torn = nil
-		s.flags.put(owing, false)
-		return o
+		return s.bounds.torn
 	}
 	for {
 		o := s.wire.pending.Swap(nil)
@@ -100,4 +97,14 @@ func (s *send) takeOwed() *owed {
 			return o
 		}
 	}
+}
+
+// settled gives up the owed frame. Until then there is one that has left in part: a reader that
+// comes by must not wait for it as long as for the first attempt.
+func (s *send) settled(o *owed) {
+	if s.flags.has(owing) {
+		s.bounds.torn = nil
+		s.flags.put(owing, false)
+	}
+	owedPool.Put(o)
 }

@@ -74,6 +74,22 @@ func TestTornPongGoesOnFirst(t *testing.T) {
 	}
 }
 
+// While somebody tries again to send the rest of a pong, a reader that comes by does not wait for
+// it as long as for the first attempt.
+func TestTornPongStaysOwed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, wire := newTornConn(t)
+		go c.WriteMessage(TextMessage, []byte("next"))
+		synctest.Wait()
+		if wait := time.Until(c.replyDeadline()); wait != retryTimeout {
+			t.Errorf("got a wait of %v, want %v", wait, retryTimeout)
+		}
+		if got := drainFrames(t, wire, 2); got != "10 123456|1 next" {
+			t.Errorf("got %q, want the pong and the message", got)
+		}
+	})
+}
+
 // A write whose deadline passes while it sends the rest of a pong has not happened.
 func TestTornPongAndADeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
