@@ -59,11 +59,14 @@ type extras struct {
 }
 
 // ownExtras returns the connection's extras, which there are from now on.
-func (c *Conn) ownExtras() *extras {
-	if c.extras.Load() == nil {
-		c.extras.CompareAndSwap(nil, new(extras))
+func (c *Conn) ownExtras() *extras { return own(&c.extras) }
+
+// own returns what p points to, which there is from now on. Any goroutine may call it.
+func own[T any](p *atomic.Pointer[T]) *T {
+	if p.Load() == nil {
+		p.CompareAndSwap(nil, new(T))
 	}
-	return c.extras.Load()
+	return p.Load()
 }
 
 // connOptions is what an Upgrader and a Dialer have in common.

@@ -15,12 +15,7 @@ type deadlines struct {
 }
 
 // ownDeadlines returns the connection's deadlines, which there are from now on.
-func (c *Conn) ownDeadlines() *deadlines {
-	if c.deadlines.Load() == nil {
-		c.deadlines.CompareAndSwap(nil, new(deadlines))
-	}
-	return c.deadlines.Load()
-}
+func (c *Conn) ownDeadlines() *deadlines { return own(&c.deadlines) }
 
 // SetReadDeadline makes reads return a timeout from the time t on, also the one
 // that is waiting; a zero t means never. A timeout loses nothing: after a new

@@ -52,7 +52,7 @@ func (s *send) append(p []byte, f *frame) []byte {
 	return h.appendFrame(p, f.payload)
 }
 
-// appendWhole appends a frame that is all of a message, not compressed.
+// appendWhole appends a frame that is all of a message or the end of one, not compressed.
 func (s *send) appendWhole(p []byte, op opcode, payload []byte) []byte {
 	if s.client {
 		h := header{fin: true, opcode: op, length: int64(len(payload)), masked: true, key: newMaskKey()}

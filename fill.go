@@ -15,11 +15,11 @@ const (
 	maxEmptyReads = 100
 )
 
-// fillScratch waits for bytes and appends them to r.b, which is less than a unit
-// and lies in scratch. A transport that cannot be asked without waiting (TLS,
-// wrappers) is read into that, or into the caller's room; only when it came back full
-// within a frame, and more must follow, is a buffer borrowed for the rest.
-func (r *recv) fillScratch(t transport) error {
+// fill waits for bytes and appends them to r.b, which is less than a unit and lies in
+// scratch. It is for a transport that cannot be asked without waiting (TLS, wrappers). That
+// is read into scratch, or into the caller's room; only when that came back full within a
+// frame, and more must follow, is a buffer borrowed for the rest.
+func (r *recv) fill(t transport) error {
 	space := r.room()
 	r.inRoom = space != nil
 	switch {

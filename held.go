@@ -104,9 +104,9 @@ func (s *send) addHeld(f *frame) {
 }
 
 // holdOwed puts the owed frame behind the frames that are held, and reports whether that is
-// done: not where these have left. Where there is no room for a pong, it takes the place of the one before: "the
-// endpoint MAY elect to send a Pong frame for only the most recently processed Ping
-// frame" (RFC 6455, 5.5.3).
+// done: not where these have left. Where there is no room for a pong, it takes the place of
+// the one before: "the endpoint MAY elect to send a Pong frame for only the most recently
+// processed Ping frame" (RFC 6455, 5.5.3).
 func (s *send) holdOwed(o *owed) (done bool) {
 	h := s.held
 	if o.op == opClose {

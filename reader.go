@@ -208,7 +208,7 @@ func (c *Conn) wait() error {
 		r.drain()
 	}
 	if r.raw == nil {
-		if err := r.fillScratch(c.send.t); err != nil {
+		if err := r.fill(c.send.t); err != nil {
 			return c.fail(err)
 		}
 		return nil

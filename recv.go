@@ -45,7 +45,7 @@ type recv struct {
 	err error      // every later read returns it; set by Conn
 
 	// The bytes that were received and are not consumed yet. They lie in scratch, in
-	// buf, in the caller's room, or in memory of their own. Only fillScratch, tryRead,
+	// buf, in the caller's room, or in memory of their own. Only fill, tryRead,
 	// leaveRoom and drain borrow and return.
 	b       []byte
 	buf     *buffer // borrowed, or nil

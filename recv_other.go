@@ -11,7 +11,9 @@ func (r *recv) tryRead() func(fd uintptr) (done bool) {
 	panic("websocket: BUG: no raw connection on this system")
 }
 
-func (r *rawReader) err() error { return nil }
+func (r *rawReader) err() error {
+	panic("websocket: BUG: no raw connection on this system")
+}
 
 func writeDescriptor(uintptr, []byte) (n int, err error) {
 	panic("websocket: BUG: no raw connection on this system")

@@ -34,7 +34,7 @@ type send struct {
 	held   *held   // nil before the first frame that was held
 }
 
-// flags are what others than who has the wire look at.
+// flags are what any goroutine may look at.
 type flags struct{ bits atomic.Uint32 }
 
 const (
@@ -130,7 +130,8 @@ func (s *send) writePlain(op opcode, payload []byte, what want, deadline time.Ti
 	return true, err
 }
 
-// putAndRelease sends the frame of writePlain, where that has found something to do before or with it.
+// putAndRelease sends the frame of writePlain where that, having the wire, has found something
+// to do before it or with it.
 func (s *send) putAndRelease(op opcode, payload []byte, deadline time.Time) error {
 	b := until(deadline)
 	err := s.put(&frame{fin: true, opcode: op, payload: payload}, &b)
@@ -192,6 +193,7 @@ func (s *send) put(f *frame, b *bound) error {
 		return s.hold(f, b)
 	}
 	if s.flags.has(holding) {
+		// The last of them, which is not held, may take what room the buffer has beyond heldSize.
 		if small && b.done() == nil && s.held.n+f.size() <= len(s.held.buf.b) {
 			s.addHeld(f)
 			err := s.flush(b, true)

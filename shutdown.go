@@ -58,6 +58,12 @@ func (c *Conn) Shutdown(ctx context.Context, code int, reason string) error {
 	return err
 }
 
+// shuttingDown reports whether Shutdown is at work.
+func (c *Conn) shuttingDown() bool {
+	x := c.extras.Load()
+	return x != nil && x.shutdowns.Load() > 0
+}
+
 // checkClose refuses what a Close frame must not carry.
 func checkClose(code int, reason string) error {
 	switch {

@@ -28,12 +28,7 @@ type turnLine struct {
 }
 
 // ownLine returns the line, which there is from now on.
-func (t *turn) ownLine() *turnLine {
-	if t.line.Load() == nil {
-		t.line.CompareAndSwap(nil, new(turnLine))
-	}
-	return t.line.Load()
-}
+func (t *turn) ownLine() *turnLine { return own(&t.line) }
 
 // take waits for the turn of a read of the program, and reports whether it came
 // within the bound.

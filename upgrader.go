@@ -194,7 +194,7 @@ func (u *Upgrader) HandlerFunc(serve func(*Conn, *http.Request)) http.HandlerFun
 func run(serve func(*Conn, *http.Request), c *Conn, r *http.Request) {
 	server, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
 	defer func() {
-		if x := c.extras.Load(); x == nil || x.shutdowns.Load() == 0 { // else Shutdown closes it, when it is time
+		if !c.shuttingDown() { // else Shutdown closes it, when it is time
 			c.Close()
 		}
 	}()

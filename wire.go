@@ -156,12 +156,7 @@ func (w *wire) wait(what want, f *frame, b *bound) (done, late bool, err error) 
 }
 
 // ownQueue returns the queue, which there is from now on.
-func (w *wire) ownQueue() *queue {
-	if w.queue.Load() == nil {
-		w.queue.CompareAndSwap(nil, new(queue))
-	}
-	return w.queue.Load()
-}
+func (w *wire) ownQueue() *queue { return own(&w.queue) }
 
 func (q *queue) newRequest() *request {
 	x := q.spare
