@@ -159,7 +159,6 @@
 // bound its queues.
 //
 // A connection that waits for data holds no buffer, and its goroutine needs no more
-// stack than Go gives it first. Let the handler return while
-// another goroutine reads, as HandlerFunc does: net/http keeps some 10 KB for a
-// handler that does not.
+// stack than Go gives it first. Let the handler return while another goroutine reads, as
+// HandlerFunc does: net/http keeps some 10 KB for a handler that does not.
 package websocket
