@@ -12,7 +12,7 @@ import (
 type Group struct {
 	mu        sync.Mutex
 	conns     map[*Conn]struct{}
-	upgrading int             // requests that have been let in and are no connections yet
+	upgrading int             // requests that were let in and have not been answered yet
 	change    chan struct{}   // closed when that changes; nil while nobody waits for it
 	shutdown  context.Context // the last one of Shutdown; nil before
 }
@@ -46,29 +46,32 @@ func (g *Group) Shutdown(ctx context.Context) error {
 	var cut atomic.Bool
 	known := make(map[*Conn]bool)
 	for {
+		ended := ctx.Err() != nil
 		conns, change := g.close(ctx)
 		for _, c := range conns {
 			if known[c] {
 				continue
 			}
 			known[c] = true
+			closing.Add(1)
 			// It ends with the handshake, or with the context.
-			closing.Go(func() {
+			go func() {
+				defer closing.Done()
 				if err := c.Shutdown(ctx, CloseGoingAway, ""); err != nil && ctx.Err() != nil {
 					cut.Store(true)
 				}
-			})
+			}()
 		}
 		if change == nil {
 			break
 		}
-		select {
-		case <-change: // somebody was let in before, and may be a connection now
-		case <-ctx.Done():
+		if ended { // Upgrade closes the connections that are still to come
 			cut.Store(true)
-		}
-		if ctx.Err() != nil {
 			break
+		}
+		select {
+		case <-change: // a request let in before has become a connection, or has failed
+		case <-ctx.Done():
 		}
 	}
 	closing.Wait()
@@ -96,8 +99,8 @@ func (g *Group) close(ctx context.Context) (conns []*Conn, change <-chan struct{
 	return conns, g.change
 }
 
-// enter lets a request in, unless the group, which may be nil, lets nobody in any
-// more. Who was let in calls leave.
+// enter reports whether the group, which may be nil, still accepts requests. If so, the
+// caller calls leave when the request has been answered.
 func (g *Group) enter() bool {
 	if g == nil {
 		return true
@@ -111,8 +114,23 @@ func (g *Group) enter() bool {
 	return true
 }
 
-// leave makes c, which the request has become, a member; c is nil where it has
-// become none.
+// join makes c a member. It is called between enter and leave, before the client can
+// see the answer.
+func (g *Group) join(c *Conn) {
+	if g == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.conns == nil {
+		g.conns = make(map[*Conn]struct{})
+	}
+	g.conns[c] = struct{}{}
+	c.group = g
+}
+
+// leave ends what enter has begun. It closes c, the connection that the request has become,
+// or nil, if no call of Shutdown is left to do that.
 func (g *Group) leave(c *Conn) {
 	if g == nil {
 		return
@@ -124,15 +142,8 @@ func (g *Group) leave(c *Conn) {
 		g.change = nil
 	}
 	late := g.shutdown != nil && g.shutdown.Err() != nil
-	if c != nil {
-		if g.conns == nil {
-			g.conns = make(map[*Conn]struct{})
-		}
-		g.conns[c] = struct{}{}
-		c.group = g
-	}
 	g.mu.Unlock()
-	if c != nil && late { // nobody waits for it any more
+	if c != nil && late {
 		c.reply(opClose, FormatCloseMessage(CloseGoingAway, ""))
 		c.Close()
 	}

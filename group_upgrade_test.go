@@ -185,3 +185,69 @@ func TestGroupShutdownAfterAPanicInUpgrade(t *testing.T) {
 		shutdownGroup(t, ctx, &group).want("nobody is there", 0, noError)
 	})
 }
+
+// answerConn runs a function before each Write, and has it fail if that returns an error.
+type answerConn struct {
+	net.Conn
+	writing func() error
+}
+
+func (c answerConn) Write(p []byte) (int, error) {
+	if err := c.writing(); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
+}
+
+// A client that has seen the answer is a member: Len counts it, and Shutdown sends it a Close
+// frame, which the answer precedes.
+func TestGroupJoinsBeforeTheAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var group Group
+		var shutdown *call
+		near, far := newPipe(t, 1<<16)
+		answering := func() error {
+			if shutdown == nil {
+				wantLen(t, &group, "the answer is about to leave", 1)
+				shutdown = shutdownGroup(t, t.Context(), &group)
+				shutdown.wantWaiting("the answer has not left")
+			}
+			return nil
+		}
+		w := &hsHijacker{ResponseRecorder: httptest.NewRecorder(), conn: answerConn{near, answering}}
+		c, err := (&Upgrader{Group: &group}).Upgrade(w, hsRequest(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		synctest.Wait()
+		answer, rest, _ := strings.Cut(string(far.take()), "\r\n\r\n")
+		if !strings.HasPrefix(answer, "HTTP/1.1 101 ") || rest != "\x88\x02\x03\xe9" {
+			t.Errorf("got %q and %q, want 101 and a Close frame with 1001", answer, rest)
+		}
+		far.Write(closingFrame(true, closeFrame(CloseGoingAway, "")))
+		shutdown.want("the client has answered", 0, noError)
+	})
+}
+
+// A connection whose answer did not leave is no member any more, and Shutdown does not wait
+// for it.
+func TestGroupAnswerFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var group Group
+		var shutdown *call
+		near, _ := newPipe(t, 1<<16)
+		failing := func() error {
+			shutdown = shutdownGroup(t, t.Context(), &group)
+			shutdown.wantWaiting("the answer has not left")
+			return errors.New("the network is gone")
+		}
+		w := &hsHijacker{ResponseRecorder: httptest.NewRecorder(), conn: answerConn{near, failing}}
+		c, err := (&Upgrader{Group: &group}).Upgrade(w, hsRequest(), nil)
+		if c != nil || err == nil || err.Error() != "the network is gone" {
+			t.Errorf("got %v, %v, want no connection and the error of the network", c, err)
+		}
+		shutdown.want("the connection is closed", 0, noError)
+		wantLen(t, &group, "the connection has failed", 0)
+	})
+}

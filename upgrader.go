@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log"
 	"maps"
+	"net"
 	"net/http"
 	"runtime/debug"
 	"slices"
@@ -146,20 +147,7 @@ func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, key string, a
 	early, _ := rw.Reader.Peek(rw.Reader.Buffered())
 	early = slices.Clone(early)
 
-	buf := acquireBuffer(minBufferSize)
-	defer releaseBuffer(buf)
-	nc.SetDeadline(time.Time{}) // net/http's
-	if u.HandshakeTimeout > 0 {
-		nc.SetWriteDeadline(time.Now().Add(u.HandshakeTimeout))
-	}
-	if _, err := nc.Write(appendResponse(buf.b[:0], key, agreed, responseHeader)); err != nil {
-		nc.Close()
-		return nil, err
-	}
-	if u.HandshakeTimeout > 0 {
-		nc.SetWriteDeadline(time.Time{})
-	}
-	return newConn(nc, true, early, connOptions{
+	c := newConn(nc, true, early, connOptions{
 		readBufferSize:  u.ReadBufferSize,
 		writeBufferSize: u.WriteBufferSize,
 		readLimit:       u.ReadLimit,
@@ -168,7 +156,34 @@ func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, key string, a
 		writeThrough:    u.WriteThrough,
 		pingInterval:    u.PingInterval,
 		pongTimeout:     u.PongTimeout,
-	}), nil
+	})
+	// A client that has seen the answer is a member, also for Shutdown, whose Close frame
+	// and keepalive's pings wait for the wire until the answer has left.
+	c.send.wire.tryTake(wantWire)
+	u.Group.join(c)
+	err = u.answer(nc, key, agreed, responseHeader)
+	if err != nil {
+		c.send.fail(err)
+		c.Close()
+	}
+	c.send.releaseWithin(time.Time{})
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// answer writes the 101 answer.
+func (u *Upgrader) answer(nc net.Conn, key string, agreed agreement, responseHeader http.Header) error {
+	buf := acquireBuffer(minBufferSize)
+	defer releaseBuffer(buf)
+	nc.SetDeadline(time.Time{}) // net/http's
+	if u.HandshakeTimeout > 0 {
+		nc.SetWriteDeadline(time.Now().Add(u.HandshakeTimeout))
+		defer nc.SetWriteDeadline(time.Time{})
+	}
+	_, err := nc.Write(appendResponse(buf.b[:0], key, agreed, responseHeader))
+	return err
 }
 
 // HandlerFunc returns a handler that upgrades each request and runs serve with the
