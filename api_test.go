@@ -208,7 +208,7 @@ func bhReadLines(t *testing.T, file string) (lines []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for line := range strings.Lines(string(text)) {
+	for _, line := range strings.Split(string(text), "\n") {
 		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
 			lines = append(lines, line)
 		}

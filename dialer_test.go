@@ -1,3 +1,5 @@
+//go:build go1.25
+
 package websocket
 
 import (
@@ -64,7 +66,7 @@ func hsDialPipe(t *testing.T, d Dialer, url string, header http.Header) (got hsD
 // as it was written.
 func hsFields(request, name string) []string {
 	var fields []string
-	for line := range strings.SplitSeq(request, "\r\n") {
+	for _, line := range strings.Split(request, "\r\n") {
 		if n, _, ok := strings.Cut(line, ":"); ok && strings.EqualFold(n, name) {
 			fields = append(fields, line)
 		}
@@ -197,7 +199,7 @@ func TestDialFunctions(t *testing.T) {
 		{"wss://a.example/", "NetDial NetDialContext NetDialTLSContext", "NetDialTLSContext"},
 	} {
 		var d Dialer
-		for name := range strings.FieldsSeq(tt.functions) {
+		for _, name := range strings.Fields(tt.functions) {
 			switch name {
 			case "NetDial":
 				d.NetDial = func(network, addr string) (net.Conn, error) { return named("NetDial")(nil, network, addr) }

@@ -72,7 +72,7 @@ func (c *hsCase) text(section string) string {
 
 // setting returns one value of a setting that is a list of key=value, and whether it is there.
 func (c *hsCase) setting(name, key string) (string, bool) {
-	for field := range strings.FieldsSeq(c.settings[name]) {
+	for _, field := range strings.Fields(c.settings[name]) {
 		if k, v, _ := strings.Cut(field, "="); k == key {
 			return v, true
 		}

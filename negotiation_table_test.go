@@ -39,7 +39,7 @@ type ngClientAnswer struct {
 // ngOptions reads options from a table.
 func ngOptions(t *testing.T, s string) (o CompressionOptions) {
 	t.Helper()
-	for word := range strings.FieldsSeq(s) {
+	for _, word := range strings.Fields(s) {
 		name, value, _ := strings.Cut(word, "=")
 		n, err := strconv.Atoi(value)
 		switch {
@@ -74,8 +74,7 @@ func ngLines(t *testing.T, file string, marks []string, f func(before, mark, tex
 	if err != nil {
 		t.Fatal(err)
 	}
-	for line := range strings.Lines(string(b)) {
-		line = strings.TrimSuffix(line, "\n")
+	for _, line := range strings.Split(string(b), "\n") {
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}

@@ -92,7 +92,7 @@ func TestNegotiationClientOffersItsWindow(t *testing.T) {
 		if limit == 15 {
 			want = -1 // without a value
 		}
-		for offer := range strings.SplitSeq(string(appendOffers(nil, o.offers())), ", ") {
+		for _, offer := range strings.Split(string(appendOffers(nil, o.offers())), ", ") {
 			if got, ok := ngParams(t, offer)["client_max_window_bits"]; !ok || got != want {
 				t.Errorf("%+v: got offer %s, want client_max_window_bits with %d in it, -1 for no value", o, offer, want)
 			}
@@ -116,7 +116,7 @@ func ngParams(t *testing.T, s string) map[string]int {
 		t.Fatalf("got %q, want permessage-deflate", s)
 	}
 	params := make(map[string]int)
-	for param := range strings.SplitSeq(rest, ";") {
+	for _, param := range strings.Split(rest, ";") {
 		if param = strings.TrimSpace(param); param == "" {
 			continue
 		}

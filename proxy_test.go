@@ -249,7 +249,7 @@ func TestProxyTunnelRefused(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c := &proxyConn{end: io.EOF}
-			for answer := range strings.SplitSeq(tt.answers, "|") {
+			for _, answer := range strings.Split(tt.answers, "|") {
 				c.steps = append(c.steps, proxyStep{answer: answer})
 			}
 			err := proxyTunnel(c, proxyURL(t, tt.proxy), "example.com:80")
