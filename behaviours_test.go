@@ -269,7 +269,7 @@ func TestBehaviourTable(t *testing.T) {
 			}
 		}
 		if name == bhTable {
-			for _, line := range f.Comments[0].List {
+			for _, line := range f.Comments[1].List { // the first is the build constraint
 				table += line.Text + "\n"
 			}
 		}
