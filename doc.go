@@ -161,4 +161,9 @@
 // A connection that waits for data holds no buffer, and its goroutine needs no more
 // stack than Go gives it first. Let the handler return while another goroutine reads, as
 // HandlerFunc does: net/http keeps some 10 KB for a handler that does not.
+//
+// # Go releases
+//
+// Go 1.26 and 1.27 are supported, and the tests are run with both. The package should
+// compile with Go 1.23 to 1.25, with which they are not run.
 package websocket

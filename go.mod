@@ -1,3 +1,3 @@
 module github.com/switching-protocols/websocket
 
-go 1.25
+go 1.23

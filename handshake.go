@@ -186,7 +186,9 @@ func containsToken(lines []string, token string) bool {
 func listElements(lines []string) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
 		for _, line := range lines {
-			for element := range strings.SplitSeq(line, ",") {
+			for more := true; more; {
+				var element string
+				element, line, more = strings.Cut(line, ",")
 				if element = strings.Trim(element, " \t"); element != "" && !yield(element) {
 					return
 				}

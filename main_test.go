@@ -1,3 +1,11 @@
+//go:build go1.25
+
+// The tests run with the settings of Go 1.25, as those of a service with such a go line
+// do, and not with those of the go line of this module: TCP listeners offer MPTCP then,
+// for instance.
+//
+//go:debug default=go1.25
+
 package websocket
 
 import (

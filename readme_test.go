@@ -32,7 +32,7 @@ func TestReadmePrograms(t *testing.T) {
 		}
 	}
 	const module = "github.com/switching-protocols/websocket"
-	write("go.mod", fmt.Sprintf("module readme\n\ngo 1.25\n\nrequire %s v0.0.0\n\nreplace %[1]s => %q\n", module, root))
+	write("go.mod", fmt.Sprintf("module readme\n\ngo 1.23\n\nrequire %s v0.0.0\n\nreplace %[1]s => %q\n", module, root))
 
 	blocks := goBlocks(string(readme))
 	if len(blocks) < 2 {

@@ -34,12 +34,13 @@ package main
 // when the page breaks these rules, and 1013 when the page reads too slowly.
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -122,7 +123,7 @@ type hub struct {
 
 func newHub() *hub {
 	return &hub{
-		run:     rand.Text(),
+		run:     strconv.FormatUint(rand.Uint64(), 36),
 		members: make(map[*member]bool),
 		people:  make(map[person]int),
 	}
