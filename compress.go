@@ -13,7 +13,7 @@ type compression struct {
 	threshold                  int
 
 	off   atomic.Bool  // EnableWriteCompression(false)
-	level atomic.Int32 // for sending
+	level atomic.Int32 // of messages that are compressed on their own; at 0 none is compressed
 
 	// deflater is the one of the connection where sendTakeover is set, from the first
 	// compressed message on. For who has the turn of data messages.
@@ -54,9 +54,10 @@ func (c *Conn) EnableWriteCompression(enable bool) {
 var errInvalidCompressionLevel = errors.New("websocket: invalid compression level")
 
 // SetCompressionLevel sets the level of compress/flate, -2 to 9, at which the messages
-// are compressed that are written from now on; at 0 they are sent as they are. Where
-// no compression was negotiated, the level is only checked. Any goroutine may call it at
-// any time.
+// are compressed that are written from now on; at 0 they are sent as they are. Messages
+// that share a window by context takeover have one fixed level, so that for them only 0
+// makes a difference. Where no compression was negotiated, the level is only checked.
+// Any goroutine may call it at any time.
 func (c *Conn) SetCompressionLevel(level int) error {
 	if !validCompressionLevel(level) {
 		return errInvalidCompressionLevel
@@ -76,15 +77,11 @@ func (c *Conn) compresses(length int) bool {
 // acquire returns the deflater for a message, to be released by k.release. Where
 // sendTakeover is set, who calls it has the turn of data messages until then.
 func (k *compression) acquire() *deflater {
-	level := int(k.level.Load())
 	if !k.sendTakeover {
-		return acquireDeflater(level, k.sendBits)
-	}
-	if k.deflater != nil && k.deflater.level != level {
-		k.drop()
+		return acquireDeflater(int(k.level.Load()), k.sendBits)
 	}
 	if k.deflater == nil {
-		k.deflater = acquireDeflater(level, k.sendBits)
+		k.deflater = acquireDeflater(takeoverLevel, k.sendBits)
 	}
 	return k.deflater
 }

@@ -192,20 +192,36 @@ func TestSetCompressionLevelWithAndWithout(t *testing.T) {
 	}
 }
 
-// The level is that of the next message, also of a connection that keeps its window.
+// The level is that of the next message that is compressed on its own.
 func TestLevelIsOfTheNextMessage(t *testing.T) {
 	text := bytes.Repeat([]byte("always the same "), 200)
-	for _, takeover := range []bool{false, true} {
-		c, wire := newCompressedConn(t, true, CompressionOptions{ContextTakeover: takeover, Level: 9})
-		s := &strictInflater{bits: 15, takeover: takeover}
-		for _, level := range []int{9, -2, 6, -2} {
-			c.SetCompressionLevel(level)
-			c.WriteMessage(TextMessage, text)
-			n := len(wantSent(t, wire, s, text)[0].payload)
-			// -2 knows of nothing that comes again.
-			if few := n < len(text)/10; few != (level != -2) {
-				t.Errorf("takeover %v, level %d: got %d bytes for %d", takeover, level, n, len(text))
-			}
+	c, wire := newCompressedConn(t, true, CompressionOptions{Level: 9})
+	s := &strictInflater{bits: 15}
+	for _, level := range []int{9, -2, 6, -2} {
+		c.SetCompressionLevel(level)
+		c.WriteMessage(TextMessage, text)
+		n := len(wantSent(t, wire, s, text)[0].payload)
+		// -2 knows of nothing that comes again.
+		if few := n < len(text)/10; few != (level != -2) {
+			t.Errorf("level %d: got %d bytes for %d", level, n, len(text))
+		}
+	}
+}
+
+// Messages that share a window have one level, so that the window outlasts every change of
+// the program's level.
+func TestLevelDoesNotEndTheWindow(t *testing.T) {
+	text := textLike(100, 1)
+	c, wire := newCompressedConn(t, true, CompressionOptions{ContextTakeover: true})
+	s := &strictInflater{bits: 15, takeover: true}
+	c.WriteMessage(TextMessage, text)
+	wantSent(t, wire, s, text)
+	for level := -2; level <= 9; level++ {
+		c.SetCompressionLevel(level)
+		c.WriteMessage(TextMessage, text)
+		m := wantSent(t, wire, s, text)[0]
+		if few := len(m.payload) < 15; few != (level != 0) || m.compressed != few {
+			t.Errorf("level %d: got %d bytes for %d", level, len(m.payload), len(text))
 		}
 	}
 }

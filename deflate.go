@@ -11,8 +11,10 @@ const (
 	// defaultCompressionLevel is gorilla/websocket's: the fastest.
 	defaultCompressionLevel = flate.BestSpeed
 
-	// defaultTakeoverLevel is the fastest one at which small messages profit from a window.
-	defaultTakeoverLevel = 2
+	// takeoverLevel is the level of messages that share a window. Since Go 1.27
+	// compress/flate looks for no matches in a message of less than 128 bytes at levels
+	// 1 to 6, and empties the window. Of the other levels 7 is the fastest.
+	takeoverLevel = 7
 )
 
 func validCompressionLevel(level int) bool {

@@ -24,9 +24,9 @@ type CompressionOptions struct {
 	// window of that size, and not all peers can use one that is smaller than 15.
 	PeerWindowBits int
 
-	// Level is one of compress/flate's levels, -2 to 9, except that 0 means 1, or 2 with
-	// ContextTakeover: at level 1 the window does nothing for messages of less than 128
-	// bytes. SetCompressionLevel changes it.
+	// Level is the level of compress/flate, -2 to 9, for messages that are compressed on
+	// their own, except that 0 means 1. Messages that share a window by context takeover
+	// have one fixed level, whatever Level is. SetCompressionLevel changes it.
 	Level int
 
 	// Threshold is the length in bytes below which a message is sent as it is. Of a
@@ -49,9 +49,6 @@ func (o CompressionOptions) withDefaults() CompressionOptions {
 	}
 	if o.Level == 0 {
 		o.Level = defaultCompressionLevel
-		if o.ContextTakeover {
-			o.Level = defaultTakeoverLevel
-		}
 	}
 	return o
 }
