@@ -1,4 +1,4 @@
-package websocket_test
+package websocket
 
 import (
 	"fmt"
@@ -6,26 +6,24 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-
-	"github.com/switching-protocols/websocket"
 )
 
 // A server and a client that compress what they send, and remember the messages before.
 func ExampleCompressionOptions() {
-	options := websocket.CompressionOptions{
+	options := CompressionOptions{
 		ContextTakeover: true, // each message may refer to those before it
 		PeerWindowBits:  12,   // within 4 KiB, which is what a connection then keeps
 		Threshold:       64,   // it is not worth it for shorter ones
 	}
-	upgrader := websocket.Upgrader{EnableCompression: true, Compression: options}
-	server := httptest.NewServer(upgrader.HandlerFunc(func(c *websocket.Conn, r *http.Request) {
+	upgrader := Upgrader{EnableCompression: true, Compression: options}
+	server := httptest.NewServer(upgrader.HandlerFunc(func(c *Conn, r *http.Request) {
 		for {
 			messageType, p, err := c.ReadMessage()
 			if err != nil {
 				return
 			}
 			// A picture is compressed already: to try once more would be work for nothing.
-			c.EnableWriteCompression(messageType == websocket.TextMessage)
+			c.EnableWriteCompression(messageType == TextMessage)
 			if err := c.WriteMessage(messageType, p); err != nil {
 				return
 			}
@@ -33,7 +31,7 @@ func ExampleCompressionOptions() {
 	}))
 	defer server.Close()
 
-	dialer := websocket.Dialer{EnableCompression: true, Compression: options}
+	dialer := Dialer{EnableCompression: true, Compression: options}
 	c, response, err := dialer.Dial(server.URL, nil)
 	if err != nil {
 		log.Fatal(err)
@@ -41,7 +39,7 @@ func ExampleCompressionOptions() {
 	defer c.Close()
 	fmt.Println(response.Header.Get("Sec-WebSocket-Extensions"))
 
-	if err := c.WriteMessage(websocket.TextMessage, []byte(strings.Repeat("much the same ", 1000))); err != nil {
+	if err := c.WriteMessage(TextMessage, []byte(strings.Repeat("much the same ", 1000))); err != nil {
 		log.Fatal(err)
 	}
 	_, p, err := c.ReadMessage()

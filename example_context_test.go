@@ -1,4 +1,4 @@
-package websocket_test
+package websocket
 
 import (
 	"context"
@@ -9,17 +9,15 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"time"
-
-	"github.com/switching-protocols/websocket"
 )
 
 // A read that ends with a context has lost nothing: the next one gets the message.
 func ExampleConn_ReadMessageContext() {
 	asked := make(chan bool)
-	var upgrader websocket.Upgrader
-	server := httptest.NewServer(upgrader.HandlerFunc(func(c *websocket.Conn, r *http.Request) {
+	var upgrader Upgrader
+	server := httptest.NewServer(upgrader.HandlerFunc(func(c *Conn, r *http.Request) {
 		<-asked
-		if err := c.WriteMessage(websocket.TextMessage, []byte("at last")); err != nil {
+		if err := c.WriteMessage(TextMessage, []byte("at last")); err != nil {
 			log.Print(err)
 			return
 		}
@@ -27,7 +25,7 @@ func ExampleConn_ReadMessageContext() {
 	}))
 	defer server.Close()
 
-	c, _, err := websocket.DefaultDialer.Dial(server.URL, nil)
+	c, _, err := DefaultDialer.Dial(server.URL, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -56,17 +54,17 @@ func ExampleConn_ReadMessageContext() {
 
 // A write that waits for its turn, and is given up: the connection is as good as before.
 func ExampleConn_WriteMessageContext() {
-	var upgrader websocket.Upgrader
+	var upgrader Upgrader
 	server := httptest.NewServer(upgrader.HandlerFunc(echo))
 	defer server.Close()
 
-	c, _, err := websocket.DefaultDialer.Dial(server.URL, nil)
+	c, _, err := DefaultDialer.Dial(server.URL, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer c.Close()
 
-	w, err := c.NextWriter(websocket.TextMessage)
+	w, err := c.NextWriter(TextMessage)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -76,7 +74,7 @@ func ExampleConn_WriteMessageContext() {
 
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
-	if err := c.WriteMessageContext(ctx, websocket.TextMessage, []byte("another")); err != nil {
+	if err := c.WriteMessageContext(ctx, TextMessage, []byte("another")); err != nil {
 		fmt.Println(err)
 	}
 
@@ -86,7 +84,7 @@ func ExampleConn_WriteMessageContext() {
 	if err := w.Close(); err != nil {
 		log.Fatal(err)
 	}
-	if err := c.WriteMessageContext(context.Background(), websocket.TextMessage, []byte("another")); err != nil {
+	if err := c.WriteMessageContext(context.Background(), TextMessage, []byte("another")); err != nil {
 		log.Fatal(err)
 	}
 	for range 2 {
@@ -104,11 +102,11 @@ func ExampleConn_WriteMessageContext() {
 
 // The time to the peer and back, while another goroutine reads.
 func ExampleConn_Ping() {
-	var upgrader websocket.Upgrader
+	var upgrader Upgrader
 	server := httptest.NewServer(upgrader.HandlerFunc(echo))
 	defer server.Close()
 
-	c, _, err := websocket.DefaultDialer.Dial(server.URL, nil)
+	c, _, err := DefaultDialer.Dial(server.URL, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -137,18 +135,18 @@ func ExampleConn_Ping() {
 // A server finds out that a client is gone, here one that does not read and so does not answer pings.
 func ExampleUpgrader_keepalive() {
 	found := make(chan error)
-	upgrader := websocket.Upgrader{
+	upgrader := Upgrader{
 		PingInterval: 20 * time.Millisecond, // some 30 s in earnest
 		PongTimeout:  10 * time.Millisecond,
 	}
-	server := httptest.NewServer(upgrader.HandlerFunc(func(c *websocket.Conn, r *http.Request) {
+	server := httptest.NewServer(upgrader.HandlerFunc(func(c *Conn, r *http.Request) {
 		for {
 			_, p, err := c.ReadMessage()
 			if err != nil {
 				found <- err
 				return
 			}
-			if err := c.WriteMessage(websocket.TextMessage, p); err != nil {
+			if err := c.WriteMessage(TextMessage, p); err != nil {
 				found <- err
 				return
 			}
@@ -156,7 +154,7 @@ func ExampleUpgrader_keepalive() {
 	}))
 	defer server.Close()
 
-	c, _, err := websocket.DefaultDialer.Dial(server.URL, nil)
+	c, _, err := DefaultDialer.Dial(server.URL, nil)
 	if err != nil {
 		log.Fatal(err)
 	}

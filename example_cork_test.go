@@ -1,21 +1,19 @@
-package websocket_test
+package websocket
 
 import (
 	"fmt"
 	"log"
 	"net/http"
-
-	"github.com/switching-protocols/websocket"
 )
 
 // A program that has many small messages to send at once, here the lines of a log, sends
 // them in a few system calls.
 func ExampleConn_Flush() {
 	lines := []string{"starting", "listening", "ready"}
-	c, stop := dial(func(c *websocket.Conn, r *http.Request) {
+	c, stop := dial(func(c *Conn, r *http.Request) {
 		c.Cork()
 		for _, line := range lines {
-			if err := c.WriteMessage(websocket.TextMessage, []byte(line)); err != nil {
+			if err := c.WriteMessage(TextMessage, []byte(line)); err != nil {
 				return
 			}
 		}

@@ -1,4 +1,4 @@
-package websocket_test
+package websocket
 
 import (
 	"context"
@@ -6,8 +6,6 @@ import (
 	"log"
 	"net/http/httptest"
 	"time"
-
-	"github.com/switching-protocols/websocket"
 )
 
 // Closing from another goroutine than the one that reads, which gets all that the peer
@@ -27,13 +25,13 @@ func ExampleConn_Shutdown() {
 			fmt.Printf("%s\n", p)
 		}
 	}()
-	if err := c.WriteMessage(websocket.TextMessage, []byte("the last words")); err != nil {
+	if err := c.WriteMessage(TextMessage, []byte("the last words")); err != nil {
 		log.Fatal(err)
 	}
 
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	if err := c.Shutdown(ctx, websocket.CloseNormalClosure, "bye"); err != nil {
+	if err := c.Shutdown(ctx, CloseNormalClosure, "bye"); err != nil {
 		log.Fatal(err)
 	}
 	<-read
@@ -45,12 +43,12 @@ func ExampleConn_Shutdown() {
 // A server closes all connections before it ends. See examples/shutdown for a program
 // that does so when it is told to stop.
 func ExampleGroup() {
-	var group websocket.Group
-	upgrader := websocket.Upgrader{Group: &group}
+	var group Group
+	upgrader := Upgrader{Group: &group}
 	server := httptest.NewServer(upgrader.HandlerFunc(echo))
 	defer server.Close()
 
-	c, _, err := websocket.DefaultDialer.Dial(server.URL, nil)
+	c, _, err := DefaultDialer.Dial(server.URL, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -68,7 +66,7 @@ func ExampleGroup() {
 	}
 	fmt.Println("the client:", <-closed)
 
-	_, resp, err := websocket.DefaultDialer.Dial(server.URL, nil)
+	_, resp, err := DefaultDialer.Dial(server.URL, nil)
 	fmt.Println("another one:", err, resp.Status)
 	// Output:
 	// the client: websocket: close 1001 (going away)

@@ -1,12 +1,10 @@
-package websocket_test
+package websocket
 
 import (
 	"fmt"
 	"log"
 	"net/http"
 	"net/rpc"
-
-	"github.com/switching-protocols/websocket"
 )
 
 // Words is a service of net/rpc.
@@ -25,12 +23,12 @@ func ExampleNewStream() {
 	if err := service.Register(Words{}); err != nil {
 		log.Fatal(err)
 	}
-	c, stop := dial(func(c *websocket.Conn, r *http.Request) {
-		service.ServeConn(websocket.NewStream(c, websocket.BinaryMessage)) // until the client closes
+	c, stop := dial(func(c *Conn, r *http.Request) {
+		service.ServeConn(NewStream(c, BinaryMessage)) // until the client closes
 	})
 	defer stop()
 
-	client := rpc.NewClient(websocket.NewStream(c, websocket.BinaryMessage))
+	client := rpc.NewClient(NewStream(c, BinaryMessage))
 	var n int
 	if err := client.Call("Words.Count", []string{"one", "two", "three"}, &n); err != nil {
 		log.Fatal(err)

@@ -1,4 +1,4 @@
-package websocket_test
+package websocket
 
 import (
 	"context"
@@ -11,12 +11,14 @@ import (
 	"os"
 	"strings"
 	"time"
-
-	"github.com/switching-protocols/websocket"
 )
 
+// The examples are in package websocket and use its names unqualified, since an import of
+// this module by its path would break go mod tidy in services with a replace line. See
+// the package's documentation and examples/ for whole programs.
+
 // echo sends every message back until the connection ends.
-func echo(c *websocket.Conn, r *http.Request) {
+func echo(c *Conn, r *http.Request) {
 	for {
 		messageType, p, err := c.ReadMessage()
 		if err != nil {
@@ -29,10 +31,10 @@ func echo(c *websocket.Conn, r *http.Request) {
 }
 
 // dial connects to a server that runs serve for the connection.
-func dial(serve func(*websocket.Conn, *http.Request)) (c *websocket.Conn, stop func()) {
-	var upgrader websocket.Upgrader
+func dial(serve func(*Conn, *http.Request)) (c *Conn, stop func()) {
+	var upgrader Upgrader
 	server := httptest.NewServer(upgrader.HandlerFunc(serve))
-	c, _, err := websocket.DefaultDialer.Dial(server.URL, nil)
+	c, _, err := DefaultDialer.Dial(server.URL, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -44,20 +46,20 @@ func dial(serve func(*websocket.Conn, *http.Request)) (c *websocket.Conn, stop f
 
 // A server that chooses a subprotocol, and a client that asks for two.
 func Example() {
-	upgrader := websocket.Upgrader{Subprotocols: []string{"chat.v1", "chat.v2"}}
+	upgrader := Upgrader{Subprotocols: []string{"chat.v1", "chat.v2"}}
 	server := httptest.NewServer(upgrader.HandlerFunc(echo))
 	defer server.Close()
 
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	dialer := websocket.Dialer{Subprotocols: []string{"chat.v2", "chat.v1"}}
+	dialer := Dialer{Subprotocols: []string{"chat.v2", "chat.v1"}}
 	c, _, err := dialer.DialContext(ctx, "ws"+strings.TrimPrefix(server.URL, "http"), nil)
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer c.Close()
 
-	if err := c.WriteMessage(websocket.TextMessage, []byte("Hello")); err != nil {
+	if err := c.WriteMessage(TextMessage, []byte("Hello")); err != nil {
 		log.Fatal(err)
 	}
 	_, p, err := c.ReadMessage()
@@ -70,10 +72,10 @@ func Example() {
 
 // A page and its WebSocket on the same URL.
 func ExampleIsWebSocketUpgrade() {
-	var upgrader websocket.Upgrader
+	var upgrader Upgrader
 	room := upgrader.HandlerFunc(echo)
 	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		if websocket.IsWebSocketUpgrade(r) {
+		if IsWebSocketUpgrade(r) {
 			room(w, r)
 			return
 		}
@@ -83,7 +85,7 @@ func ExampleIsWebSocketUpgrade() {
 
 // Pages of other hosts than the server's own may connect, if they are named.
 func ExampleUpgrader_originPatterns() {
-	upgrader := websocket.Upgrader{
+	upgrader := Upgrader{
 		OriginPatterns: []string{"example.com", "*.example.com", "localhost:*"},
 	}
 	http.Handle("/ws", upgrader.HandlerFunc(echo))
@@ -91,7 +93,7 @@ func ExampleUpgrader_originPatterns() {
 
 // Upgrade, for a handler that has to look at the request first.
 func ExampleUpgrader_Upgrade() {
-	var upgrader websocket.Upgrader
+	var upgrader Upgrader
 	http.HandleFunc("/ws", func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Get("token") == "" {
 			http.Error(w, "a token is missing", http.StatusUnauthorized)
@@ -115,8 +117,8 @@ func ExampleDialer_DialContext_refused() {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
 
-	_, resp, err := websocket.DefaultDialer.DialContext(context.Background(), server.URL, nil)
-	if errors.Is(err, websocket.ErrBadHandshake) {
+	_, resp, err := DefaultDialer.DialContext(context.Background(), server.URL, nil)
+	if errors.Is(err, ErrBadHandshake) {
 		body, _ := io.ReadAll(resp.Body)
 		fmt.Printf("%v: %s: %s", err, resp.Status, body)
 	}
@@ -125,13 +127,13 @@ func ExampleDialer_DialContext_refused() {
 
 // Message after message into the same memory.
 func ExampleConn_AppendMessage() {
-	c, stop := dial(func(c *websocket.Conn, r *http.Request) {
+	c, stop := dial(func(c *Conn, r *http.Request) {
 		for _, s := range []string{"one", "two", "three"} {
-			if err := c.WriteMessage(websocket.TextMessage, []byte(s)); err != nil {
+			if err := c.WriteMessage(TextMessage, []byte(s)); err != nil {
 				return
 			}
 		}
-		c.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, "done"), time.Time{})
+		c.WriteControl(CloseMessage, FormatCloseMessage(CloseNormalClosure, "done"), time.Time{})
 		c.ReadMessage() // the answer
 	})
 	defer stop()
@@ -155,7 +157,7 @@ func ExampleConn_AppendMessage() {
 
 // Messages as streams: neither side holds all of one in memory.
 func ExampleConn_NextWriter() {
-	c, stop := dial(func(c *websocket.Conn, r *http.Request) {
+	c, stop := dial(func(c *Conn, r *http.Request) {
 		for {
 			messageType, message, err := c.NextReader()
 			if err != nil {
@@ -175,7 +177,7 @@ func ExampleConn_NextWriter() {
 	})
 	defer stop()
 
-	w, err := c.NextWriter(websocket.BinaryMessage)
+	w, err := c.NextWriter(BinaryMessage)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -200,8 +202,8 @@ func ExampleConn_NextWriter() {
 // A read that timed out has lost nothing.
 func ExampleConn_SetReadDeadline() {
 	half := make(chan bool)
-	c, stop := dial(func(c *websocket.Conn, r *http.Request) {
-		w, err := c.NextWriter(websocket.TextMessage)
+	c, stop := dial(func(c *Conn, r *http.Request) {
+		w, err := c.NextWriter(TextMessage)
 		if err != nil {
 			return
 		}
@@ -230,11 +232,11 @@ func ExampleConn_SetReadDeadline() {
 func ExampleConn_WriteControl() {
 	c, stop := dial(echo)
 	defer stop()
-	c.WriteMessage(websocket.TextMessage, []byte("the last words"))
+	c.WriteMessage(TextMessage, []byte("the last words"))
 
 	deadline := time.Now().Add(5 * time.Second)
-	bye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "bye")
-	if err := c.WriteControl(websocket.CloseMessage, bye, deadline); err != nil {
+	bye := FormatCloseMessage(CloseNormalClosure, "bye")
+	if err := c.WriteControl(CloseMessage, bye, deadline); err != nil {
 		log.Fatal(err)
 	}
 	c.SetReadDeadline(deadline)
