@@ -4,21 +4,34 @@
 // # Overview
 //
 // A server wraps an [Upgrader] in a handler. [Upgrader.HandlerFunc] answers the
-// request, and runs a function with the [Conn]:
+// request, and runs a function with the [Conn]. This program sends every message back:
 //
-//	var upgrader websocket.Upgrader
+//	package main
 //
-//	http.Handle("/ws", upgrader.HandlerFunc(func(c *websocket.Conn, r *http.Request) {
+//	import (
+//		"log"
+//		"net/http"
+//
+//		"github.com/switching-protocols/websocket"
+//	)
+//
+//	func main() {
+//		var upgrader websocket.Upgrader
+//		http.Handle("/ws", upgrader.HandlerFunc(echo))
+//		log.Fatal(http.ListenAndServe("127.0.0.1:8080", nil))
+//	}
+//
+//	func echo(c *websocket.Conn, r *http.Request) {
 //		for {
 //			messageType, p, err := c.ReadMessage()
 //			if err != nil {
-//				return
+//				return // HandlerFunc closes the connection
 //			}
 //			if err := c.WriteMessage(messageType, p); err != nil {
 //				return
 //			}
 //		}
-//	}))
+//	}
 //
 // [Upgrader.Upgrade] does the same by hand, for a handler that has to look at the
 // request first. By default it accepts pages of the server's own host only, and

@@ -2,6 +2,9 @@ package websocket
 
 import (
 	"fmt"
+	"go/doc/comment"
+	"go/parser"
+	"go/token"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,13 +12,22 @@ import (
 	"testing"
 )
 
-// Every Go block of the README is a program that compiles, vetted, in a module that
-// uses this one as the README says.
-func TestReadmePrograms(t *testing.T) {
+// Every Go block of the README, and every whole program in the package's documentation,
+// compiles, and passes go vet and gofmt, in a module that uses this one as the README says.
+func TestDocumentedPrograms(t *testing.T) {
 	readme, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
+	fromREADME := goBlocks(string(readme))
+	if len(fromREADME) < 2 {
+		t.Fatalf("got %d Go blocks in README.md, want the server and the client at least", len(fromREADME))
+	}
+	fromDoc := docPrograms(t, "doc.go")
+	if len(fromDoc) == 0 {
+		t.Fatal("got no whole program in doc.go, want the server at least")
+	}
+
 	root, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
@@ -32,14 +44,13 @@ func TestReadmePrograms(t *testing.T) {
 		}
 	}
 	const module = "github.com/switching-protocols/websocket"
-	write("go.mod", fmt.Sprintf("module readme\n\ngo 1.23\n\nrequire %s v0.0.0\n\nreplace %[1]s => %q\n", module, root))
+	write("go.mod", fmt.Sprintf("module programs\n\ngo 1.23\n\nrequire %s v0.0.0\n\nreplace %[1]s => %q\n", module, root))
 
-	blocks := goBlocks(string(readme))
-	if len(blocks) < 2 {
-		t.Fatalf("got %d Go blocks, want the server and the client at least", len(blocks))
+	for i, program := range fromREADME {
+		write(fmt.Sprintf("readme%d/main.go", i+1), program)
 	}
-	for i, block := range blocks {
-		write(fmt.Sprintf("block%d/main.go", i+1), block)
+	for i, program := range fromDoc {
+		write(fmt.Sprintf("doc%d/main.go", i+1), program)
 	}
 	cmd := exec.Command("go", "vet", "./...")
 	cmd.Dir = dir
@@ -67,6 +78,23 @@ func goBlocks(text string) (blocks []string) {
 		}
 		blocks = append(blocks, block+"\n")
 	}
+}
+
+// docPrograms returns the code blocks in the package comment of a Go file that are whole
+// files: those that begin with a package clause.
+func docPrograms(t *testing.T, file string) (programs []string) {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments|parser.PackageClauseOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p comment.Parser
+	for _, block := range p.Parse(f.Doc.Text()).Content {
+		if code, ok := block.(*comment.Code); ok && strings.HasPrefix(code.Text, "package ") {
+			programs = append(programs, code.Text)
+		}
+	}
+	return programs
 }
 
 // The files that the README names are there.
