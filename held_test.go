@@ -102,24 +102,27 @@ func TestBurstAfterBurst(t *testing.T) {
 	})
 }
 
-// Over the kernel's connections it is the same. What one write has sent is read at once.
+// Over the kernel's connections it is the same. What one write has sent is read at once. In
+// the bubble the clock stands still while the kernel is waited for, so that no answer is held
+// too long, however slow the machine is.
 func TestBurstOverTheKernel(t *testing.T) {
 	eachTransport(t, func(t *testing.T, near, far net.Conn) {
 		bothSides(t, func(t *testing.T, server bool) {
-			c := newConn(near, server, nil, connOptions{})
-			const n = 8
-			go answer(t, c, n, writeBack)
-			far.Write(peerFrames(server, texts(numbered(n)...)...))
-			b := make([]byte, 4096)
-			far.SetReadDeadline(time.Now().Add(10 * time.Second))
-			m, err := far.Read(b)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := describeFrames(t, b[:m])
-			if want := "1 " + strings.Join(numbered(n), "|1 "); got != want {
-				t.Errorf("got %q at once, want %q", got, want)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				c := newConn(near, server, nil, connOptions{})
+				const n = 8
+				go answer(t, c, n, writeBack)
+				far.Write(peerFrames(server, texts(numbered(n)...)...))
+				b := make([]byte, 4096)
+				m, err := far.Read(b)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got := describeFrames(t, b[:m])
+				if want := "1 " + strings.Join(numbered(n), "|1 "); got != want {
+					t.Errorf("got %q at once, want %q", got, want)
+				}
+			})
 		})
 	})
 }
@@ -147,25 +150,21 @@ func TestBurstBehindAFullScratch(t *testing.T) {
 
 // Over TLS the answers are one record.
 func TestBurstOverTLS(t *testing.T) {
-	server, client, below := tlsPair(t)
-	c := newConn(server, true, nil, connOptions{})
-	done := make(chan bool)
-	go func() {
-		defer close(done)
-		answer(t, c, 5, writeBack)
-	}()
-	client.Write(peerFrames(true, texts(numbered(5)...)...))
-	<-done
-	b := make([]byte, 4096)
-	n, err := client.Read(b)
-	if got, want := describeFrames(t, b[:n]), "1 m0|1 m1|1 m2|1 m3|1 m4"; err != nil || got != want {
-		t.Errorf("got %q, %v, want %q", got, err, want)
-	}
-	below.mu.Lock()
-	defer below.mu.Unlock()
-	if n := len(below.log); n != 1 {
-		t.Errorf("got %d writes below TLS, want 1", n)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		server, client, below := tlsPair(t)
+		c := newConn(server, true, nil, connOptions{})
+		go answer(t, c, 5, writeBack)
+		client.Write(peerFrames(true, texts(numbered(5)...)...))
+		synctest.Wait()
+		b := make([]byte, 4096)
+		n, err := client.Read(b)
+		if got, want := describeFrames(t, b[:n]), "1 m0|1 m1|1 m2|1 m3|1 m4"; err != nil || got != want {
+			t.Errorf("got %q, %v, want %q", got, err, want)
+		}
+		if n := len(below.log); n != 1 {
+			t.Errorf("got %d writes below TLS, want 1", n)
+		}
+	})
 }
 
 // Compressed answers are held, too, with context takeover and without.
