@@ -102,6 +102,7 @@ func TestClosingSendsWhatIsHeld(t *testing.T) {
 		"Group.Shutdown": {func(c *Conn) {
 			var g Group
 			g.enter()
+			g.join(c)
 			g.leave(c)
 			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 			defer cancel()
