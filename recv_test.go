@@ -37,6 +37,16 @@ func socketPair(t testing.TB, network, addr string) (server, client net.Conn) {
 
 func tcpPair(t testing.TB) (server, client net.Conn) { return socketPair(t, "tcp", "127.0.0.1:0") }
 
+func unixPair(t testing.TB) (server, client net.Conn) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "ws") // a socket's path is short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return socketPair(t, "unix", filepath.Join(dir, "s"))
+}
+
 // wrappedConn hides the type of a connection of the kernel.
 type wrappedConn struct{ net.Conn }
 
@@ -47,12 +57,7 @@ func eachTransport(t *testing.T, f func(t *testing.T, near, far net.Conn)) {
 		f(t, near, far)
 	})
 	t.Run("unix", func(t *testing.T) {
-		dir, err := os.MkdirTemp("", "ws") // a socket's path is short
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { os.RemoveAll(dir) })
-		near, far := socketPair(t, "unix", filepath.Join(dir, "s"))
+		near, far := unixPair(t)
 		f(t, near, far)
 	})
 	t.Run("wrapped", func(t *testing.T) {

@@ -143,7 +143,8 @@ func TestWriteMessageContextInterruptedTooLate(t *testing.T) {
 	}
 }
 
-// fillNetwork writes of rest what the network takes while nobody reads.
+// fillNetwork writes of rest what the network takes while nobody reads. A unix socket is full
+// afterwards; TCP may make room once more, when a timer of the kernel expires.
 func fillNetwork(t *testing.T, near, far net.Conn, rest *[]byte) {
 	t.Helper()
 	if w, ok := near.(wrappedConn); ok {
@@ -152,15 +153,15 @@ func fillNetwork(t *testing.T, near, far net.Conn, rest *[]byte) {
 	// Sizes that are set do not grow.
 	near.(interface{ SetWriteBuffer(int) error }).SetWriteBuffer(32 << 10)
 	far.(interface{ SetReadBuffer(int) error }).SetReadBuffer(32 << 10)
-	for empty := 0; empty < 3; {
+	for written, empty := false, 0; !written || empty < 3; {
 		near.SetWriteDeadline(time.Now().Add(5 * time.Millisecond))
 		n, err := near.Write(*rest)
 		if err == nil {
 			t.Fatal("the network has taken everything")
 		}
 		*rest = (*rest)[n:]
-		if empty++; n > 0 {
-			empty = 0
+		if empty++; n > 0 { // and then the kernel has taken nothing more
+			written, empty = true, 0
 		}
 	}
 	near.SetWriteDeadline(time.Time{})
@@ -169,48 +170,58 @@ func fillNetwork(t *testing.T, near, far net.Conn, rest *[]byte) {
 // Where the kernel has taken nothing of a frame, nothing has happened. What a wrapper
 // has done with it cannot be known.
 func TestWriteMessageContextNothingTaken(t *testing.T) {
-	eachTransport(t, func(t *testing.T, near, far net.Conn) {
-		c := newConn(near, true, nil, connOptions{})
-		const length = 1 << 20
-		b := (&header{fin: true, opcode: opBinary, length: length}).append(nil)
-		rest := append(b, make([]byte, length)...)
-		fillNetwork(t, near, far, &rest)
-		near.SetWriteDeadline(time.Time{})
+	for name, wrap := range map[string]func(net.Conn) net.Conn{
+		"unix":    func(c net.Conn) net.Conn { return c },
+		"wrapped": func(c net.Conn) net.Conn { return wrappedConn{c} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			near, far := unixPair(t)
+			writeIntoAFullNetwork(t, wrap(near), far)
+		})
+	}
+}
 
-		ctx, cancel := context.WithCancelCause(context.Background())
-		time.AfterFunc(time.Millisecond, func() { cancel(errMine) })
-		err := c.WriteMessageContext(ctx, TextMessage, []byte("not sent"))
-		if _, ok := near.(wrappedConn); ok {
-			if again := c.WriteMessage(TextMessage, nil); err == nil || again != err {
-				t.Errorf("got %v and then %v, want an error that stays", err, again)
-			}
-			return
-		}
-		wantCancelled(t, "the network is full", err)
-		large := make([]byte, 100_000) // takes another path
-		ctx, cancelLarge := context.WithTimeoutCause(context.Background(), time.Millisecond, errMine)
-		defer cancelLarge()
-		if err := c.WriteMessageContext(ctx, BinaryMessage, large); !errors.Is(err, errMine) || c.send.failed() != nil {
-			t.Errorf("got %v and the connection's error %v, want the cause and none", err, c.send.failed())
-		}
+func writeIntoAFullNetwork(t *testing.T, near, far net.Conn) {
+	c := newConn(near, true, nil, connOptions{})
+	const length = 1 << 20
+	b := (&header{fin: true, opcode: opBinary, length: length}).append(nil)
+	rest := append(b, make([]byte, length)...)
+	fillNetwork(t, near, far, &rest)
+	near.SetWriteDeadline(time.Time{})
 
-		near.SetWriteDeadline(time.Time{})
-		go func() {
-			near.Write(rest)
-			near.SetWriteDeadline(past) // as it was: the next write gives it its own
-			if err := c.WriteMessage(TextMessage, []byte("sent")); err != nil {
-				t.Errorf("got %v, want a good connection", err)
-				near.Close() // the peer waits
-			}
-		}()
-		peer := newConn(far, false, nil, connOptions{})
-		if _, p, err := peer.ReadMessage(); len(p) != length || err != nil {
-			t.Fatalf("got %d bytes, %v, want %d", len(p), err, length)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	time.AfterFunc(time.Millisecond, func() { cancel(errMine) })
+	err := c.WriteMessageContext(ctx, TextMessage, []byte("not sent"))
+	if _, ok := near.(wrappedConn); ok {
+		if again := c.WriteMessage(TextMessage, nil); err == nil || again != err {
+			t.Errorf("got %v and then %v, want an error that stays", err, again)
 		}
-		if _, p, err := peer.ReadMessage(); string(p) != "sent" || err != nil {
-			t.Errorf("got %q, %v, want what was written when the peer had read", p, err)
+		return
+	}
+	wantCancelled(t, "the network is full", err)
+	large := make([]byte, 100_000) // takes another path
+	ctx, cancelLarge := context.WithTimeoutCause(context.Background(), time.Millisecond, errMine)
+	defer cancelLarge()
+	if err := c.WriteMessageContext(ctx, BinaryMessage, large); !errors.Is(err, errMine) || c.send.failed() != nil {
+		t.Errorf("got %v and the connection's error %v, want the cause and none", err, c.send.failed())
+	}
+
+	near.SetWriteDeadline(time.Time{})
+	go func() {
+		near.Write(rest)
+		near.SetWriteDeadline(past) // as it was: the next write gives it its own
+		if err := c.WriteMessage(TextMessage, []byte("sent")); err != nil {
+			t.Errorf("got %v, want a good connection", err)
+			near.Close() // the peer waits
 		}
-	})
+	}()
+	peer := newConn(far, false, nil, connOptions{})
+	if _, p, err := peer.ReadMessage(); len(p) != length || err != nil {
+		t.Fatalf("got %d bytes, %v, want %d", len(p), err, length)
+	}
+	if _, p, err := peer.ReadMessage(); string(p) != "sent" || err != nil {
+		t.Errorf("got %q, %v, want what was written when the peer had read", p, err)
+	}
 }
 
 // Where the network has taken some of a frame, the connection has failed.
