@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"unsafe"
 )
@@ -157,6 +158,27 @@ func TestIdleStack(t *testing.T) {
 	}
 }
 
+// makeThreads has the runtime make n threads, which it keeps. Each counts as much stack as
+// eight goroutines, and more of them are needed where a system call takes long.
+func makeThreads(n int) {
+	var locked, ended sync.WaitGroup
+	locked.Add(n)
+	ended.Add(n)
+	all := make(chan struct{})
+	for range n {
+		go func() {
+			defer ended.Done()
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			locked.Done()
+			<-all
+		}()
+	}
+	locked.Wait()
+	close(all)
+	ended.Wait()
+}
+
 // measureStack returns the bytes of stack for each of 500 goroutines that have answered
 // one message and wait for the next.
 func measureStack(t *testing.T, prepare func(net.Conn) (program func())) uint64 {
@@ -169,6 +191,7 @@ func measureStack(t *testing.T, prepare func(net.Conn) (program func())) uint64 
 	}
 	message := frames(1, 20)
 	answer := make([]byte, 22) // or more, of one that echoes the bytes as they are
+	makeThreads(50)
 	runtime.GC()
 	debug.SetGCPercent(-1) // it makes stacks smaller that have grown
 	var before, after runtime.MemStats
