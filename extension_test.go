@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 )
 
 // hsExtensions writes a list the way that parseExtensions reads it, so that a test can
@@ -143,26 +142,23 @@ func TestParseExtensionsTruncated(t *testing.T) {
 }
 
 // Headers that made parsers of other libraries take quadratic or exponential time
-// (CVE-2020-7662, CVE-2021-32640, CVE-2023-43669). All of it takes a second; one
-// quadratic case would take a minute.
+// (CVE-2020-7662, CVE-2021-32640, CVE-2023-43669). All of it takes some seconds; a case
+// that is quadratic in the bytes would take longer than the ten minutes after which go
+// test gives up.
 func TestAttackHeaderParsingIsLinear(t *testing.T) {
-	const size = 1 << 17
-	end := time.Now().Add(hsPatience)
+	size := 1 << 20
+	if raceEnabled {
+		size = 1 << 17
+	}
 	for _, unit := range []string{" ", ",", ", ", ";", "=", `\`, `"`, `\"`, "a", "a ", "a,", "a;", "a;b=", `a;b="`, `a;b="",`, `foo; bar="1"; `} {
 		long := strings.Repeat(unit, size/len(unit))
 		for _, lines := range [][]string{{long}, {`foo; bar="` + long}} {
 			parseExtensions(lines)
 			containsToken(lines, "websocket")
-			if time.Now().After(end) {
-				t.Fatalf("%q took too long", unit)
-			}
 		}
 	}
 	for _, unit := range []string{" ", ",", "a,", "a b,"} {
 		Subprotocols(&http.Request{Header: http.Header{"Sec-Websocket-Protocol": {strings.Repeat(unit, size/len(unit))}}})
-		if time.Now().After(end) {
-			t.Fatalf("a list of %q took too long", unit)
-		}
 	}
 	lines := strings.Split(strings.Repeat("foo; bar\n", 100_000), "\n")
 	if list, err := parseExtensions(lines); err != nil || len(list) != 100_000 {
