@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/switching-protocols/websocket"
@@ -61,7 +62,7 @@ func digits(r *rand.ChaCha8, n int) []byte {
 
 // exchangeOf returns messages of every kind and size class, with those of 1 MiB or without.
 func exchangeOf(large bool) []message {
-	sizes := []int{0, 1, 125, 126, 4096, 65536}
+	sizes := []int{0, 1, 125, 126, 4096, 65536, 192 << 10}
 	if large {
 		sizes = append(sizes, 1<<20)
 	}
@@ -104,7 +105,7 @@ func repeats() (list []message) {
 
 // distant returns messages that a compressor with a window of 32 KiB compresses by
 // referring to what is far back: every second one repeats one that was 300 to 19,200 bytes
-// before it. At the end they are all one message.
+// before it. At the end they are all one message, and twice in another.
 func distant() (list []message) {
 	const size, lags = 300, 7
 	r := source("distant")
@@ -119,5 +120,5 @@ func distant() (list []message) {
 	}
 	return append(list,
 		message{messageType: websocket.BinaryMessage, data: all},
-		message{messageType: websocket.BinaryMessage, data: all, fragmented: true})
+		message{messageType: websocket.BinaryMessage, data: slices.Concat(all, all), fragmented: true})
 }
