@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -21,6 +22,17 @@ func closingContext(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), hsPatience)
 	t.Cleanup(cancel)
 	return ctx
+}
+
+// patientConn is a connection of the kernel on which a read is ended by a deadline only if
+// that has passed when it is set. So Shutdown waits for the peer as long as it takes.
+type patientConn struct{ *net.TCPConn }
+
+func (c patientConn) SetReadDeadline(t time.Time) error {
+	if time.Now().Before(t) {
+		t = time.Time{}
+	}
+	return c.TCPConn.SetReadDeadline(t)
 }
 
 // On a real network the end of a connection that has unread data in it is a reset, which
@@ -49,7 +61,11 @@ func TestShutdownResetsNothing(t *testing.T) {
 				near.(*net.TCPConn).SetReadBuffer(64 << 10)
 				far.(*net.TCPConn).SetWriteBuffer(64 << 10)
 				near.(*net.TCPConn).SetWriteBuffer(1 << 20)
-				c := newConn(near, server, nil, connOptions{readLimit: 50})
+				var wire net.Conn = near
+				if tt.err != noError { // the flood is read after the connection has failed, for lingerTime at most
+					wire = patientConn{near.(*net.TCPConn)}
+				}
+				c := newConn(wire, server, nil, connOptions{readLimit: 50})
 				data := bytes.Repeat([]byte("0123456789abcdef"), 10_000)
 				if err := c.WriteMessage(BinaryMessage, data); err != nil {
 					t.Fatal(err)
@@ -123,65 +139,69 @@ func closingTransports(t *testing.T, f func(t *testing.T, server, client *Conn))
 }
 
 // Messages go both ways while one side, or both, shut down: each side gets all that the
-// other's writes have reported as sent, and the *CloseError behind it.
+// other's writes have reported as sent, and the *CloseError behind it. In the bubble the
+// clock stands still while the kernel is waited for, so that no reader comes too late for a
+// message, however slow the machine is.
 func TestShutdownLosesNothing(t *testing.T) {
 	for _, who := range []string{"server", "client", "both"} {
 		t.Run(who, func(t *testing.T) {
 			closingTransports(t, func(t *testing.T, server, client *Conn) {
-				var all sync.WaitGroup
-				defer all.Wait()
-				type side struct {
-					c           *Conn
-					sent, got   int
-					readErr     error
-					shutdownErr error
-				}
-				sides := map[string]*side{"server": {c: server}, "client": {c: client}}
-				for name, s := range sides {
-					all.Go(func() {
-						for {
-							if err := s.c.WriteMessage(TextMessage, fmt.Append(nil, s.sent)); err != nil {
-								if err != ErrCloseSent {
-									t.Errorf("%s: write: got %v, want ErrCloseSent", name, err)
+				synctest.Test(t, func(t *testing.T) {
+					var all sync.WaitGroup
+					defer all.Wait()
+					type side struct {
+						c           *Conn
+						sent, got   int
+						readErr     error
+						shutdownErr error
+					}
+					sides := map[string]*side{"server": {c: server}, "client": {c: client}}
+					for name, s := range sides {
+						all.Go(func() {
+							for {
+								if err := s.c.WriteMessage(TextMessage, fmt.Append(nil, s.sent)); err != nil {
+									if err != ErrCloseSent {
+										t.Errorf("%s: write: got %v, want ErrCloseSent", name, err)
+									}
+									return
 								}
-								return
+								s.sent++
 							}
-							s.sent++
-						}
-					})
-					all.Go(func() {
-						for ; ; s.got++ {
-							_, p, err := s.c.ReadMessage()
-							if err != nil {
-								s.readErr = err
-								break
+						})
+						all.Go(func() {
+							for ; ; s.got++ {
+								_, p, err := s.c.ReadMessage()
+								if err != nil {
+									s.readErr = err
+									break
+								}
+								if string(p) != fmt.Sprint(s.got) {
+									t.Errorf("%s: got message %s, want %d", name, p, s.got)
+									break
+								}
+								if s.got == 100 && (who == name || who == "both") {
+									all.Go(func() { s.shutdownErr = s.c.Shutdown(closingContext(t), CloseNormalClosure, name) })
+								}
 							}
-							if string(p) != fmt.Sprint(s.got) {
-								t.Errorf("%s: got message %s, want %d", name, p, s.got)
-								break
+							if err := s.c.Shutdown(closingContext(t), CloseNormalClosure, ""); err != nil {
+								t.Errorf("%s: the second Shutdown: got %v, want nil", name, err)
 							}
-							if s.got == 100 && (who == name || who == "both") {
-								all.Go(func() { s.shutdownErr = s.c.Shutdown(closingContext(t), CloseNormalClosure, name) })
-							}
-						}
-						if err := s.c.Shutdown(closingContext(t), CloseNormalClosure, ""); err != nil {
-							t.Errorf("%s: the second Shutdown: got %v, want nil", name, err)
-						}
-					})
-				}
-				all.Wait()
-				for name, other := range map[string]string{"server": "client", "client": "server"} {
-					s, peer := sides[name], sides[other]
-					if s.got != peer.sent {
-						t.Errorf("%s: got %d messages, want the %d that were sent", name, s.got, peer.sent)
+						})
 					}
-					if s.shutdownErr != nil {
-						t.Errorf("%s: Shutdown: got %v, want nil", name, s.shutdownErr)
+					all.Wait()
+					for name, other := range map[string]string{"server": "client", "client": "server"} {
+						s, peer := sides[name], sides[other]
+						if s.got != peer.sent {
+							t.Errorf("%s: got %d messages, want the %d that were sent", name, s.got, peer.sent)
+						}
+						if s.shutdownErr != nil {
+							t.Errorf("%s: Shutdown: got %v, want nil", name, s.shutdownErr)
+						}
+						if !IsCloseError(s.readErr, CloseNormalClosure) {
+							t.Errorf("%s: read: got %v, want close 1000", name, s.readErr)
+						}
 					}
-					if !IsCloseError(s.readErr, CloseNormalClosure) {
-						t.Errorf("%s: read: got %v, want close 1000", name, s.readErr)
-					}
-				}
+				})
 			})
 		})
 	}
