@@ -2,7 +2,7 @@
 
 help:
 	@echo "make chat      run the chat, and open the address that it prints"
-	@echo "make test      the README's test command"
+	@echo "make test      the README's test command, with both releases of Go"
 	@echo "make race      the tests under the race detector"
 	@echo "make lint      gofmt, go vet for several systems, staticcheck"
 	@echo "make interop   other libraries, and a browser (Chromium)"
