@@ -68,7 +68,7 @@ func TestReadingAllocates(t *testing.T) {
 			frame := peerFrames(server, peerFrame{true, opBinary, string(make([]byte, size))})
 			dst := make([]byte, 0, size+100)
 			own := min(float64(size), 1) // an empty message takes no memory
-			if _, tcp := a.c.send.t.(*net.TCPConn); size > 16*maxUnit && !tcp {
+			if _, tcp := a.c.NetConn().(*net.TCPConn); size > 16*maxControlFrame && !tcp {
 				own = 2 // since what comes into scratch is not enough to believe the announcement
 			}
 			check := func(p []byte, err error) {

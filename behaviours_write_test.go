@@ -75,7 +75,7 @@ func TestBehaviourErrCloseSent(t *testing.T) {
 					}
 				}
 			}
-			wantFrames(t, wire)
+			c.wantNothingSent(t, wire, "nothing follows a Close frame")
 			if ErrCloseSent.Error() != "websocket: close sent" {
 				t.Errorf("got %q, want websocket: close sent", ErrCloseSent)
 			}
@@ -89,7 +89,7 @@ func TestBehaviourErrCloseSent(t *testing.T) {
 			if _, _, err := c.ReadMessage(); !IsCloseError(err, CloseNoStatusReceived) {
 				t.Errorf("got %v, want close 1005", err)
 			}
-			wantFrames(t, wire)
+			c.wantNothingSent(t, wire, "nothing follows a Close frame")
 		}
 	})
 }
@@ -122,9 +122,7 @@ func TestBehaviourWriteTimeoutStays(t *testing.T) {
 					}
 				}
 			}
-			if b := wire.take(); len(b) > 0 {
-				t.Errorf("got % x after the failure, want nothing", b)
-			}
+			c.wantNothingSent(t, wire, "the connection has failed")
 		})
 	}
 }
@@ -272,8 +270,6 @@ func TestBehaviourWriteAfterClose(t *testing.T) {
 		if err := write(c); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("%s: got %v, want net.ErrClosed", name, err)
 		}
-		if b := wire.take(); len(b) > 0 {
-			t.Errorf("got % x on the wire, want nothing", b)
-		}
+		c.wantNothingSent(t, wire, "the connection is closed")
 	}
 }

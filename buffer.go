@@ -62,3 +62,18 @@ func releaseBuffer(b *buffer) {
 	}
 	bufferPools[bufferClass(len(b.b))].Put(b)
 }
+
+// growBuffer returns a buffer with the bytes of old from start to end and room for n more. Old,
+// which may be nil, is returned if it has the room and start is 0, else it is released.
+func growBuffer(old *buffer, start, end, n int) *buffer {
+	if old == nil {
+		return acquireBuffer(n)
+	}
+	if start == 0 && end+n <= len(old.b) {
+		return old
+	}
+	b := acquireBuffer(end - start + n)
+	copy(b.b, old.b[start:end])
+	releaseBuffer(old)
+	return b
+}

@@ -68,7 +68,7 @@ func (c *Conn) peerClosed(payload []byte) error {
 	if err != nil {
 		return c.fail(err)
 	}
-	c.send.flags.put(peerLeft, true)
+	c.send.lock.state.Or(closeReceived)
 	if h := handler(c, closeOf); h == nil {
 		c.replyClose(code)
 	} else if err := (*h)(code, text); err != nil {
@@ -80,21 +80,11 @@ func (c *Conn) peerClosed(payload []byte) error {
 // replyClose answers a Close frame. "When sending a Close frame in response, the
 // endpoint typically echos the status code it received" (5.5.1).
 func (c *Conn) replyClose(code int) {
-	c.sendLast(FormatCloseMessage(code, ""))
+	c.reply(opClose, FormatCloseMessage(code, ""))
 }
 
-// closeTimeout is how long the network, or a writer that is at work, may take until a
-// Close frame is sent.
+// closeTimeout is how long Close waits for the network to take frames that no caller waits for.
 const closeTimeout = time.Second
-
-// sendLast sends a Close frame when the reading ends. Unlike with a pong, the reader
-// waits for a writer, since the program closes the connection next.
-func (c *Conn) sendLast(payload []byte) {
-	deadline := time.Now().Add(closeTimeout)
-	c.send.await(deadline) // a pong would give way to the Close frame
-	c.reply(opClose, payload)
-	c.send.await(deadline)
-}
 
 // fail ends the reading because of err, and returns the error that all reads
 // return from now on. Where err is our verdict that the peer has broken a rule, the
@@ -109,7 +99,7 @@ func (c *Conn) fail(err error) error {
 		return err
 	}
 	if code, reason := closeCodeFor(err); code != 0 {
-		c.sendLast(FormatCloseMessage(code, reason))
+		c.reply(opClose, FormatCloseMessage(code, reason))
 	}
 	return c.stop(readError(err))
 }
@@ -134,36 +124,34 @@ func (c *Conn) endWaits(err error) {
 }
 
 // Close closes the network connection at once. It sends no Close frame and waits for
-// nothing, except that frames that wait to be sent together are sent before, for which
-// the network has a second: to close the WebSocket connection in an orderly way, use
-// Shutdown. Any goroutine may call it. Reads and writes that are blocked return an error that is
-// net.ErrClosed for errors.Is.
+// nothing, except that frames that no call waits for any more, corked ones, answers to pings and
+// Close frames, and those of a stream, have a second to leave: to close the WebSocket
+// connection in an orderly way, use Shutdown. Any goroutine may call it. Reads and writes that
+// are blocked return an error that is net.ErrClosed for errors.Is.
 func (c *Conn) Close() error {
-	if c.send.flags.has(holding) {
-		c.send.await(time.Now().Add(closeTimeout))
+	l := until(time.Now().Add(closeTimeout))
+	if c.send.hasUnsent() && c.send.drain(&l) == errWriteTimeout {
+		return c.close(c.send.link.abort)
 	}
-	err := c.send.t.Close()
+	return c.close(c.send.link.Close)
+}
+
+// abort is Close that waits for nothing.
+func (c *Conn) abort() { c.close(c.send.link.abort) }
+
+// close closes the transport by the function, and gives up what the connection holds.
+func (c *Conn) close(closeLink func() error) error {
+	c.send.lock.state.Or(connClosed)
+	err := closeLink()
+	c.send.close()
 	if w := c.writer.Load(); w != nil {
 		w.abandon(net.ErrClosed)
 	}
-	if s := c.openStream(); s != nil {
-		s.abandon()
-	}
 	c.endWaits(net.ErrClosed)
-	c.send.close()
 	c.releaseRead()
 	c.dropDeflater()
 	if c.group != nil {
 		c.group.remove(c)
 	}
 	return err
-}
-
-// abort is Close that waits not even for TLS, which sends a last record, and gives a
-// peer that does not read five seconds for it.
-func (c *Conn) abort() {
-	if t, ok := c.send.t.(interface{ NetConn() net.Conn }); ok {
-		t.NetConn().Close()
-	}
-	c.Close()
 }

@@ -100,9 +100,7 @@ func TestCloseWakesReader(t *testing.T) {
 			if _, _, err := c.ReadMessage(); !errors.Is(err, net.ErrClosed) {
 				t.Errorf("later: got %v, want net.ErrClosed", err)
 			}
-			if b := wire.take(); len(b) > 0 {
-				t.Errorf("got % x on the wire, want nothing", b)
-			}
+			c.wantNothingSent(t, wire, "Close sends no Close frame")
 		})
 	})
 }
@@ -155,9 +153,7 @@ func TestWritesAfterClose(t *testing.T) {
 				t.Errorf("%s: got %v, want ErrCloseSent", name, err)
 			}
 		}
-		if b := wire.take(); len(b) > 0 {
-			t.Errorf("got % x on the wire, want nothing", b)
-		}
+		c.wantNothingSent(t, wire, "nothing follows a Close frame")
 	})
 }
 
@@ -174,9 +170,6 @@ func TestCloseMeetsClose(t *testing.T) {
 			t.Errorf("got %v, want close 1000", err)
 		}
 	}
-	for _, c := range []*Conn{server, client} {
-		if b := c.NetConn().(*pipeConn).take(); len(b) > 0 {
-			t.Errorf("got % x, want no answer", b)
-		}
-	}
+	server.wantNothingSent(t, client.NetConn().(*pipeConn), "no answer")
+	client.wantNothingSent(t, server.NetConn().(*pipeConn), "no answer")
 }

@@ -112,33 +112,33 @@ func (k *compression) drop() {
 }
 
 // writeCompressed sends a message of one frame, compressed if that makes it shorter.
-func (c *Conn) writeCompressed(op opcode, data []byte, b *bound) error {
+func (c *Conn) writeCompressed(op opcode, data []byte, l *limit) error {
 	if !c.compression.sendTakeover {
-		return c.deflateAndWrite(op, data, wantData, b)
+		return c.deflateAndWrite(op, data, lockData, l)
 	}
 	// The messages must leave in the order in which they were compressed.
-	if err := c.beginMessage(b); err != nil {
+	if err := c.beginMessage(l); err != nil {
 		return err
 	}
-	err := c.deflateAndWrite(op, data, wantWire, b)
+	err := c.deflateAndWrite(op, data, lockFrame, l)
 	c.endMessage()
 	return err
 }
 
-func (c *Conn) deflateAndWrite(op opcode, data []byte, what want, b *bound) error {
-	buf := acquireBuffer(maxHeaderSize + len(data) + len(deflateTail))
+func (c *Conn) deflateAndWrite(op opcode, data []byte, mode lockMode, l *limit) error {
+	buf := acquireBuffer(len(data) + len(deflateTail))
 	defer releaseBuffer(buf)
 	k := c.compression
 	d := k.acquire()
-	p, ok := d.message(buf.b[:maxHeaderSize], data)
+	p, ok := d.message(buf.b[:0], data)
 	if d != k.deflater {
 		k.release(d, true) // before the network is waited for
 	}
 	if !ok {
-		return c.send.write(&frame{fin: true, opcode: op, payload: data}, what, b)
+		return c.send.write(&frame{fin: true, opcode: op, payload: data}, mode, l)
 	}
-	f := frame{fin: true, rsv1: true, opcode: op, payload: p[maxHeaderSize:], bytes: p, inPlace: true}
-	err := c.send.write(&f, what, b)
+	f := frame{fin: true, rsv1: true, opcode: op, payload: p}
+	err := c.send.write(&f, mode, l)
 	if err != nil && k.sendTakeover {
 		k.forgetSent()
 	}
@@ -148,8 +148,8 @@ func (c *Conn) deflateAndWrite(op opcode, data []byte, what want, b *bound) erro
 // dropDeflater gives up the deflater of a connection that was closed, unless a message
 // is being written: who writes it then does it.
 func (c *Conn) dropDeflater() {
-	if c.compression != nil && c.send.wire.tryTake(wantOpen) {
+	if c.compression != nil && c.send.lock.tryAcquire(lockMessage) {
 		c.compression.drop()
-		c.send.wire.giveBack(wantOpen)
+		c.send.lock.endMessage()
 	}
 }

@@ -248,7 +248,7 @@ func TestEveryEndReturnsTheCodecs(t *testing.T) {
 						p := &pooled{t: t, c: c, wire: far, server: server, takeover: takeover}
 						state.enter(p)
 						end.end(p)
-						if !c.send.flags.has(closed) {
+						if !c.send.lock.has(connClosed) {
 							c.Close()
 						}
 						synctest.Wait()

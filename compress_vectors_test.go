@@ -1,49 +1,14 @@
 package websocket
 
 import (
-	"bytes"
 	"os"
-	"strings"
 	"testing"
 )
 
 // playDeflate plays the transcript to a connection that has negotiated compression, and
 // returns what was wrong, or "".
 func (tr *transcript) playDeflate(d scriptDelivery, m scriptMethod, o CompressionOptions, agreed deflateParams) string {
-	early, breaks := d.cut(tr.in, tr.ends)
-	s := &scriptTransport{in: tr.in, pos: early, breaks: breaks, interrupt: d.timeouts, eof: tr.eof, client: tr.side == "client"}
-	c := newConn(s, tr.side == "server", bytes.Clone(tr.in[:early]), connOptions{
-		readLimit:   tr.limit,
-		agreed:      agreement{deflate: &agreed},
-		compression: o,
-	})
-	a := &scriptApp{c: c, t: s}
-	var end error
-	exact := d.exact
-	for end == nil && len(s.log) <= len(tr.want) {
-		messageType, data, err := m.read(a)
-		what := scriptMessageType(messageType)
-		if err != nil {
-			what = "part " + what
-		}
-		if err == nil || messageType != -1 || len(data) > 0 {
-			s.log = append(s.log, scriptEvent{at: s.pos, kind: '=', what: what, data: data})
-		}
-		if end = err; err != nil {
-			s.log = append(s.log, scriptEvent{at: s.pos, kind: '!', what: err.Error()})
-		}
-	}
-	for _, e := range tr.want {
-		// Of a compressed message nothing or something may have come before its error.
-		exact = exact && !strings.HasPrefix(e.what, "upto ")
-	}
-	if diff := diffEvents(s.log, tr.want, exact, m.name == scriptSkip.name); diff != "" {
-		return diff
-	}
-	if a.wrong == "" {
-		a.afterError(end, 1)
-	}
-	return a.wrong
+	return tr.playTo(connOptions{agreed: agreement{deflate: &agreed}, compression: o}, d, m, 1)
 }
 
 // runDeflate plays the transcript in all ways.

@@ -25,6 +25,7 @@ type Conn struct {
 	recv recv
 	send send
 
+	burst       burst        // of the goroutine whose turn it is to read
 	compression *compression // nil where none was agreed on
 	keepalive   *keepalive   // nil where it is off
 	group       *Group       // the one that it belongs to, if any
@@ -53,15 +54,14 @@ type extras struct {
 	ping, pong atomic.Pointer[func(appData string) error]
 	close      atomic.Pointer[func(code int, text string) error]
 
-	pings     pings                  // those of Ping
-	stream    atomic.Pointer[stream] // the one that writes the connection, if any
-	shutdowns atomic.Int32           // calls of Shutdown that are at work
+	pings     pings        // those of Ping
+	shutdowns atomic.Int32 // calls of Shutdown that are at work
 }
 
-// ownExtras returns the connection's extras, which there are from now on.
+// ownExtras returns c.extras, allocating it on first use.
 func (c *Conn) ownExtras() *extras { return own(&c.extras) }
 
-// own returns what p points to, which there is from now on. Any goroutine may call it.
+// own returns what p points to, allocating it on first use. Any goroutine may call it.
 func own[T any](p *atomic.Pointer[T]) *T {
 	if p.Load() == nil {
 		p.CompareAndSwap(nil, new(T))
@@ -87,7 +87,8 @@ func newConn(t transport, server bool, early []byte, o connOptions) *Conn {
 	c := &Conn{
 		writeClass: uint8(bufferClass(o.writeBufferSize)),
 	}
-	c.recv.init(t, server, early, bufferSize(o.readBufferSize), o.readLimit)
+	c.send.link, c.send.outbox.client = newLink(t), !server
+	c.recv.init(c.send.link, server, early, bufferSize(o.readBufferSize), o.readLimit)
 	if o.agreed.deflate != nil {
 		c.recv.deflate = true
 		c.compression = newCompression(o.compression, *o.agreed.deflate, server)
@@ -95,8 +96,7 @@ func newConn(t transport, server bool, early []byte, o connOptions) *Conn {
 	if o.agreed.subprotocol != "" {
 		c.ownExtras().subprotocol = o.agreed.subprotocol
 	}
-	c.send.t, c.send.client = t, !server
-	c.send.flags.put(through, o.writeThrough)
+	c.burst.never = o.writeThrough
 	if o.pingInterval > 0 {
 		c.startKeepalive(o.pingInterval, o.pongTimeout)
 	}
@@ -115,8 +115,7 @@ func (c *Conn) Subprotocol() string {
 // what the Dialer's functions or the server's listener returned. Reading from it or
 // writing to it breaks the WebSocket connection.
 func (c *Conn) NetConn() net.Conn {
-	nc, _ := c.send.t.(net.Conn)
-	return nc
+	return c.send.link.netConn()
 }
 
 // LocalAddr returns the local network address.
@@ -159,9 +158,6 @@ func (c *Conn) takeTurn() error {
 
 // beginRead says that a turn begins.
 func (c *Conn) beginRead() {
-	if c.send.flags.has(owing) {
-		c.send.retry(c.replyDeadline())
-	}
 	c.reading(true)
 }
 
@@ -170,7 +166,7 @@ func (c *Conn) endRead() {
 	c.recv.leaveRoom()
 	c.reading(false)
 	c.turn.give()
-	if c.send.flags.has(closed) {
+	if c.send.lock.has(connClosed) {
 		c.releaseRead()
 	}
 }

@@ -4,7 +4,6 @@ package websocket
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -39,7 +38,7 @@ func TestCorkAndFlush(t *testing.T) {
 						t.Errorf("got %v, want nil", err)
 					}
 					wire.wantWrites(t, "flushed", "1 a|1 b|1 c")
-					c.wantNothingHeld(t)
+					c.wantNothingUnsent(t)
 					c.WriteMessage(TextMessage, []byte("d"))
 					wire.wantWrites(t, "not corked any more", "1 d")
 				}
@@ -51,7 +50,7 @@ func TestCorkAndFlush(t *testing.T) {
 }
 
 // All ways of writing are corked, control frames too.
-func TestCorkHoldsAllFrames(t *testing.T) {
+func TestCorkAllFrames(t *testing.T) {
 	bothSides(t, func(t *testing.T, server bool) {
 		for name, way := range answers {
 			synctest.Test(t, func(t *testing.T) {
@@ -78,13 +77,13 @@ func TestCorkTime(t *testing.T) {
 		c, wire := newLoggedConn(t, true, connOptions{})
 		for range 2 {
 			writeCorked(t, c)
-			time.Sleep(heldTime - 1)
+			time.Sleep(corkTime - 1)
 			synctest.Wait()
 			wire.wantWrites(t, "before the time is up")
 			time.Sleep(1)
 			synctest.Wait()
 			wire.wantWrites(t, "when it is up", "1 a|1 b|1 c")
-			c.wantNothingHeld(t)
+			c.wantNothingUnsent(t)
 		}
 		c.WriteMessage(TextMessage, []byte("d"))
 		wire.wantWrites(t, "still corked")
@@ -103,10 +102,10 @@ func TestCorkSize(t *testing.T) {
 				c.WriteMessage(BinaryMessage, make([]byte, 1000))
 			}
 			wire.wantWrites(t, "before the last", strings.TrimSuffix(strings.Repeat("2 1000 bytes|", 16), "|"))
-			c.WriteMessage(BinaryMessage, make([]byte, heldSize-maxHeaderSize))
+			c.WriteMessage(BinaryMessage, make([]byte, maxCopied-maxHeaderSize))
 			wire.wantWrites(t, "as many as have room", "2 1000 bytes")
 			c.Flush()
-			wire.wantWrites(t, "the largest that is held", fmt.Sprintf("2 %d bytes", heldSize-maxHeaderSize))
+			wire.wantWrites(t, "the largest that is corked", fmt.Sprintf("2 %d bytes", maxCopied-maxHeaderSize))
 		})
 	})
 }
@@ -127,7 +126,7 @@ func TestCorkAndReading(t *testing.T) {
 	})
 }
 
-// Flush without Cork, and Cork twice, are nothing special.
+// Flush without Cork, and Cork twice, do no harm.
 func TestFlushWithoutCork(t *testing.T) {
 	c, wire := newLoggedConn(t, true, connOptions{})
 	if err := c.Flush(); err != nil {
@@ -144,7 +143,7 @@ func TestFlushWithoutCork(t *testing.T) {
 
 // Flush returns the error of the write, whether it is its own or that of the timer before.
 func TestFlushError(t *testing.T) {
-	for _, wait := range []time.Duration{0, heldTime} {
+	for _, wait := range []time.Duration{0, corkTime} {
 		synctest.Test(t, func(t *testing.T) {
 			c, wire := newLoggedConn(t, true, connOptions{})
 			writeCorked(t, c)
@@ -160,26 +159,53 @@ func TestFlushError(t *testing.T) {
 				t.Errorf("after %v: got %v, want the same of a write", wait, err)
 			}
 			wantLost(t, c, io.ErrClosedPipe.Error())
-			c.wantNothingHeld(t)
+			c.wantNothingUnsent(t)
 		})
 	}
 }
 
-// "which the write deadline bounds"
+// "which the write deadline bounds: if it passes, the rest leaves later", in the middle of a frame,
+// too, and over TLS.
 func TestFlushDeadline(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a, _ := newPipe(t, 4)
-		c := newConn(a, true, nil, connOptions{})
-		writeCorked(t, c)
-		start := time.Now()
-		c.SetWriteDeadline(start.Add(time.Second))
-		if err := c.Flush(); !isTimeout(err) || time.Since(start) != time.Second {
-			t.Errorf("got %v after %v, want a timeout after 1s", err, time.Since(start))
-		}
-		if err := c.WriteMessage(TextMessage, nil); !isTimeout(err) || errors.Is(err, errWriteTimeout) {
-			t.Errorf("got %v, want the network's timeout: a part of a frame has left", err)
-		}
-	})
+	serverConfig, clientConfig := tlsConfigs()
+	for name, pair := range map[string]func(near, far *pipeConn) (*Conn, *Conn){
+		"pipe": func(near, far *pipeConn) (*Conn, *Conn) {
+			return newConn(near, true, nil, connOptions{}), newConn(far, false, nil, connOptions{})
+		},
+		"tls": func(near, far *pipeConn) (*Conn, *Conn) {
+			server, client := tlsPair(t, near, far, serverConfig, clientConfig)
+			return newConn(server, true, nil, connOptions{}), newConn(client, false, nil, connOptions{})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				near, far := newPipe(t, 1<<20)
+				c, peer := pair(near, far)
+				room(far, 4)
+				writeCorked(t, c)
+				start := time.Now()
+				c.SetWriteDeadline(start.Add(time.Second))
+				if err := c.Flush(); err != errWriteTimeout || time.Since(start) != time.Second {
+					t.Errorf("got %v after %v, want a write timeout after 1s", err, time.Since(start))
+				}
+				if err := c.Flush(); err != errWriteTimeout {
+					t.Errorf("again: got %v, want a write timeout", err)
+				}
+				c.SetWriteDeadline(time.Time{})
+				done := make(chan error)
+				go func() { done <- c.WriteMessage(TextMessage, []byte("d")) }()
+				for _, want := range []string{"a", "b", "c", "d"} {
+					if _, p, err := peer.ReadMessage(); string(p) != want || err != nil {
+						t.Errorf("got %q, %v, want %q", p, err, want)
+					}
+				}
+				if err := <-done; err != nil {
+					t.Errorf("got %v, want a good connection", err)
+				}
+				c.wantNothingUnsent(t)
+			})
+		})
+	}
 }
 
 // Any goroutine may cork, flush and write: nothing is lost, and each goroutine's messages
@@ -187,7 +213,7 @@ func TestFlushDeadline(t *testing.T) {
 func TestCorkFromManyGoroutines(t *testing.T) {
 	bothSides(t, func(t *testing.T, server bool) {
 		a, b := newPipe(t, 1<<20)
-		c, peer := newConn(a, server, nil, connOptions{}), newConn(b, !server, nil, connOptions{})
+		c, peer := newQuickConn(a, server, nil, connOptions{}), newQuickConn(b, !server, nil, connOptions{})
 		const writers, messages = 16, 60
 		var all sync.WaitGroup
 		for i := range writers {
@@ -216,7 +242,7 @@ func TestCorkFromManyGoroutines(t *testing.T) {
 			next[p[0]]++
 		}
 		all.Wait()
-		c.wantNothingHeld(t)
+		c.wantNothingUnsent(t)
 	})
 }
 
@@ -224,7 +250,7 @@ func TestCorkFromManyGoroutines(t *testing.T) {
 func TestCorkAndContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, wire := newPipe(t, 4)
-		c := newConn(a, true, nil, connOptions{})
+		c := newQuickConn(a, true, nil, connOptions{})
 		writeCorked(t, c)
 		flushed := make(chan error)
 		go func() { flushed <- c.Flush() }()
@@ -244,8 +270,8 @@ func TestCorkAndContext(t *testing.T) {
 	})
 }
 
-// A ping of Ping is not held: its time is measured.
-func TestPingIsNotHeld(t *testing.T) {
+// A ping of Ping is not corked: its time is measured.
+func TestPingIsNotCorked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, c := newConnPair(t)
 		for _, end := range []*Conn{s, c} {

@@ -14,7 +14,7 @@ type deadlines struct {
 	overridden bool // the transport has another one for reading for a while
 }
 
-// ownDeadlines returns the connection's deadlines, which there are from now on.
+// ownDeadlines returns c.deadlines, allocating it on first use.
 func (c *Conn) ownDeadlines() *deadlines { return own(&c.deadlines) }
 
 // SetReadDeadline makes reads return a timeout from the time t on, also the one
@@ -28,7 +28,7 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 	if d.overridden {
 		return nil // it comes into force when that is over
 	}
-	return c.send.t.SetReadDeadline(t)
+	return c.send.link.SetReadDeadline(t)
 }
 
 // overrideReadDeadline gives the transport a read deadline that is not the program's.
@@ -37,11 +37,11 @@ func (c *Conn) overrideReadDeadline(t time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.overridden = true
-	c.send.t.SetReadDeadline(t)
+	c.send.link.SetReadDeadline(t)
 }
 
 // interruptRead makes a read that waits return a timeout.
-func (c *Conn) interruptRead() { c.overrideReadDeadline(past) }
+func (c *Conn) interruptRead() { c.overrideReadDeadline(aLongTimeAgo) }
 
 // restoreReadDeadline gives the transport the program's read deadline again.
 func (c *Conn) restoreReadDeadline() {
@@ -49,7 +49,7 @@ func (c *Conn) restoreReadDeadline() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.overridden = false
-	c.send.t.SetReadDeadline(d.read)
+	c.send.link.SetReadDeadline(d.read)
 }
 
 // readDeadline returns the program's deadline, and whether it is in force.

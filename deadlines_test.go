@@ -23,10 +23,10 @@ func TestNoDeadlines(t *testing.T) {
 		}
 	}
 	for name, c := range map[string]*Conn{"server": server, "client": client} {
-		if c.deadlines.Load() != nil || c.send.bounds != nil {
+		if c.deadlines.Load() != nil || c.send.late != nil {
 			t.Errorf("%s: got memory for deadlines, want none", name)
 		}
-		if n := c.send.t.(*pipeConn).out.writeDeadlines; n != 0 {
+		if n := c.NetConn().(*pipeConn).out.writeDeadlines; n != 0 {
 			t.Errorf("%s: got %d calls of SetWriteDeadline, want none", name, n)
 		}
 	}
@@ -137,9 +137,7 @@ func TestWriteDeadlineBeforeDuringAndAfter(t *testing.T) {
 			if err := c.WriteMessage(TextMessage, []byte("x")); !isTimeout(err) || time.Since(start) != 0 {
 				t.Errorf("past: got %v after %v, want a timeout at once", err, time.Since(start))
 			}
-			if b := wire.peer().take(); len(b) != 0 {
-				t.Errorf("got % x, want nothing", b)
-			}
+			c.wantNothingSent(t, wire.peer(), "the deadline has passed")
 		})
 	})
 }

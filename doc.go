@@ -64,7 +64,8 @@
 // what it reads. By default a ping is answered by a pong and a Close frame by a
 // Close frame; [Conn.SetPingHandler], [Conn.SetPongHandler] and
 // [Conn.SetCloseHandler] replace that. The reader does not wait for writers: an
-// answer that finds the network busy is sent by the goroutine that makes it so.
+// answer that finds the network busy leaves when the network takes it, or, if another goroutine is
+// writing, after its frame.
 //
 // # Deadlines and contexts
 //
@@ -85,11 +86,16 @@
 // In the second and third case the peer was sent a Close frame that says so.
 //
 // [Conn.SetWriteDeadline] bounds writes, and the context of
-// [Conn.WriteMessageContext] that call. A write that was ended while others were
-// writing has done nothing; its error is "websocket: write timeout" or the context's.
-// A write that was ended or failed within a frame has ended all writing, and every
-// later write returns its error. After a Close frame was sent, every write returns
-// [ErrCloseSent].
+// [Conn.WriteMessageContext] that call. A write that was ended before any of its frame has
+// left, because others were writing or the network was busy, has done nothing; its error is
+// "websocket: write timeout" or the context's. A write that was ended within a frame has
+// ended all writing, and every later write returns its error. Over TLS, which cannot go on
+// after a write has timed out, that is so as soon as the network is waited for. After a Close
+// frame was sent, every write returns [ErrCloseSent], and after Close one that is net.ErrClosed.
+//
+// A frame that no call waits for has no deadline: an answer to a ping, a message that
+// waits for others, see Messages sent at once, and the bytes of a stream. Close gives these a
+// second, and Flush and Shutdown wait for them.
 //
 // # Closing
 //
@@ -128,8 +134,9 @@
 //
 // A peer that has sent several messages at once gets the answers at once: what is
 // written while others of its messages are still to be read waits until these have been
-// dealt with, at most 200 microseconds, and all leave in one system call; see
-// [Conn.WriteMessage]. [Conn.Cork] and [Conn.Flush] do the same for a program that has
+// handled, at most 200 microseconds, and all leave in one system call; see
+// [Conn.WriteMessage]. A connection begins to do so when the program has handled a burst
+// quickly, in 50 microseconds a message, and ends when it has not. [Conn.Cork] and [Conn.Flush] do the same for a program that has
 // many messages to send. Goroutines that write to a connection at the same time share
 // system calls, too.
 //
@@ -161,7 +168,8 @@
 // # Streams
 //
 // [NewStream] makes a net.Conn of a Conn, to tunnel another protocol. Its deadlines
-// can pass, for reads and writes, and the stream goes on.
+// can pass, for reads and writes, and the stream goes on. As over a TCP connection, a Write
+// returns when its bytes lie in a buffer of the connection.
 //
 // # Limits and memory
 //

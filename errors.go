@@ -109,6 +109,7 @@ var (
 	errInvalidControlFrame = errors.New("websocket: invalid control frame")
 	errWriteClosed         = errors.New("websocket: write closed")
 	errWriteTimeout        = error(&timeoutError{"websocket: write timeout"})
+	errMessageTimeout      = error(&timeoutError{"websocket: write timeout within a message"})
 )
 
 // errUnexpectedEOF is the error when the network connection ends without a Close

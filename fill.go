@@ -1,9 +1,6 @@
 package websocket
 
-import (
-	"io"
-	"syscall"
-)
+import "io"
 
 const (
 	// shortScratch is the size of the scratch array where one read more costs no system call,
@@ -31,7 +28,7 @@ func (r *recv) fill(t transport) error {
 	case r.keeps:
 		space = r.ownScratch(len(r.b)+1, shortScratch)
 	default:
-		space = r.ownScratch(len(r.b)+1, maxUnit)
+		space = r.ownScratch(len(r.b)+1, maxControlFrame)
 	}
 	n, err := receive(t, space[len(r.b):])
 	if err != nil {
@@ -59,18 +56,20 @@ func (r *recv) drain() {
 	r.inRoom = false
 }
 
-// ownScratch returns the scratch array, which there is from now on: of the size, or of a whole
-// unit where that is less than the n bytes that are wanted.
+// ownScratch returns the scratch array, allocating it on first use: of the size, or of a whole
+// control frame where that is less than the n bytes that are wanted.
 func (r *recv) ownScratch(n, size int) []byte {
 	if n > size {
-		size = maxUnit
+		size = maxControlFrame
 	}
-	if len(r.scratch) < size {
-		grown := make([]byte, size)
-		copy(grown, r.scratch)
+	if r.scratch == nil || len(r.scratch.b) < size {
+		grown := &buffer{make([]byte, size)}
+		if r.scratch != nil {
+			copy(grown.b, r.scratch.b)
+		}
 		r.scratch = grown
 	}
-	return r.scratch
+	return r.scratch.b
 }
 
 // useRoom has the next read of an idle connection go into room, where the message shall
@@ -78,9 +77,9 @@ func (r *recv) ownScratch(n, size int) []byte {
 // which a buffer is borrowed that is in the processor's cache, does so only if what has
 // come lately was large and would have fitted. For any other, this stands for the scratch
 // array, and a few kilobytes do.
-func (r *recv) useRoom(room []byte) {
+func (r *recv) useRoom(room []byte, kernel bool) {
 	most := maxBufferSize
-	if r.raw == nil {
+	if !kernel {
 		most = minBufferSize
 	} else if r.class == r.leastClass || len(room) < classSize(int(r.class))/2+maxHeaderSize {
 		return
@@ -91,7 +90,7 @@ func (r *recv) useRoom(room []byte) {
 // room returns the memory of the caller that is to be read into, or nil. What is left of it
 // after a control frame may be too little.
 func (r *recv) room() []byte {
-	if !r.inRoom || len(r.b) > 0 || cap(r.b) < maxUnit {
+	if !r.inRoom || len(r.b) > 0 || cap(r.b) < maxControlFrame {
 		return nil
 	}
 	return r.b[:cap(r.b)]
@@ -121,15 +120,6 @@ func receive(t transport, p []byte) (n int, err error) {
 		}
 	}
 	return 0, io.ErrNoProgress
-}
-
-// rawReader reads a connection of the kernel without holding a buffer: the runtime's poller
-// waits for it, and calls read whenever there may be something to read. That borrows a buffer,
-// which it gives back where there is nothing.
-type rawReader struct {
-	conn syscall.RawConn
-	read func(fd uintptr) (done bool)
-	n    int // of what read has read; 0 at the end, and a negative error number
 }
 
 // adapt chooses the class of the next buffer after a read has filled n bytes of one. What

@@ -71,7 +71,7 @@ func readIntoTheSameMemory(t *testing.T, rounds int, pair func(*testing.T) (near
 		for i, message := range messages {
 			var err error
 			if i%7 == 0 { // interrupted somewhere, unless all of it is there
-				c.SetReadDeadline(past)
+				c.SetReadDeadline(aLongTimeAgo)
 				_, p, err = c.AppendMessage(p[:len(prefix)])
 				c.SetReadDeadline(time.Time{})
 			}
@@ -165,10 +165,12 @@ func TestReadNoProgress(t *testing.T) {
 // TLS keeps what it has decrypted, so that a short scratch array waits for it. However what comes is
 // cut into records, nothing of it is lost; only a unit that waits for its end needs more.
 func TestScratchOfTLS(t *testing.T) {
+	serverConfig, clientConfig := tlsConfigs()
 	ping := strings.Repeat("p", maxControlPayload)
 	wire := peerFrames(true, peerFrame{true, opPing, ping}, peerFrame{true, opText, strings.Repeat("t", 100)}, peerFrame{true, opBinary, "b"})
 	for cut := 1; cut < len(wire); cut++ {
-		near, far, _ := tlsPair(t)
+		a, b := newPipe(t, 1<<20)
+		near, far := tlsPair(t, a, b, serverConfig, clientConfig)
 		c := newConn(near, true, nil, connOptions{})
 		var pinged string
 		c.SetPingHandler(func(data string) error { pinged = data; return nil })
@@ -185,11 +187,11 @@ func TestScratchOfTLS(t *testing.T) {
 			t.Fatalf("cut at %d: got a ping of %d bytes, want %d", cut, len(pinged), len(ping))
 		}
 		size := shortScratch
-		if shortScratch < cut && cut < maxUnit {
-			size = maxUnit
+		if shortScratch < cut && cut < maxControlFrame {
+			size = maxControlFrame
 		}
-		if len(c.recv.scratch) != size || c.recv.buf != nil {
-			t.Errorf("cut at %d: got a scratch array of %d bytes, want %d", cut, len(c.recv.scratch), size)
+		if len(c.recv.scratch.b) != size || c.recv.buf != nil {
+			t.Errorf("cut at %d: got a scratch array of %d bytes, want %d", cut, len(c.recv.scratch.b), size)
 		}
 	}
 }

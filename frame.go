@@ -33,8 +33,9 @@ const (
 	// maxControlPayload: "All control frames MUST have a payload length of 125
 	// bytes or less" (5.5).
 	maxControlPayload = 125
-	// maxUnit is the largest thing that is consumed as a whole: a control frame.
-	maxUnit = 2 + 4 + maxControlPayload
+	// maxControlFrame is the size of the largest control frame. A control frame, like a
+	// header, is consumed as a whole.
+	maxControlFrame = 2 + 4 + maxControlPayload
 )
 
 // header is the header of a frame (RFC 6455, 5.2).
@@ -104,13 +105,7 @@ func parseHeader(b []byte) (h header, n int, err error) {
 
 // append adds the header's bytes to b.
 func (h *header) append(b []byte) []byte {
-	b0 := byte(h.opcode)
-	if h.fin {
-		b0 |= 0x80
-	}
-	if h.rsv1 {
-		b0 |= 0x40
-	}
+	b0 := firstByte(h.opcode, h.fin, h.rsv1)
 	if h.rsv2 {
 		b0 |= 0x20
 	}
@@ -122,6 +117,18 @@ func (h *header) append(b []byte) []byte {
 	}
 	b = appendLength(append(b, b0), 0x80, h.length)
 	return append(b, h.key[:]...)
+}
+
+// firstByte returns the first byte of a header.
+func firstByte(op opcode, fin, rsv1 bool) byte {
+	b := byte(op)
+	if fin {
+		b |= 0x80
+	}
+	if rsv1 {
+		b |= 0x40
+	}
+	return b
 }
 
 // appendLength adds a length in the fewest bytes, with the mask bit.

@@ -22,6 +22,12 @@ func setHandler[F any](p *atomic.Pointer[F], h F, isDefault bool) {
 	}
 }
 
+// reply has a control frame sent that the peer is owed. It waits for nothing.
+func (c *Conn) reply(op opcode, payload []byte) {
+	c.send.reply(op, payload)
+	c.send.tryFlush()
+}
+
 // SetPingHandler sets the function that is called with the payload of each ping,
 // in the goroutine that reads. Its error ends the reading and is returned by all
 // reads. The default, also for nil, answers with a pong. Any

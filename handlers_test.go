@@ -26,9 +26,7 @@ func TestPingAndPongHandlers(t *testing.T) {
 	if len(got) != 2 || got[0] != "ping a" || got[1] != "pong b" {
 		t.Errorf("got %q, want ping a, pong b", got)
 	}
-	if b := wire.take(); len(b) > 0 {
-		t.Errorf("got % x, want nothing: the handler replaces the answer", b)
-	}
+	c.wantNothingSent(t, wire, "the handler replaces the answer")
 
 	c.SetPingHandler(nil)
 	c.SetPongHandler(nil)
@@ -36,7 +34,7 @@ func TestPingAndPongHandlers(t *testing.T) {
 	if _, _, err := c.ReadMessage(); err != nil {
 		t.Fatal(err)
 	}
-	if b := wire.take(); len(b) != 7 {
+	if b := wire.takeFrames(1); len(b) != 7 {
 		t.Errorf("got % x, want a pong again", b)
 	}
 	if err := c.PongHandler()("x"); err != nil {
@@ -53,7 +51,7 @@ func TestDefaultPingHandlerCanBeWrapped(t *testing.T) {
 	if _, _, err := c.ReadMessage(); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := wire.take(), unhex(t, "8a 02 6121"); !bytes.Equal(got, want) {
+	if got, want := wire.takeFrames(1), unhex(t, "8a 02 6121"); !bytes.Equal(got, want) {
 		t.Errorf("got % x, want % x", got, want)
 	}
 }
@@ -71,9 +69,7 @@ func TestHandlerErrorIsTheReadError(t *testing.T) {
 					t.Errorf("got %v, want the handler's error", err)
 				}
 			}
-			if b := wire.take(); len(b) > 0 {
-				t.Errorf("got % x, want nothing", b)
-			}
+			c.wantNothingSent(t, wire, "the handler has not answered")
 		})
 	}
 }
@@ -95,9 +91,7 @@ func TestCloseHandler(t *testing.T) {
 	if gotCode != 4000 || gotText != "bye" {
 		t.Errorf("handler: got %d %q, want 4000 bye", gotCode, gotText)
 	}
-	if b := wire.take(); len(b) > 0 {
-		t.Errorf("got % x on the wire, want nothing: the handler answers", b)
-	}
+	c.wantNothingSent(t, wire, "the handler answers")
 }
 
 func TestCloseHandlerErrorIsTheReadError(t *testing.T) {
@@ -123,7 +117,7 @@ func TestCloseHandlerDefault(t *testing.T) {
 	})
 	wire.Write(unhex(t, "88 82 00000000 03e8"))
 	c.ReadMessage()
-	if got, want := wire.take(), unhex(t, "88 02 03e8"); !called || !bytes.Equal(got, want) {
+	if got, want := wire.takeFrames(1), unhex(t, "88 02 03e8"); !called || !bytes.Equal(got, want) {
 		t.Errorf("got % x, want % x", got, want)
 	}
 	c.SetCloseHandler(nil)

@@ -128,30 +128,14 @@ func (c *Conn) look(k *keepalive) {
 
 	switch {
 	case ping:
-		// The wait for the wire is bounded. The frame is not: a slow peer is not a dead
-		// one, and the verdict on that closes the network connection.
-		if s := c.openStream(); s != nil && s.pausing() {
-			k.notAsked() // its program has to go on before any ping can go out
-			return
-		}
-		b := until(now.Add(k.timeout))
-		if c.send.take(wantWire, &b) != nil {
-			return
-		}
-		c.send.put(&frame{fin: true, opcode: opPing}, &bound{})
-		c.send.release(&b)
+		// A slow peer is not a dead one: the ping leaves when the network takes it.
+		l := until(now.Add(k.timeout))
+		c.send.post(&frame{fin: true, opcode: opPing}, &l, false)
 	case dead:
-		c.send.fail(k.dead)
+		c.send.lock.close(k.dead, false)
 		c.endWaits(k.dead)
 		c.abort() // the reader that waits finds the verdict
 	}
-}
-
-// notAsked says that the ping that was due was not sent.
-func (k *keepalive) notAsked() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.asked, k.waited = time.Time{}, 0
 }
 
 // keepaliveError is the verdict on a peer that is silent. It is a net.Error, but no

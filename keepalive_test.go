@@ -141,7 +141,7 @@ func (tc *keepaliveScript) receive(list ...peerFrame) {
 func (tc *keepaliveScript) wantSent(reason string, want ...string) {
 	tc.Helper()
 	tc.wait()
-	if got := readFrames(tc, tc.wire); !slices.Equal(got, want) || tc.err != nil {
+	if got := readFrames(tc, tc.wire, len(want)); !slices.Equal(got, want) || tc.err != nil {
 		tc.Errorf("%s: got %q and %v, want %q", reason, got, tc.err, want)
 	}
 }
@@ -227,7 +227,7 @@ func TestKeepalive(t *testing.T) {
 			tc.read()
 			time.Sleep(6 * time.Second)
 			tc.receive(f)
-			readFrames(tc, tc.wire) // the pong
+			readFrames(tc, tc.wire, 0) // the pong, if it is a ping
 			time.Sleep(7*time.Second - 1)
 			tc.wantIdle("the interval since then is not over")
 			time.Sleep(1)
@@ -238,7 +238,7 @@ func TestKeepalive(t *testing.T) {
 				f.op = opContinuation
 			}
 			tc.receive(f)
-			readFrames(tc, tc.wire)
+			readFrames(tc, tc.wire, 0)
 			time.Sleep(7*time.Second - 1)
 			tc.wantIdle("it is an answer, too")
 			time.Sleep(1)
@@ -401,7 +401,7 @@ func TestKeepaliveWhileAWriteIsBlocked(t *testing.T) {
 		if want := append([]byte{0x82, 0x7e, 0x07, 0xcc}, message...); !bytes.HasPrefix(b, want) {
 			tc.Errorf("got %d bytes, want the message whole", len(b))
 		}
-		if err := tc.c.send.failed(); err != nil {
+		if err := tc.c.send.lock.err(); err != nil {
 			tc.Errorf("got %v, want a good connection: nobody has read", err)
 		}
 	})
@@ -440,9 +440,7 @@ func TestKeepaliveEnds(t *testing.T) {
 			tc.wire.take()
 			time.Sleep(time.Hour)
 			tc.c.look(tc.c.keepalive) // the timer's function, run late
-			if b := tc.wire.take(); len(b) > 0 {
-				tc.Errorf("got % x, want nothing any more", b)
-			}
+			tc.c.wantNothingSent(tc, tc.wire, "the connection has ended")
 			if err := tc.err; err == nil || strings.Contains(err.Error(), "nothing came") {
 				tc.Errorf("got %v, want the error that ended the reading", err)
 			}

@@ -69,7 +69,7 @@ func largeSend(t *testing.T, c *Conn, messageType int, b []byte, size int) {
 	for !h.fin {
 		n := min(size, len(b))
 		h.fin = n == len(b)
-		if err := c.send.write(&frame{opcode: h.opcode, fin: h.fin, payload: b[:n]}, wantWire, &bound{}); err != nil {
+		if err := c.send.write(&frame{opcode: h.opcode, fin: h.fin, payload: b[:n]}, lockFrame, &limit{}); err != nil {
 			t.Fatal(err)
 		}
 		h.opcode = opContinuation

@@ -79,7 +79,7 @@ func TestNextReaderDiscards(t *testing.T) {
 	if n, err := r.Read(make([]byte, 1)); n != 0 || err != io.EOF {
 		t.Errorf("after the end: got %d, %v, want 0, EOF", n, err)
 	}
-	if b := wire.take(); len(b) != 6 || b[0] != 0x8a {
+	if b := wire.takeFrames(1); len(b) != 6 || b[0] != 0x8a {
 		t.Errorf("got % x, want the pong for a ping among what was discarded", b)
 	}
 }

@@ -34,17 +34,17 @@ type ping struct {
 func (c *Conn) Ping(ctx context.Context) (rtt time.Duration, err error) {
 	p := &ping{done: make(chan struct{})}
 	rand.Read(p.payload[:]) // never fails: it crashes the program rather
-	all, b := &c.ownExtras().pings, &bound{ctx: ctx}
-	if err := c.send.take(wantWire, b); err != nil {
+	all, l := &c.ownExtras().pings, &limit{ctx: ctx}
+	if _, err := c.send.lock.acquire(lockFrame, nil, l); err != nil {
 		return 0, err
 	}
-	// With the wire in hand, so that the order of the list is that of the frames.
+	// With the lock held, so that the order of the list is that of the frames.
 	err = all.add(p)
 	sent := time.Now()
 	if err == nil {
-		err = c.send.put(&frame{fin: true, opcode: opPing, atOnce: true, payload: p.payload[:]}, b)
+		err = c.send.writeLocked(&frame{fin: true, opcode: opPing, payload: p.payload[:]}, l, false)
 	}
-	c.send.release(b)
+	c.send.unlock()
 	defer all.remove(p)
 	if err != nil {
 		return 0, err

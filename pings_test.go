@@ -287,8 +287,8 @@ func TestPingErrors(t *testing.T) {
 		wire.take()
 		ctx, cancel = context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := c.Ping(ctx); err != context.DeadlineExceeded || c.send.failed() != nil {
-			t.Errorf("got %v, %v, want context.DeadlineExceeded and a good connection: the write deadline is not for Ping", err, c.send.failed())
+		if _, err := c.Ping(ctx); err != context.DeadlineExceeded || c.send.lock.err() != nil {
+			t.Errorf("got %v, %v, want context.DeadlineExceeded and a good connection: the write deadline is not for Ping", err, c.send.lock.err())
 		}
 		c.SetWriteDeadline(time.Time{})
 
@@ -297,8 +297,8 @@ func TestPingErrors(t *testing.T) {
 		synctest.Wait()
 		ctx, cancel = context.WithTimeoutCause(t.Context(), time.Second, errMine)
 		defer cancel()
-		if _, err := c.Ping(ctx); err == nil || err.Error() != "websocket: context deadline exceeded: mine" || c.send.failed() != nil {
-			t.Errorf("in turn: got %v, %v, want the context's error and a good connection", err, c.send.failed())
+		if _, err := c.Ping(ctx); err == nil || err.Error() != "websocket: context deadline exceeded: mine" || c.send.lock.err() != nil {
+			t.Errorf("in turn: got %v, %v, want the context's error and a good connection", err, c.send.lock.err())
 		}
 		wire.Close()
 		synctest.Wait()

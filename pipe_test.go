@@ -166,6 +166,83 @@ func (c *pipeConn) take() []byte {
 	return b
 }
 
+// takeFrames is take that waits until what it returns has n whole frames: those that no caller
+// waits for, such as a pong, leave when the flusher has its turn. If they do not come, it returns
+// what there is. In a testing/synctest bubble no time passes for frames that are on their way.
+func (c *pipeConn) takeFrames(n int) (b []byte) {
+	limit := 10 * time.Second
+	if inBubble() {
+		limit = 1 // passes as soon as nothing else can happen
+	}
+	over := false
+	timer := time.AfterFunc(limit, func() { c.in.set(func(*pipeHalf) { over = true }) })
+	defer timer.Stop()
+	h := c.in
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for {
+		b = append(b, h.data...)
+		h.data = nil
+		h.change.Broadcast()
+		if whole, _ := wholeFrames(b); whole >= n || over || h.writeEnd.closed {
+			return b
+		}
+		h.change.Wait()
+	}
+}
+
+// inBubble reports whether the goroutine is in a testing/synctest bubble, whose clock starts at
+// the year 2000.
+func inBubble() bool { return time.Now().Before(time.Unix(1_000_000_000, 0)) }
+
+// wholeFrames returns the number of whole frames that b begins with, and what is behind them.
+func wholeFrames(b []byte) (n int, rest []byte) {
+	for {
+		h, head, err := parseHeader(b)
+		if err != nil || head == 0 || h.length > int64(len(b)-head) {
+			return n, b
+		}
+		b = b[head+int(h.length):]
+		n++
+	}
+}
+
+// acquireFlushed acquires the lock once it is free, so that frames in the outbox or the slot are
+// corked, or have been forgotten.
+func (s *send) acquireFlushed() {
+	for !s.lock.tryAcquire(lockFlush) {
+		s.lock.acquire(lockFlush, nil, &limit{})
+		s.unlock() // with the frames in the slot, which the flusher may have left to others
+	}
+}
+
+// awaitFlush waits until the frames have left that no caller waits for, unless they are corked.
+func (s *send) awaitFlush() {
+	s.acquireFlushed()
+	s.unlock()
+}
+
+// wantNothingUnsent checks that nothing waits to be sent, and that there is no memory for it.
+func (c *Conn) wantNothingUnsent(t testing.TB) {
+	t.Helper()
+	s := &c.send
+	s.acquireFlushed()
+	defer s.unlock()
+	if s.hasUnsent() || s.outbox.buf != nil {
+		t.Error("something lies in the outbox or the slot, or there is memory for it")
+	}
+}
+
+// wantNothingSent checks that c has sent nothing since the peer has looked last, and that nothing
+// is on its way.
+func (c *Conn) wantNothingSent(t testing.TB, peer *pipeConn, why string) {
+	t.Helper()
+	c.wantNothingUnsent(t)
+	if b := peer.take(); len(b) > 0 {
+		t.Errorf("got % x, want nothing: %s", b, why)
+	}
+}
+
 // newConnPair returns two connections with each other.
 func newConnPair(t testing.TB) (server, client *Conn) {
 	a, b := newPipe(t, 1<<20)

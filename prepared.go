@@ -34,7 +34,7 @@ func prepareFrame(h header, payload []byte) frame {
 	encoded := h.append(make([]byte, 0, maxHeaderSize+len(payload)))
 	head := len(encoded)
 	encoded = append(encoded, payload...)
-	return frame{fin: h.fin, rsv1: h.rsv1, opcode: h.opcode, payload: encoded[head:], bytes: encoded}
+	return frame{fin: h.fin, rsv1: h.rsv1, opcode: h.opcode, payload: encoded[head:], encoded: encoded}
 }
 
 // deflate returns the compressed form, which refers to no message before it.
@@ -62,27 +62,24 @@ func (pm *PreparedMessage) deflate(form deflateForm) *frame {
 // very bytes that were prepared; a client masks a copy of them with a fresh key. With
 // context takeover the message refers to none before it, and none after it to it.
 func (c *Conn) WritePreparedMessage(pm *PreparedMessage) error {
-	b := until(c.loadWriteDeadline())
+	l := until(c.loadWriteDeadline())
 	f := &pm.plain
 	if f.opcode.isControl() {
-		return c.send.write(f, wantWire, &b)
-	}
-	if err := c.send.failed(); err != nil {
-		return err
+		return c.send.write(f, lockFrame, &l)
 	}
 	if !c.compresses(len(f.payload)) {
-		return c.send.write(f, wantData, &b)
+		return c.send.write(f, lockData, &l)
 	}
 	k := c.compression
 	f = pm.deflate(deflateForm{int(k.level.Load()), k.sendBits})
 	if f == &pm.plain || !k.sendTakeover {
-		return c.send.write(f, wantData, &b)
+		return c.send.write(f, lockData, &l)
 	}
-	if err := c.beginMessage(&b); err != nil {
+	if err := c.beginMessage(&l); err != nil {
 		return err
 	}
 	k.forgetSent()
-	err := c.send.write(f, wantWire, &b)
+	err := c.send.write(f, lockFrame, &l)
 	c.endMessage()
 	return err
 }

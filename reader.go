@@ -8,14 +8,6 @@ import (
 // noMessage is the message type that is returned with an error.
 const noMessage = -1
 
-// replyTimeout bounds how long a read is held up by the writing of a frame that it
-// owes the peer, where the network does not take it, and retryTimeout how long when
-// that has happened already.
-const (
-	replyTimeout = 10 * time.Second
-	retryTimeout = 10 * time.Millisecond
-)
-
 // ReadMessage reads the next message. It blocks until all of the message has
 // come, which the read deadline bounds. One goroutine at a time may read. The
 // memory of p is the caller's.
@@ -38,12 +30,12 @@ func (c *Conn) ReadMessageContext(ctx context.Context) (messageType int, p []byt
 	if ctx.Done() == nil {
 		return c.readWhole(nil, 0)
 	}
-	b := bound{ctx: ctx}
-	if err := b.ended(); err != nil {
+	l := limit{ctx: ctx}
+	if err := l.ended(); err != nil {
 		return noMessage, nil, err
 	}
-	if !c.turn.take(b) {
-		return noMessage, nil, b.waitError()
+	if !c.turn.take(l) {
+		return noMessage, nil, l.err()
 	}
 	c.beginRead()
 	w := &c.ownInterruption().watch
@@ -69,7 +61,7 @@ type interruption struct {
 	partial []byte // what AppendMessage had of the message, while that is unclaimed; or nil
 }
 
-// ownInterruption returns the connection's interruption, which there is from now on.
+// ownInterruption returns c.interrupted, allocating it on first use.
 func (c *Conn) ownInterruption() *interruption {
 	if c.interrupted == nil {
 		c.interrupted = &interruption{watch: watch{interrupt: c.interruptRead}}
@@ -108,7 +100,7 @@ func (c *Conn) readWhole(dst []byte, spare int) (messageType int, p []byte, err 
 		return noMessage, dst, err
 	}
 	if c.recv.isIdle() && !c.unclaimed && !c.compressed {
-		c.recv.useRoom(dst[len(dst):cap(dst)])
+		c.recv.useRoom(dst[len(dst):cap(dst)], c.send.link.descriptor.conn != nil)
 		if err = c.wait(); err != nil { // here, where the stack is shallow
 			c.endRead()
 			return noMessage, dst, err
@@ -189,7 +181,7 @@ func (c *Conn) readSome(p []byte) (n int, err error) {
 		if err := c.flushBeforeWaiting(); err != nil {
 			return 0, err
 		}
-		n, err = r.readDirect(c.send.t, p)
+		n, err = r.readDirect(c.send.link, p)
 	}
 	return c.received(n, err)
 }
@@ -198,37 +190,28 @@ func (c *Conn) readSome(p []byte) (n int, err error) {
 //
 // While it waits it holds no buffer, and the stack is as shallow as can be.
 func (c *Conn) wait() error {
-	if c.send.flags.has(more | holding | lost) {
-		if err := c.flushBeforeWaiting(); err != nil {
-			return err
-		}
+	if err := c.flushBeforeWaiting(); err != nil {
+		return err
 	}
 	r := &c.recv
 	if len(r.b) > 0 || r.buf != nil {
 		r.drain()
 	}
-	if r.raw == nil {
-		if err := r.fill(c.send.t); err != nil {
+	raw := &c.send.link.descriptor
+	if raw.conn == nil {
+		if err := r.fill(c.send.link); err != nil {
 			return c.fail(err)
 		}
 		return nil
 	}
-	err := r.raw.conn.Read(r.raw.read)
+	err := raw.conn.Read(raw.read)
 	if err == nil {
-		err = r.raw.err()
+		err = raw.err()
 	}
 	if err != nil {
-		return c.fail(rawError(c.send.t, "read", err))
+		return c.fail(rawError(c.send.link.transport, "read", err))
 	}
 	return nil
-}
-
-// messageEnds says that the current message was delivered. What is written now may be
-// held until the next one that has come already is dealt with, too.
-func (c *Conn) messageEnds() {
-	if has := c.recv.hasFrame(); has != c.send.flags.has(more) && !c.send.flags.has(through) {
-		c.send.flags.put(more, has)
-	}
 }
 
 // nextMessage makes a new message the current one, unless there is one already that
@@ -304,6 +287,9 @@ func (c *Conn) advance() error {
 			if op != opContinuation {
 				c.messageType, c.compressed = int8(op), c.recv.deflated
 			}
+			if c.send.lock.has(posted) {
+				c.send.tryFlush() // pongs do not wait for the program
+			}
 			_, err = c.received(0, nil)
 			return err
 		}
@@ -313,15 +299,15 @@ func (c *Conn) advance() error {
 	}
 }
 
-// control delivers a control frame. What the peer is owed is left to send: the
-// reader does not wait for a writer.
+// control delivers a control frame. Its answer goes into the slot, which is emptied
+// before the reader waits or a message is delivered.
 func (c *Conn) control(op opcode, payload []byte) error {
 	c.received(0, nil)
 	switch op {
 	case opPing:
 		h := handler(c, pingOf)
 		if h == nil {
-			c.reply(opPong, payload)
+			c.send.reply(opPong, payload)
 			return nil
 		}
 		return c.stop(c.handle(*h, payload))
@@ -350,25 +336,4 @@ func (c *Conn) handle(h func(string) error, payload []byte) error {
 	returned = true
 	c.reading(true)
 	return err
-}
-
-// reply sends a control frame that the peer is owed.
-func (c *Conn) reply(op opcode, payload []byte) {
-	c.send.reply(op, payload, c.replyDeadline())
-	c.freeWriters()
-}
-
-// replyDeadline is until when a read tries to send what is owed: the network may not
-// take it. What has not left then goes out with the next write, or is tried again by
-// the next read.
-func (c *Conn) replyDeadline() time.Time {
-	timeout := replyTimeout
-	if c.send.flags.has(owing) {
-		timeout = retryTimeout
-	}
-	deadline := time.Now().Add(timeout)
-	if d, inForce := c.readDeadline(); inForce && !d.IsZero() && d.Before(deadline) {
-		return d
-	}
-	return deadline
 }

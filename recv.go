@@ -1,28 +1,10 @@
 package websocket
 
 import (
-	"crypto/tls"
 	"encoding/binary"
-	"io"
 	"math"
 	"sync/atomic"
-	"time"
 )
-
-// transport is what a connection runs on. A net.Conn is one.
-type transport interface {
-	io.Reader
-	io.Writer
-	io.Closer
-	SetReadDeadline(t time.Time) error
-	SetWriteDeadline(t time.Time) error
-}
-
-// isTLS reports whether the transport is a TLS connection.
-func isTLS(t transport) bool {
-	_, ok := t.(interface{ ConnectionState() tls.ConnectionState })
-	return ok
-}
 
 const (
 	// directSize is from where on payload is read into its destination without
@@ -41,15 +23,14 @@ const (
 //
 // All of it belongs to the goroutine that reads.
 type recv struct {
-	raw *rawReader // of a connection of the kernel; else nil
-	err error      // every later read returns it; set by Conn
+	err error // every later read returns it; set by Conn
 
 	// The bytes that were received and are not consumed yet. They lie in scratch, in
 	// buf, in the caller's room, or in memory of their own. Only fill, tryRead,
 	// leaveRoom and drain borrow and return.
 	b       []byte
 	buf     *buffer // borrowed, or nil
-	scratch []byte  // made when it is needed first
+	scratch *buffer // the connection's own; made when it is needed first
 
 	// The message in progress.
 	remaining int64        // payload bytes of the current frame that are not consumed
@@ -75,15 +56,14 @@ type recv struct {
 	leastClass, class uint8
 }
 
-// init prepares r for t, from which the bytes in early were read already.
-func (r *recv) init(t transport, server bool, early []byte, bufferSize int, limit int64) {
-	r.server, r.b, r.keeps = server, early, isTLS(t)
+// init prepares r for l, from which the bytes in early were read already.
+func (r *recv) init(l *link, server bool, early []byte, bufferSize int, limit int64) {
+	r.server, r.b, r.keeps = server, early, l.keepsInput
 	r.leastClass = uint8(bufferClass(bufferSize))
 	r.class = r.leastClass
 	r.limit.Store(limit)
-	if raw := rawConn(t); raw != nil {
-		r.raw = &rawReader{conn: raw}
-		r.raw.read = r.tryRead()
+	if l.descriptor.conn != nil {
+		l.descriptor.read = r.tryRead(&l.descriptor)
 	}
 }
 

@@ -7,7 +7,7 @@ import "syscall"
 // rawConn returns nil: descriptors are read without waiting on unix only.
 func rawConn(transport) syscall.RawConn { return nil }
 
-func (r *recv) tryRead() func(fd uintptr) (done bool) {
+func (r *recv) tryRead(*rawReader) func(fd uintptr) (done bool) {
 	panic("websocket: BUG: no raw connection on this system")
 }
 
@@ -15,7 +15,7 @@ func (r *rawReader) err() error {
 	panic("websocket: BUG: no raw connection on this system")
 }
 
-func writeDescriptor(uintptr, []byte) (n int, err error) {
+func newRawWriter() *rawWriter {
 	panic("websocket: BUG: no raw connection on this system")
 }
 

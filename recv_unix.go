@@ -28,7 +28,7 @@ func rawConn(t transport) syscall.RawConn {
 
 // tryRead returns the function that reads once, without waiting, and returns false where there
 // was nothing. It is one function, since it runs deep in the stack.
-func (r *recv) tryRead() func(fd uintptr) (done bool) {
+func (r *recv) tryRead(raw *rawReader) func(fd uintptr) (done bool) {
 	return func(fd uintptr) bool {
 		var buf *buffer
 		space := r.room()
@@ -44,15 +44,15 @@ func (r *recv) tryRead() func(fd uintptr) (done bool) {
 		if n > 0 {
 			r.b, r.buf, r.inRoom = space[:held+n], buf, buf == nil
 			r.adapt(held + n)
-			r.raw.n = n
+			raw.n = n
 			return true
 		}
 		if buf != nil {
 			releaseBuffer(buf)
 		}
-		r.raw.n = 0
+		raw.n = 0
 		if errno, ok := err.(syscall.Errno); ok {
-			r.raw.n = -int(errno)
+			raw.n = -int(errno)
 		}
 		return err != syscall.EAGAIN
 	}
@@ -69,18 +69,21 @@ func (r *rawReader) err() error {
 	return syscall.Errno(-r.n)
 }
 
-// writeDescriptor writes what the kernel takes now, which may be nothing.
-func writeDescriptor(fd uintptr, p []byte) (n int, err error) {
-	for {
-		n, err = syscall.Write(int(fd), p)
-		switch {
-		case err == syscall.EINTR:
-		case err == syscall.EAGAIN:
-			return 0, nil
-		default:
-			return max(n, 0), err
+// newRawWriter returns a rawWriter that writes the bytes that the kernel takes now, which may be
+// none.
+func newRawWriter() *rawWriter {
+	w := new(rawWriter)
+	w.write = func(fd uintptr) {
+		n, err := syscall.Write(int(fd), w.p)
+		for err == syscall.EINTR {
+			n, err = syscall.Write(int(fd), w.p)
+		}
+		w.n = max(n, 0)
+		if err != syscall.EAGAIN {
+			w.err = err
 		}
 	}
+	return w
 }
 
 // rawError gives an error of a descriptor the form that net.Conn gives it. The operation

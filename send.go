@@ -2,349 +2,459 @@ package websocket
 
 import (
 	"fmt"
+	"io"
 	"net"
-	"runtime"
 	"sync/atomic"
 	"time"
 )
 
-// send is the outgoing direction of a connection: whole frames, one after the
-// other. Any goroutine may use it.
+// send is the outgoing direction of a connection: whole frames, one after the other. Any
+// goroutine may use it.
 //
-// The order of what is waited for: the turn of data messages, then the wire, then
-// the queue's mu. A control frame takes only the wire, so it passes between the fragments of a
-// message.
+// A call takes the write lock, puts its frame into the outbox, flushes the outbox under its
+// limit, and unlocks. What nobody waits for has no limit: unlock writes as much of it as the
+// network takes at once, and hands the lock to a flusher, a goroutine that writes the rest.
+//
+// The order of the locks: messageOpen, then locked, then the queue's mu.
 type send struct {
-	t      transport
-	client bool // frames are masked
+	link *link
+	lock writeLock
+	slot atomic.Pointer[slot] // made for the first frame that is posted; else nil
 
-	// Of who has the wire, as are bounds and held.
-	meeting uint8  // how probable it is that others write at the same time
-	writes  uint16 // counts
-
-	flags flags
-
-	// err is the first error of a write, or ErrCloseSent. Every later write
-	// returns it: a part of a frame may have left.
-	err atomic.Pointer[error]
-
-	wire wire
-
-	bounds *bounds // nil before the first write with a deadline or a context
-	held   *held   // nil before the first frame that was held
+	// The rest belongs to the holder of the lock.
+	outbox outbox
+	late   *late // made for the first frame that must wait; else nil
 }
 
-// flags are what any goroutine may look at.
-type flags struct{ bits atomic.Uint32 }
-
+// The states of a connection, which are bits of the lock's state, but for late.armed.
 const (
-	closed   = 1 << iota // nothing more is to be registered with a context
-	owing                // there is a torn frame
-	more                 // further frames lie in the receive buffer; set by the reader
-	corked               // by Cork
-	holding              // there are held frames
-	lost                 // held frames could not be sent
-	late                 // flushLate waits for the wire
-	peerLeft             // the peer's Close frame is here
-	through              // no frame is held because the reader has more
+	// locked: a goroutine holds the lock.
+	locked = 1 << iota
+
+	// messageOpen: a message of several frames has begun and has not ended.
+	messageOpen
+
+	// queued: callers wait in the lock's queue.
+	queued
+
+	// closed: no frame may be posted any more, and none be written unless the holder of the
+	// lock is writing a Close frame; lock.end says why. What is in the outbox leaves all the
+	// same after a Close frame, but not after an error.
+	closed
+
+	// posted: there are frames in the slot.
+	posted
+
+	// unsent: there are frames in the outbox that no caller waits for, corked or posted.
+	// Close gives these, and those in the slot, a second.
+	unsent
+
+	// corked: Conn.Cork was called, and Conn.Flush was not.
+	corked
+
+	// moreInput: the reader has a further message of a burst in hand, and handles them
+	// quickly, so frames wait for the end of the burst.
+	moreInput
+
+	// closeReceived: the peer's Close frame is here.
+	closeReceived
+
+	// connClosed: Conn.Close was called.
+	connClosed
+
+	// late.armed: the timer runs that flushes what is corked for too long.
 )
 
-// has reports whether any of the flags is set.
-func (f *flags) has(flags uint32) bool { return f.bits.Load()&flags != 0 }
+// corkTime is how long a frame is corked at most.
+const corkTime = 200 * time.Microsecond
 
-func (f *flags) put(flag uint32, value bool) {
-	if value {
-		f.bits.Or(flag)
-	} else {
-		f.bits.And(^flag)
-	}
+// late is what is needed when frames do not leave at once.
+type late struct {
+	deadline  time.Time // the write deadline that the transport has
+	watch     watch     // of the contexts of calls that wait for the network
+	flushRest func()    // send.flushRest
+	timer     *time.Timer
+	armed     bool
 }
 
-// ofKernel reports whether the transport is the kernel's own connection: what that has
-// not taken has not left.
-func (s *send) ofKernel() bool {
-	switch s.t.(type) {
-	case *net.TCPConn, *net.UnixConn:
-		return true
+// ownLate returns s.late, allocating it on first use.
+func (s *send) ownLate() *late {
+	if s.late == nil {
+		s.late = &late{
+			flushRest: s.flushRest,
+			watch:     watch{interrupt: func() { s.link.SetWriteDeadline(aLongTimeAgo) }},
+		}
 	}
-	return false
+	return s.late
 }
 
-// resumable reports whether err is a timeout after which the transport takes the
-// rest of what was being written, as TLS does not.
-func (s *send) resumable(err error) bool { return isTimeout(err) && !isTLS(s.t) }
-
-// failed returns the error that every write returns from now on, or nil.
-func (s *send) failed() error {
-	if err := s.err.Load(); err != nil {
-		return *err
-	}
-	return nil
-}
-
-// fail makes err the error of every write, unless there is one already.
-func (s *send) fail(err error) { s.err.CompareAndSwap(nil, &err) }
-
-// write sends a frame. It does not change payload. The bound ends the wait for the
-// wire, after which nothing has happened, and then the write to the network, after
-// which the connection has failed.
-func (s *send) write(f *frame, what want, b *bound) error {
-	if done, err := s.obtain(what, f, b); done || err != nil {
+// write sends a frame. It returns when the transport has accepted it, or when it is corked. If
+// the limit ends before any of the frame has left, nothing has happened; if it ends later, the
+// connection has failed.
+func (s *send) write(f *frame, mode lockMode, l *limit) error {
+	if written, err := s.lock.acquire(mode, f, l); written || err != nil {
 		return err
 	}
-	err := b.ended()
-	if err == nil {
-		err = s.put(f, b)
-	}
-	s.release(b)
+	err := s.writeLocked(f, l, l.done() == nil)
+	s.unlock()
 	return err
 }
 
-// writePlain is write for what nearly all frames are: all of a small message, not compressed, or
-// a ping or a pong, while nobody else writes and nothing is held or owed. Else it does nothing
-// and returns false. The way from here to the system call fits into the stack that a
-// goroutine begins with.
-func (s *send) writePlain(op opcode, payload []byte, what want, deadline time.Time) (done bool, err error) {
-	if maxHeaderSize+len(payload) > minBufferSize || s.flags.has(more|corked|holding|owing) || s.err.Load() != nil ||
-		!s.wire.tryTake(what) {
-		return false, nil
+// writeLocked is write for the holder of the lock. Where mayWait is set, the frame may be corked,
+// and share its way with those of others.
+func (s *send) writeLocked(f *frame, l *limit, mayWait bool) error {
+	if f.opcode == opClose {
+		return s.writeClose(f, l)
 	}
-	if s.flags.has(holding|owing) || s.err.Load() != nil || s.meets() {
-		return true, s.putAndRelease(op, payload, deadline)
-	}
-	s.applyDeadline(deadline)
-	buf := acquireClass(0)
-	n, err := s.t.Write(s.appendWhole(buf.b[:0], op, payload))
-	releaseBuffer(buf)
-	if err != nil {
-		err = s.end(op, n, err, &bound{})
-	}
-	if s.wire.pending.Load() != nil || s.flags.has(closed) {
-		s.releaseWithin(deadline)
-		return true, err
-	}
-	s.wire.giveBack(wantWire)
-	if s.wire.pending.Load() != nil || s.flags.has(closed) { // since it looked
-		s.retry(deadline)
-	}
-	return true, err
-}
-
-// putAndRelease sends the frame of writePlain where that, having the wire, has found something
-// to do before it or with it.
-func (s *send) putAndRelease(op opcode, payload []byte, deadline time.Time) error {
-	b := until(deadline)
-	err := s.put(&frame{fin: true, opcode: op, payload: payload}, &b)
-	s.release(&b)
-	return err
-}
-
-func (s *send) releaseWithin(deadline time.Time) {
-	b := until(deadline)
-	s.release(&b)
-}
-
-// take waits for the wire, or the turn of data messages.
-func (s *send) take(what want, b *bound) error {
-	if _, err := s.obtain(what, nil, b); err != nil {
+	s.takePosted()
+	if err := s.mayWrite(l); err != nil {
 		return err
 	}
-	if err := b.ended(); err != nil {
-		s.letGo(what, b)
-		return err
-	}
-	return nil
-}
-
-// obtain waits for what is wanted, or until somebody else has sent the frame: then done is true.
-func (s *send) obtain(what want, f *frame, b *bound) (done bool, err error) {
-	if s.wire.tryTake(what) {
-		return false, nil
-	}
-	done, late, err := s.wire.wait(what, f, b)
-	if late {
-		own := until(time.Now().Add(retryTimeout)) // b is over
-		s.letGo(what, &own)
-	}
-	return done, err
-}
-
-// letGo gives back what is not wanted any more.
-func (s *send) letGo(what want, b *bound) {
-	if what == wantOpen {
-		s.wire.giveBack(wantOpen)
-	} else {
-		s.release(b)
-	}
-}
-
-// put sends a frame, or holds it. Who calls it has the wire.
-func (s *send) put(f *frame, b *bound) error {
-	if s.flags.has(owing) {
-		if err := s.settle(b); err != nil {
-			return err // nothing has happened
-		}
-	}
-	if err := s.failed(); err != nil {
-		return err
-	}
-	small := f.size() <= heldSize
-	if small && s.holds() && !f.atOnce && f.opcode != opClose && b.done() == nil {
-		return s.hold(f, b)
-	}
-	if s.flags.has(holding) {
-		// The last of them, which is not held, may take what room the buffer has beyond heldSize.
-		if small && b.done() == nil && s.held.n+f.size() <= len(s.held.buf.b) {
-			s.addHeld(f)
-			err := s.flush(b, true)
-			return s.end(f.opcode, 0, err, &bound{})
-		}
-		if err := s.flush(b, false); err != nil {
+	small := f.size() <= maxCopied
+	mayWait = mayWait && small
+	corks := mayWait && s.lock.corks()
+	if !small || corks && s.outbox.len()+f.size() > maxCopied || !s.outbox.fits(f.size()) {
+		if timedOut, err := s.flush(l); timedOut {
+			return l.err()
+		} else if err != nil {
 			return err
 		}
 	}
-	if small && f.opcode != opClose && b.done() == nil && s.wire.along.Load() > 0 {
-		return s.putTogether(f, b)
-	}
-
-	s.applyBound(b)
-	var n int
-	var err error
 	switch {
-	case f.prepared() != nil && !s.client:
-		n, err = s.t.Write(f.bytes)
-	case f.inPlace:
-		n, err = s.t.Write(s.finishInPlace(f))
-	case f.size() <= minBufferSize || small && s.copies():
-		buf := acquireBuffer(f.size())
-		n, err = s.t.Write(s.append(buf.b[:0], f))
-		releaseBuffer(buf)
-	default:
-		n, err = s.writeLarge(f)
+	case corks:
+		s.cork(f)
+		return nil
+	case small:
+		return s.writeCopied(f, l, mayWait)
+	case s.outbox.client:
+		return s.writeMasked(f, l)
 	}
-	return s.end(f.opcode, n, err, b)
+	return s.writeLarge(f, l)
 }
 
-// copies reports whether a frame of some kilobytes is better copied behind its header.
-func (s *send) copies() bool {
-	_, vectors := s.t.(*net.TCPConn)
-	return s.client || !vectors
-}
-
-const (
-	// meetings is how many writes long it is assumed that others write at the same
-	// time, after they did.
-	meetings = 16
-
-	// meetingInterval is after how many writes it is tried whether others do.
-	meetingInterval = 1024
-)
-
-// meets reports whether others may be about to write, and then has let them run.
-func (s *send) meets() bool {
-	if s.wire.along.Load() > 0 {
-		return true
+// writeClose is writeLocked for a Close frame, behind which nothing leaves: "The application MUST
+// NOT send any more data frames after sending a Close frame" (RFC 6455, 5.5.1). What was posted
+// before goes first, and nothing is posted until the frame has left, or was taken back.
+func (s *send) writeClose(f *frame, l *limit) (err error) {
+	s.lock.state.Or(closed)
+	s.takePosted()
+	if err = s.mayWrite(l); err == nil && (s.lock.has(posted) || !s.outbox.fits(f.size())) {
+		var timedOut bool
+		if timedOut, err = s.flush(l); timedOut {
+			err = l.err()
+		}
+		s.takePosted()
 	}
-	s.writes++
-	if s.meeting == 0 && s.writes%meetingInterval != 0 {
-		return false
+	if err == nil {
+		err = s.lock.err() // there was a Close frame in the slot
 	}
-	runtime.Gosched()
-	if s.wire.along.Load() > 0 {
-		return true
+	if err == nil {
+		err = s.writeCopied(f, l, false)
 	}
-	if s.meeting > 0 {
-		s.meeting--
+	if err == nil {
+		s.lock.close(ErrCloseSent, false)
+	} else {
+		s.lock.reopen()
 	}
-	return false
-}
-
-// putTogether sends a frame, and those of others that wait, in one write. Their calls
-// return when it is done.
-func (s *send) putTogether(f *frame, b *bound) error {
-	s.meeting = meetings
-	buf := acquireBuffer(maxBufferSize)
-	p := s.append(buf.b[:0], f)
-	others := s.wire.takeAlong(b.deadline, len(buf.b)-len(p))
-	for x := others; x != nil; x = x.next {
-		p = s.append(p, &x.frame)
-	}
-	s.applyBound(b)
-	n, err := s.t.Write(p)
-	releaseBuffer(buf)
-	err = s.end(f.opcode, n, err, b)
-	s.wire.sentAlong(others, err)
 	return err
 }
 
-// clear sends what goes before any other frame. Who calls it has the wire.
-func (s *send) clear(b *bound) error {
-	if err := s.settle(b); err != nil {
+// mayWrite returns the reason why the holder of the lock must not begin a frame, or nil.
+func (s *send) mayWrite(l *limit) error {
+	if err := s.lock.err(); err != nil {
 		return err
 	}
-	if err := s.failed(); err != nil {
-		return err
-	}
-	return s.flush(b, false)
+	return l.ended()
 }
 
-// end takes note of how writing a frame went: n bytes of it have left.
-func (s *send) end(op opcode, n int, err error, b *bound) error {
-	if s.endBound(b) && err != nil {
-		if n == 0 && s.ofKernel() {
-			return contextError(b.ctx) // nothing has happened
+// cork puts a frame into the outbox, to leave with a later flush.
+func (s *send) cork(f *frame) {
+	s.lock.state.Or(unsent)
+	s.outbox.reserve(f.size())
+	s.outbox.append(f)
+	s.outbox.reported = s.outbox.end
+}
+
+// writeCopied writes a small frame, and with it those of callers that wait.
+func (s *send) writeCopied(f *frame, l *limit, mayBatch bool) error {
+	if mayBatch && s.yieldForBatch() {
+		return s.writeBatch(f, l)
+	}
+	s.outbox.reserve(f.size())
+	begin := int(s.outbox.end)
+	s.outbox.append(f)
+	timedOut, err := s.flush(l)
+	if timedOut {
+		return s.takeBack(begin, l, err)
+	}
+	return err
+}
+
+// takeBack takes the frame from begin to the end of the outbox back after the limit has ended
+// and returns the error of its caller: err if a part of it has left, as the connection has failed
+// then.
+func (s *send) takeBack(begin int, l *limit, err error) error {
+	if int(s.outbox.start) > begin {
+		s.fail(err)
+		return err
+	}
+	s.outbox.truncate(begin)
+	s.emptied()
+	return l.err()
+}
+
+// writeMasked masks a large frame piece by piece in the outbox, which is empty, and writes it.
+func (s *send) writeMasked(f *frame, l *limit) error {
+	o, h, payload := &s.outbox, f.header(true), f.payload
+	for pos := 0; ; {
+		first := len(payload) == len(f.payload)
+		o.reserve(maxBufferSize)
+		if first {
+			o.end = int32(len(h.append(o.buf.b[:0])))
 		}
-		err = fmt.Errorf("websocket: write interrupted within a frame: %w", contextCause(b.ctx))
+		space := o.buf.b[o.end:]
+		part := payload[:min(len(payload), len(space))]
+		pos = maskCopy(space[:len(part)], part, h.key, pos)
+		o.end += int32(len(part))
+		payload = payload[len(part):]
+		timedOut, err := s.flush(l)
+		switch {
+		case timedOut && first && o.start == 0:
+			o.truncate(0)
+			return l.err()
+		case timedOut:
+			s.fail(err)
+			return err
+		case err != nil || len(payload) == 0:
+			return err
+		}
+	}
+}
+
+// writeLarge writes a large frame from the caller's memory; the outbox is empty.
+func (s *send) writeLarge(f *frame, l *limit) error {
+	var space [maxHeaderSize]byte
+	head, payload := space[:0], f.encoded
+	if payload == nil {
+		h := f.header(false)
+		head, payload = h.append(head), f.payload
+	}
+	s.setLimit(l)
+	n, err := s.link.writeFrame(head, payload)
+	timedOut, err := s.clearLimit(l, err)
+	if timedOut && n == 0 {
+		return l.err()
 	}
 	if err != nil {
 		s.fail(err)
-		if s.bounds != nil {
-			s.bounds.watch.forget() // there will be no other write
-		}
-	} else if op == opClose {
-		// "The application MUST NOT send any more data frames after sending a Close
-		// frame" (5.5.1).
-		s.fail(ErrCloseSent)
 	}
 	return err
 }
 
-// release gives the wire back, having written what is owed, within the bound, and what
-// is not to be held any more. What became pending since it looked is written by who gets
-// the wire next, which may be itself.
-func (s *send) release(b *bound) {
+// flush writes the outbox within the limit. If that ends before all has left, timedOut is true,
+// and err is the error for a frame of which a part has left. Any other error closes the lock.
+func (s *send) flush(l *limit) (timedOut bool, err error) {
+	if err := s.flushNow(); err != nil || s.outbox.len() == 0 {
+		return false, err
+	}
+	return s.flushWaiting(l)
+}
+
+// flushWaiting is flush for what the network does not take at once.
+func (s *send) flushWaiting(l *limit) (timedOut bool, err error) {
+	o := &s.outbox
+	s.setLimit(l)
+	n, err := s.link.Write(o.bytes())
+	timedOut, err = s.clearLimit(l, err)
+	o.sent(n)
+	switch {
+	case o.len() == 0:
+		timedOut, err = false, nil
+	case err == nil:
+		err = io.ErrShortWrite
+	}
+	if err != nil && !timedOut {
+		s.fail(err)
+	}
+	s.emptied()
+	return timedOut, err
+}
+
+// flushNow writes of the outbox what the network takes without waiting. After an error nothing
+// of it may leave.
+func (s *send) flushNow() error {
+	o := &s.outbox
+	if o.len() == 0 {
+		return nil
+	}
+	if err := s.lock.err(); err != nil && err != ErrCloseSent {
+		s.fail(err)
+		return err
+	}
+	n, err := s.link.tryWrite(o.bytes())
+	if o.sent(n); err != nil {
+		s.fail(err)
+		return err
+	}
+	s.emptied()
+	return nil
+}
+
+// fail closes the lock because of err, and drops what is in the outbox.
+func (s *send) fail(err error) {
+	s.lock.close(err, s.outbox.start < s.outbox.reported || s.hasReported())
+	s.outbox.truncate(int(s.outbox.start))
+	s.emptied()
+}
+
+// emptied clears unsent if the outbox is empty.
+func (s *send) emptied() {
+	if s.outbox.len() == 0 {
+		s.lock.clear(unsent)
+	}
+}
+
+// unlock gives the lock back. What is in the outbox and the slot leaves, unless it is corked: if
+// the network does not take it at once, the lock goes to a flusher.
+func (s *send) unlock() {
+	s.takePosted()
+	if s.outbox.len() > 0 {
+		if s.lock.corks() && !s.lock.has(posted) {
+			s.arm()
+		} else if s.flushNow(); s.outbox.len() > 0 {
+			s.startFlusher()
+			return
+		}
+	}
+	if !s.release() {
+		s.startFlusher()
+	}
+}
+
+// release is writeLock.release.
+func (s *send) release() bool {
+	if s.late != nil && s.lock.has(closed) {
+		s.late.watch.forget() // no other write waits for the network
+	}
+	return s.lock.release(s.outbox.len() > 0)
+}
+
+// startFlusher hands the lock to a flusher, which ends when all has left, or the connection is
+// closed.
+func (s *send) startFlusher() {
+	flushRest := s.ownLate().flushRest
+	go flushRest()
+}
+
+// flushRest writes the outbox and the slot, without a limit, and gives the lock back.
+func (s *send) flushRest() {
 	for {
-		settled := true
-		if s.flags.has(owing) || s.wire.pending.Load() != nil {
-			settled = s.settle(b) == nil
+		s.takePosted()
+		if timedOut, err := s.flush(&limit{}); timedOut {
+			s.fail(err)
 		}
-		if s.flags.has(holding) && (!s.holds() || s.held.n > heldSize) {
-			s.tryFlush()
-		}
-		s.wire.giveBack(wantWire)
-		if s.flags.has(closed) {
-			s.forgetContext()
-		}
-		if !settled || s.wire.pending.Load() == nil || !s.wire.tryTake(wantWire) {
+		if s.release() {
 			return
 		}
 	}
 }
 
-// close says that the connection is closed.
-func (s *send) close() {
-	// A timer that is still armed finds that there is nothing to send.
-	s.flags.put(closed, true)
-	s.forgetContext()
+// arm has what is corked flushed when its time is over. A timer that is armed is left alone,
+// since stopping and arming it again costs more than one that finds nothing to do.
+func (s *send) arm() {
+	late := s.ownLate()
+	switch {
+	case late.armed:
+		return
+	case late.timer == nil:
+		late.timer = time.AfterFunc(corkTime, s.flushCorked)
+	default:
+		late.timer.Reset(corkTime)
+	}
+	late.armed = true
 }
 
-// forgetContext takes the watch off its context, unless somebody is writing, who
-// then does it.
-func (s *send) forgetContext() {
-	if s.wire.tryTake(wantWire) {
-		if s.bounds != nil {
-			s.bounds.watch.forget()
-		}
-		s.wire.giveBack(wantWire)
+// flushCorked is what the timer runs. The reader takes its time, so nothing more is corked
+// before its next message.
+func (s *send) flushCorked() {
+	s.lock.acquire(lockFlush, nil, &limit{})
+	s.late.armed = false
+	s.lock.clear(moreInput)
+	s.flushRest()
+}
+
+// tryFlush has posted and corked frames leave, unless another goroutine holds the lock, which
+// then does that. It waits for nothing.
+func (s *send) tryFlush() {
+	if s.hasUnsent() && s.lock.tryAcquire(lockFlush) {
+		s.unlock()
 	}
+}
+
+// drain waits within the limit until the transport has accepted all that lies in the outbox and
+// the slot. If the limit ends, the flusher goes on.
+func (s *send) drain(l *limit) error {
+	s.lock.clear(corked | moreInput)
+	// The third time finds nothing: the slot may have had no room in the outbox the first
+	// time. What is posted meanwhile need not be waited for.
+	for range 3 {
+		if _, err := s.lock.acquire(lockFlush, nil, l); err != nil {
+			return err
+		}
+		s.takePosted()
+		if s.link.resumable {
+			s.flush(l)
+		} else {
+			s.flushNow() // a timeout would fail the connection
+		}
+		if s.outbox.len() == 0 && !s.lock.has(posted) {
+			s.unlock()
+			break
+		}
+		s.startFlusher()
+	}
+	if err := s.lock.err(); err != ErrCloseSent {
+		return err
+	}
+	return nil
+}
+
+// hasUnsent reports whether there are frames that no caller waits for.
+func (s *send) hasUnsent() bool { return s.lock.has(unsent | posted) }
+
+// close closes the lock of a connection whose transport is closed.
+func (s *send) close() {
+	s.lock.close(net.ErrClosed, false)
+	if s.lock.tryAcquire(lockFlush) { // else the goroutine that holds the lock cleans up
+		s.unlock()
+	}
+}
+
+// setLimit has the transport's write that follows end with the limit. Nothing else sets the
+// write deadline, except for the end of the context.
+func (s *send) setLimit(l *limit) {
+	if s.late == nil && l.deadline.IsZero() && l.done() == nil {
+		return
+	}
+	late := s.ownLate()
+	if l.deadline != late.deadline && s.link.SetWriteDeadline(l.deadline) == nil { // else the write says why
+		late.deadline = l.deadline
+	}
+	if l.done() != nil {
+		late.watch.begin(l.ctx)
+	}
+}
+
+// clearLimit ends what setLimit has begun, after the write has returned err. It reports whether
+// the limit has ended the write, which can be continued. A timeout without that is final:
+// crypto/tls, which a wrapper may hide, returns its first one for ever.
+func (s *send) clearLimit(l *limit, err error) (timedOut bool, _ error) {
+	timedOut = err != nil && s.link.resumable && isTimeout(err) && l.ended() != nil
+	if l.done() != nil && s.late.watch.end() {
+		s.late.deadline = aLongTimeAgo
+		if err != nil {
+			err = fmt.Errorf("websocket: write interrupted within a frame: %w", contextCause(l.ctx))
+		}
+	}
+	return timedOut, err
 }

@@ -3,50 +3,11 @@
 package websocket
 
 import (
+	"io"
 	"testing"
 	"testing/synctest"
 	"time"
 )
-
-// Whoever has the wire writes what the reader owes, before it gives the wire back.
-func TestOwedFramesAreWrittenByWhoHasTheWire(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, wire := newTestConn(t, true)
-		c.send.take(wantWire, &bound{})
-		c.reply(opPong, []byte("one"))
-		c.reply(opPong, []byte("two"))
-		wantFrames(t, wire)
-		c.send.release(&bound{})
-		// RFC 6455, 5.5.3: for only the most recently processed ping.
-		wantFrames(t, wire, `fin=true op=10 masked=false "two"`)
-		c.send.wantFree(t)
-	})
-}
-
-// wantFree checks that nothing is pending and that the wire is free.
-func (s *send) wantFree(t *testing.T) {
-	t.Helper()
-	if s.wire.pending.Load() != nil || !s.wire.tryTake(wantWire) {
-		t.Error("the wire is not free, or something is still owed")
-		return
-	}
-	s.wire.giveBack(wantWire)
-}
-
-// A close that is owed beats pongs, before and after it.
-func TestOwedCloseBeatsPongs(t *testing.T) {
-	c, wire := newTestConn(t, true)
-	c.send.take(wantWire, &bound{})
-	c.reply(opPong, []byte("one"))
-	c.replyClose(CloseGoingAway)
-	c.reply(opPong, []byte("two"))
-	c.send.release(&bound{})
-	wantFrames(t, wire, `fin=true op=8 masked=false "\x03\xe9"`)
-	if err := c.WriteMessage(TextMessage, nil); err != ErrCloseSent {
-		t.Errorf("got %v, want ErrCloseSent", err)
-	}
-	c.send.wantFree(t)
-}
 
 // The reader does not wait for a writer that the peer keeps waiting.
 func TestReaderDoesNotWaitForWriter(t *testing.T) {
@@ -78,9 +39,8 @@ func TestReaderDoesNotWaitForWriter(t *testing.T) {
 	})
 }
 
-// A writer that just meets its deadline does not make the pong that it writes for
-// the reader fail with it.
-func TestOwedFrameHasADeadlineOfItsOwn(t *testing.T) {
+// The deadline of a write that just meets it is not that of the reply behind it, which has none.
+func TestReplyBorrowsNoDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, wire := newPipe(t, 4)
 		c := newConn(a, true, nil, connOptions{})
@@ -89,21 +49,24 @@ func TestOwedFrameHasADeadlineOfItsOwn(t *testing.T) {
 		synctest.Wait()
 		c.reply(opPong, []byte("6"))
 		time.Sleep(time.Second - 1)
-		wire.take() // the ping goes through, and fills the network again
-		time.Sleep(2 * time.Second)
-		wire.take()
+		got := wire.take() // the ping goes through, and fills the network again
+		time.Sleep(time.Hour)
 		if err := <-done; err != nil {
 			t.Errorf("got %v, want nil", err)
 		}
-		if err := c.send.failed(); err != nil {
+		if err := c.send.lock.err(); err != nil {
 			t.Errorf("got %v, want a good connection", err)
+		}
+		got = append(got, wire.takeFrames(1)...)
+		if frames := describeFrames(t, got); frames != "9 12345|10 6" {
+			t.Errorf("got %q, want the ping and the pong", frames)
 		}
 	})
 }
 
-// The answer to a Close frame waits for a writer that is at work: the program closes
-// the connection as soon as the read returns.
-func TestLastFrameWaitsForWriter(t *testing.T) {
+// Close waits for the answer to the peer's Close frame, also behind a write that is going on: the
+// program closes the connection as soon as the read returns.
+func TestCloseWaitsForTheAnswerBehindAWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, wire := newPipe(t, 100)
 		c := newConn(a, true, nil, connOptions{})
@@ -126,4 +89,35 @@ func TestLastFrameWaitsForWriter(t *testing.T) {
 			t.Errorf("got %d bytes that end in %q, want the message and %q", len(got), got[min(len(got), 154):], want)
 		}
 	})
+}
+
+// Replies and the frames of a stream that come again and again hold up no write: the flusher gives
+// the lock back to those that wait for it.
+func TestPostedFramesHoldUpNoWrite(t *testing.T) {
+	for name, post := range map[string]func(c *Conn, s io.Writer){
+		"pongs":  func(c *Conn, _ io.Writer) { c.reply(opPong, nil) },
+		"stream": func(_ *Conn, s io.Writer) { s.Write([]byte("x")) },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c, _ := newBusyConn(t, true)
+			s := NewStream(c, BinaryMessage)
+			stop := time.Now().Add(time.Second)
+			go func() {
+				for time.Now().Before(stop) {
+					post(c, s)
+					time.Sleep(time.Millisecond / 2)
+				}
+			}()
+			time.Sleep(10 * time.Millisecond)
+			start := time.Now()
+			if err := c.WriteControl(PingMessage, nil, start.Add(time.Minute)); err != nil {
+				t.Errorf("%s: got %v, want nil", name, err)
+			}
+			if d := time.Since(start); d > 10*time.Millisecond {
+				t.Errorf("%s: got a wait of %v behind a network that takes a frame each millisecond, want little", name, d)
+			}
+			time.Sleep(2 * time.Second)
+			c.wantNothingUnsent(t)
+		})
+	}
 }

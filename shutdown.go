@@ -42,11 +42,15 @@ func (c *Conn) Shutdown(ctx context.Context, code int, reason string) error {
 	shutdowns := &c.ownExtras().shutdowns
 	shutdowns.Add(1)
 	defer shutdowns.Add(-1)
-	err := c.writeControl(CloseMessage, FormatCloseMessage(code, reason), &bound{ctx: ctx})
-	if err == nil || err == ErrCloseSent {
+	l := limit{ctx: ctx}
+	err := c.writeMessage(CloseMessage, FormatCloseMessage(code, reason), &l)
+	if err == ErrCloseSent {
+		err = c.send.drain(&l) // the answer to the peer's may not have left
+	}
+	if err == nil {
 		err = c.awaitClose(ctx)
 	}
-	if c.send.flags.has(peerLeft) {
+	if c.send.lock.has(closeReceived) && !c.send.hasUnsent() {
 		c.Close()
 		return nil // the handshake is complete, whatever came after
 	}
@@ -82,23 +86,23 @@ func checkClose(code int, reason string) error {
 // awaitClose reads until the reading has ended, and returns its error. Then it waits
 // for the peer to end the network connection, where it should.
 func (c *Conn) awaitClose(ctx context.Context) error {
-	b := bound{ctx: ctx}
-	idle := b
-	if c.send.flags.has(peerLeft) {
+	l := limit{ctx: ctx}
+	idle := l
+	if c.send.lock.has(closeReceived) {
 		idle.deadline = time.Now() // who reads may be in its close handler, and wait for us
 	}
 	w := &watch{interrupt: c.interruptRead}
 	defer w.forget()
 	for {
 		if !c.turn.takeIdle(idle) {
-			if c.send.flags.has(peerLeft) {
+			if c.send.lock.has(closeReceived) {
 				return nil
 			}
-			return b.waitError()
+			return l.err()
 		}
 		if c.recv.err == nil && c.wanted() {
-			claim := bound{deadline: time.Now().Add(claimTime), ctx: ctx}
-			if c.turn.giveToProgram(claim) || !c.turn.takeIdle(bound{deadline: time.Now()}) {
+			claim := limit{deadline: time.Now().Add(claimTime), ctx: ctx}
+			if c.turn.giveToProgram(claim) || !c.turn.takeIdle(limit{deadline: time.Now()}) {
 				continue
 			}
 			// Nobody comes for it. From here on the turn is not given back before the
@@ -113,7 +117,7 @@ func (c *Conn) awaitClose(ctx context.Context) error {
 			if interrupted && c.recv.err == nil {
 				c.stop(net.ErrClosed) // as it will be at once
 				c.endRead()
-				return b.waitError()
+				return l.err()
 			}
 		}
 		if err := c.recv.err; err != nil {
@@ -165,17 +169,15 @@ func (c *Conn) readForShutdown() {
 func (c *Conn) linger(ctx context.Context, w *watch, readErr error) {
 	switch code, _ := closeCodeFor(readErr); {
 	case code != 0:
-		if t, ok := c.send.t.(interface{ CloseWrite() error }); ok {
-			t.CloseWrite()
-		}
-	case c.send.flags.has(peerLeft) && !c.recv.server:
+		c.send.link.closeWrite()
+	case c.send.lock.has(closeReceived) && !c.recv.server:
 	default:
 		return
 	}
 	c.overrideReadDeadline(time.Now().Add(lingerTime))
 	w.during(ctx, func() {
 		for discarded := make([]byte, 512); ; {
-			if _, err := receive(c.send.t, discarded); err != nil {
+			if _, err := receive(c.send.link, discarded); err != nil {
 				return
 			}
 		}

@@ -21,7 +21,7 @@ func TestShutdownSeveral(t *testing.T) {
 			all = append(all, tc.shutdown(t.Context(), 4000+i, ""))
 		}
 		synctest.Wait()
-		if got := len(readFrames(t, tc.wire)); got != 1 {
+		if got := len(readFrames(t, tc.wire, 1)); got != 1 {
 			t.Fatalf("got %d frames, want one Close frame", got)
 		}
 		for _, c := range all {
@@ -194,12 +194,12 @@ func TestShutdownByTheReader(t *testing.T) {
 func TestShutdownIgnoresDeadlines(t *testing.T) {
 	inClosing(t, func(t *testing.T, tc *closing) {
 		tc.c.SetReadDeadline(time.Now().Add(time.Second))
-		tc.c.SetWriteDeadline(past)
+		tc.c.SetWriteDeadline(aLongTimeAgo)
 		shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
 		tc.want("no write deadline applies", closeFrame(CloseNormalClosure, ""))
 		time.Sleep(2 * time.Second)
 		shutdown.wantWaiting("no read deadline applies")
-		tc.c.SetReadDeadline(past)
+		tc.c.SetReadDeadline(aLongTimeAgo)
 		shutdown.wantWaiting("nor one that is set meanwhile")
 		tc.send(closeFrame(CloseNormalClosure, ""))
 		synctest.Wait()

@@ -137,6 +137,7 @@ func TestShutdownEndedContextAfterThePeer(t *testing.T) {
 	inClosing(t, func(t *testing.T, tc *closing) {
 		tc.send(closeFrame(CloseNormalClosure, ""))
 		tc.read().want("the peer's Close frame", 0, "websocket: close 1000 (normal)")
+		synctest.Wait() // until the answer has left
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		tc.shutdown(ctx, CloseNormalClosure, "").want("the peer's Close frame has come", 0, noError)

@@ -67,7 +67,7 @@ func (tc *closing) want(why string, frames ...string) {
 	for _, f := range frames {
 		want = append(want, fmt.Sprintf("fin=%v op=%d masked=%v %q", f[0]&0x80 != 0, f[0]&0x0f, !tc.server, f[1:]))
 	}
-	if got := readFrames(tc.t, tc.wire); !slices.Equal(got, want) {
+	if got := readFrames(tc.t, tc.wire, len(want)); !slices.Equal(got, want) {
 		tc.t.Fatalf("%s: got frames %q, want %q", why, got, want)
 	}
 }
@@ -415,7 +415,7 @@ func TestShutdownAfterWriteControl(t *testing.T) {
 func TestShutdownAfterFailedWrite(t *testing.T) {
 	inClosing(t, func(t *testing.T, tc *closing) {
 		mine := errors.New("mine")
-		tc.c.send.fail(mine)
+		tc.c.send.lock.close(mine, false)
 		tc.shutdown(t.Context(), CloseNormalClosure, "").want("why no Close frame was sent", 0, "mine")
 		tc.wantClosed("Shutdown closes the network connection", true)
 	})

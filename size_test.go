@@ -35,7 +35,7 @@ func TestIdleConnHoldsNothing(t *testing.T) {
 	if c.deadlines.Load() != nil || c.extras.Load() != nil || c.readers != nil || c.writer.Load() != nil || c.interrupted != nil || c.turn.line.Load() != nil {
 		t.Error("got memory for what was not used")
 	}
-	if s := &c.send; s.bounds != nil || s.held != nil || s.wire.queue.Load() != nil || s.wire.pending.Load() != nil {
+	if s := &c.send; s.late != nil || s.outbox.buf != nil || s.lock.queue.Load() != nil || s.slot.Load() != nil {
 		t.Error("got memory for what was not sent")
 	}
 	if r := &c.recv; r.buf != nil || r.scratch != nil || r.inRoom || len(r.b) > 0 {
@@ -66,13 +66,13 @@ func TestOneReadPerMessage(t *testing.T) {
 	} {
 		near, far := tcpPair(t)
 		c := newConn(near, true, nil, connOptions{})
-		if c.recv.raw == nil {
+		if c.send.link.descriptor.conn == nil {
 			t.Skip("descriptors are not read here")
 		}
 		frame, dst := frames(1, size), make([]byte, 0, size+maxHeaderSize)
 		reads, whole := 0, 0
-		raw := c.recv.raw.read
-		c.recv.raw.read = func(fd uintptr) bool {
+		raw := c.send.link.descriptor.read
+		c.send.link.descriptor.read = func(fd uintptr) bool {
 			done := raw(fd)
 			if done {
 				if reads++; len(c.recv.b) == len(frame) {

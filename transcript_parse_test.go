@@ -95,6 +95,20 @@ func skippedEvents(list []scriptEvent) (out []scriptEvent) {
 	return out
 }
 
+// framesLast returns the events with the endpoint's frames behind all else, because the answers
+// to a burst leave at its end.
+func framesLast(list []scriptEvent) (out []scriptEvent) {
+	var frames []scriptEvent
+	for _, e := range list {
+		if e.kind == '<' {
+			frames = append(frames, e)
+		} else {
+			out = append(out, e)
+		}
+	}
+	return append(out, frames...)
+}
+
 // parseTranscripts parses the transcripts of a file.
 func parseTranscripts(file, text string) (list []*transcript, err error) {
 	lines := strings.Split(text, "\n")

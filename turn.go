@@ -27,12 +27,12 @@ type turnLine struct {
 	change   chan struct{} // closed at the next change; nil while nobody waits for one
 }
 
-// ownLine returns the line, which there is from now on.
+// ownLine returns the line, allocating it on first use.
 func (t *turn) ownLine() *turnLine { return own(&t.line) }
 
 // take waits for the turn of a read of the program, and reports whether it came
-// within the bound.
-func (t *turn) take(b bound) bool {
+// within the limit.
+func (t *turn) take(lim limit) bool {
 	if t.tryTake() {
 		return true
 	}
@@ -42,7 +42,7 @@ func (t *turn) take(b bound) bool {
 	l.programs++
 	l.changed()
 	defer func() { l.programs-- }()
-	return t.waitLocked(b, func() bool { return t.takeLocked(true) })
+	return t.waitLocked(lim, func() bool { return t.takeLocked(true) })
 }
 
 // tryTake takes the turn for the program if it is free.
@@ -77,15 +77,15 @@ func (t *turn) takeLocked(program bool) bool {
 }
 
 // takeIdle waits until the program neither reads nor waits for its turn, and takes it.
-func (t *turn) takeIdle(b bound) bool {
+func (t *turn) takeIdle(lim limit) bool {
 	l := t.ownLine()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return t.waitLocked(b, func() bool { return l.programs == 0 && t.takeLocked(false) })
+	return t.waitLocked(lim, func() bool { return l.programs == 0 && t.takeLocked(false) })
 }
 
-// giveToProgram ends a turn, and reports whether the program has read within the bound.
-func (t *turn) giveToProgram(b bound) bool {
+// giveToProgram ends a turn, and reports whether the program has read within the limit.
+func (t *turn) giveToProgram(lim limit) bool {
 	l := t.ownLine()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -93,7 +93,7 @@ func (t *turn) giveToProgram(b bound) bool {
 	defer t.awaited()
 	reads := l.reads
 	t.giveLocked()
-	return t.waitLocked(b, func() bool { return l.programs > 0 || l.reads != reads })
+	return t.waitLocked(lim, func() bool { return l.programs > 0 || l.reads != reads })
 }
 
 // give ends a turn.
@@ -134,14 +134,14 @@ func (t *turn) awaited() {
 }
 
 // waitLocked waits, without the lock, until the condition is true.
-func (t *turn) waitLocked(b bound, condition func() bool) bool {
+func (t *turn) waitLocked(lim limit, condition func() bool) bool {
 	l := t.line.Load()
 	t.await()
 	defer t.awaited()
 	var timeout <-chan time.Time
 	for !condition() {
-		if timeout == nil && !b.deadline.IsZero() {
-			timer := time.NewTimer(time.Until(b.deadline))
+		if timeout == nil && !lim.deadline.IsZero() {
+			timer := time.NewTimer(time.Until(lim.deadline))
 			defer timer.Stop()
 			timeout = timer.C
 		}
@@ -155,7 +155,7 @@ func (t *turn) waitLocked(b bound, condition func() bool) bool {
 		case <-change:
 		case <-timeout:
 			ended = true
-		case <-b.done():
+		case <-lim.done():
 			ended = true
 		}
 		l.mu.Lock()

@@ -17,11 +17,11 @@ import (
 	"time"
 )
 
-// waiter is a goroutine that waits for a turn.
-type waiter struct{ got, over bool }
+// turnWaiter is a goroutine that waits for a turn.
+type turnWaiter struct{ got, over bool }
 
-func startWait(wait func() bool) *waiter {
-	w := new(waiter)
+func startWait(wait func() bool) *turnWaiter {
+	w := new(turnWaiter)
 	go func() {
 		w.got = wait()
 		w.over = true
@@ -30,7 +30,7 @@ func startWait(wait func() bool) *waiter {
 	return w
 }
 
-func (w *waiter) want(t *testing.T, reason string, over, got bool) {
+func (w *turnWaiter) want(t *testing.T, reason string, over, got bool) {
 	t.Helper()
 	synctest.Wait()
 	if w.over != over || w.got != got {
@@ -49,7 +49,7 @@ func TestTurnIsForOne(t *testing.T) {
 				take = tn.takeIdle
 			}
 			for range 300 {
-				if !take(bound{}) {
+				if !take(limit{}) {
 					t.Error("got no turn without a bound")
 					return
 				}
@@ -70,13 +70,13 @@ func TestTurnIsForOne(t *testing.T) {
 
 // A wait ends with its bound, and leaves no trace.
 func TestTurnWaitIsBounded(t *testing.T) {
-	for name, wait := range map[string]func(tn *turn, b bound) bool{
+	for name, wait := range map[string]func(tn *turn, b limit) bool{
 		"take": (*turn).take, "takeIdle": (*turn).takeIdle,
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				tn := new(turn)
-				tn.take(bound{})
+				tn.take(limit{})
 				if tn.tryTake() {
 					t.Fatal("got a turn that is taken")
 				}
@@ -85,7 +85,7 @@ func TestTurnWaitIsBounded(t *testing.T) {
 					t.Errorf("got the turn, or none after %v, want none after 1s", time.Since(start))
 				}
 				ctx, cancel := context.WithCancel(t.Context())
-				w := startWait(func() bool { return wait(tn, bound{ctx: ctx}) })
+				w := startWait(func() bool { return wait(tn, limit{ctx: ctx}) })
 				w.want(t, "the turn is taken", false, false)
 				cancel()
 				w.want(t, "the context has ended", true, false)
@@ -110,11 +110,11 @@ func TestTurnWaitIsBounded(t *testing.T) {
 func TestTurnProgramFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var tn turn
-		tn.take(bound{})
-		shutdown := startWait(func() bool { return tn.takeIdle(bound{}) })
+		tn.take(limit{})
+		shutdown := startWait(func() bool { return tn.takeIdle(limit{}) })
 		ctx, cancel := context.WithCancel(t.Context())
-		givesUp := startWait(func() bool { return tn.take(bound{ctx: ctx}) })
-		program := startWait(func() bool { return tn.take(bound{}) })
+		givesUp := startWait(func() bool { return tn.take(limit{ctx: ctx}) })
+		program := startWait(func() bool { return tn.take(limit{}) })
 		shutdown.want(t, "a read goes on, two wait", false, false)
 		cancel()
 		givesUp.want(t, "its context has ended", true, false)
@@ -135,20 +135,20 @@ func TestTurnProgramFirst(t *testing.T) {
 func TestTurnGiveToProgram(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var tn turn
-		tn.takeIdle(bound{})
+		tn.takeIdle(limit{})
 		start := time.Now()
 		if tn.giveToProgram(until(start.Add(time.Second))) || time.Since(start) != time.Second {
 			t.Errorf("got a read after %v, want none within 1s", time.Since(start))
 		}
 		give := func() bool { return tn.giveToProgram(until(time.Now().Add(time.Hour))) }
-		tn.takeIdle(bound{})
+		tn.takeIdle(limit{})
 		w := startWait(give)
 		w.want(t, "nobody reads", false, false)
-		tn.take(bound{})
+		tn.take(limit{})
 		w.want(t, "a read has begun", true, true)
 		tn.give()
 
-		tn.takeIdle(bound{})
+		tn.takeIdle(limit{})
 		w = startWait(give)
 		if !tn.tryTake() {
 			t.Fatal("the turn was given back: got none")
@@ -156,17 +156,17 @@ func TestTurnGiveToProgram(t *testing.T) {
 		tn.give()
 		w.want(t, "a read was over at once", true, true)
 
-		tn.takeIdle(bound{})
-		program := startWait(func() bool { return tn.take(bound{}) })
+		tn.takeIdle(limit{})
+		program := startWait(func() bool { return tn.take(limit{}) })
 		startWait(give).want(t, "a read waited already", true, true)
 		program.want(t, "the turn was given to it", true, true)
 		tn.give()
 
-		tn.takeIdle(bound{})
+		tn.takeIdle(limit{})
 		w = startWait(give)
-		tn.takeIdle(bound{}) // another Shutdown
+		tn.takeIdle(limit{}) // another Shutdown
 		w.want(t, "that is no read of the program", false, false)
-		startWait(func() bool { return tn.take(bound{}) })
+		startWait(func() bool { return tn.take(limit{}) })
 		w.want(t, "a read waits", true, true)
 		tn.give()
 	})
@@ -305,7 +305,8 @@ func TestWriteMessageContextInterruptedInTurn(t *testing.T) {
 	}
 }
 
-// Who waits behind a message writer that nobody closes is freed when no frame can be sent any more.
+// A call that waits behind a message writer that nobody closes ends when no frame can be sent any
+// more. The message writer finds out when it sends its next fragment.
 func TestWritersInTurnAreFreed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, wire := newTestConn(t, true)
@@ -325,8 +326,15 @@ func TestWritersInTurnAreFreed(t *testing.T) {
 		default:
 			t.Error("got a wait that goes on behind the message writer, want its end")
 		}
-		if _, err := w.Write([]byte("x")); err != ErrCloseSent {
-			t.Errorf("the message writer: got %v, want ErrCloseSent", err)
+		w.Write([]byte("x"))
+		for what, err := range map[string]error{
+			"the message writer":                w.Close(),
+			"a large Write to a message writer": second(w.Write(make([]byte, 1<<20))),
+			"another one":                       second(c.NextWriter(TextMessage)),
+		} {
+			if err != ErrCloseSent {
+				t.Errorf("%s: got %v, want ErrCloseSent", what, err)
+			}
 		}
 		wantFrames(t, wire, `fin=true op=8 masked=false ""`)
 		c.Close()

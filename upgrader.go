@@ -71,8 +71,8 @@ type Upgrader struct {
 	Compression       CompressionOptions
 
 	// WriteThrough sends each message when it is written. Otherwise a message that is
-	// written while others that have come already are still to be read waits until these
-	// have been dealt with, at most 200 microseconds; see Conn.WriteMessage.
+	// written while others that have come already are still to be read may wait until these
+	// have been handled, at most 200 microseconds; see Conn.WriteMessage.
 	WriteThrough bool
 
 	// ReadLimit is the largest message in bytes that a connection reads; 0 means
@@ -158,15 +158,15 @@ func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, key string, a
 		pongTimeout:     u.PongTimeout,
 	})
 	// A client that has seen the answer is a member, also for Shutdown, whose Close frame
-	// and keepalive's pings wait for the wire until the answer has left.
-	c.send.wire.tryTake(wantWire)
+	// and keepalive's pings wait for the lock until the answer has left.
+	c.send.lock.tryAcquire(lockFrame)
 	u.Group.join(c)
 	err = u.answer(nc, key, agreed, responseHeader)
 	if err != nil {
 		c.send.fail(err)
 		c.Close()
 	}
-	c.send.releaseWithin(time.Time{})
+	c.send.unlock()
 	if err != nil {
 		return nil, err
 	}

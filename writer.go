@@ -31,82 +31,62 @@ const (
 // goroutines may call it; it waits for its turn behind other messages and behind a
 // writer from NextWriter that is open. Data is not changed and not kept.
 //
-// Where the peer has sent several messages at once, the answers leave at once, too: a
-// message of up to 16 KiB that is written while further ones that have come completely
-// are still to be read is only put aside, in a copy. It is sent, with the others, before
-// a read waits for the network, with the next message that is not put aside, by Flush,
-// Shutdown and Close, or after 200 microseconds. An error of that is returned by the
-// next write and the next read. WriteThrough of Upgrader and Dialer prevents it; with a
-// context that can be cancelled WriteMessageContext puts nothing aside.
+// Where the peer has sent several messages at once, the answers leave at once, too, if the
+// program has handled the last such burst quickly: a message of up to 16 KiB that is written
+// while further ones that have come completely are still to be read is then corked, in a copy.
+// It leaves, with the others, before a read waits for the network, with the next message that is
+// not corked, by Flush, Shutdown and Close, or after 200 microseconds. The write deadline does
+// not matter to that; an error is returned by the next write and the next read. WriteThrough of
+// Upgrader and Dialer prevents it, and so does a context that can be cancelled.
 //
 // The text of a TextMessage must be UTF-8; that is not checked. The types of
 // control messages are sent as by WriteControl.
 //
-// After an error that came from the network, every write returns this error. After
-// "websocket: write timeout", which is a net.Error, nothing of the message was sent
-// and the connection is as good as before.
+// After "websocket: write timeout", which is a net.Error, nothing of the message was sent
+// and the connection is as good as before. After any other error that came from the network,
+// every write returns this error.
 func (c *Conn) WriteMessage(messageType int, data []byte) error {
-	deadline := c.loadWriteDeadline()
-	if isData(messageType) && c.compression == nil {
-		if done, err := c.send.writePlain(opcode(messageType), data, wantData, deadline); done {
-			return err
-		}
-	}
-	b := until(deadline)
-	return c.writeMessage(messageType, data, &b)
+	l := until(c.loadWriteDeadline())
+	return c.writeMessage(messageType, data, &l)
 }
 
 // WriteMessageContext is WriteMessage that the context can end, too. The error then
 // has the context's error and its cause. Where it was cancelled while the call waited
 // for its turn, or before the network has taken any of the message, nothing has
 // happened, and the connection is as good as before. Within the message the
-// connection has failed, the error says so, and every later write returns it. What a
-// network connection other than TCP's or a Unix socket's has taken cannot be known:
-// there a write that has begun is within the message.
+// connection has failed, the error says so, and every later write returns it. Over TLS a
+// write for which the network is waited for is within the message.
 func (c *Conn) WriteMessageContext(ctx context.Context, messageType int, data []byte) error {
-	return c.writeMessage(messageType, data, &bound{deadline: c.loadWriteDeadline(), ctx: ctx})
+	return c.writeMessage(messageType, data, &limit{deadline: c.loadWriteDeadline(), ctx: ctx})
 }
 
-func (c *Conn) writeMessage(messageType int, data []byte, b *bound) error {
-	if isControl(messageType) {
-		return c.writeControl(messageType, data, b)
-	}
-	if !isData(messageType) {
+func (c *Conn) writeMessage(messageType int, data []byte, l *limit) error {
+	mode := lockFrame
+	switch {
+	case isData(messageType):
+		if c.compresses(len(data)) {
+			return c.writeCompressed(opcode(messageType), data, l)
+		}
+		mode = lockData
+	case !isControl(messageType):
 		return errBadMessageType
-	}
-	if err := c.send.failed(); err != nil {
-		return err // rather than wait behind a writer that nobody will close
-	}
-	if c.compresses(len(data)) {
-		return c.writeCompressed(opcode(messageType), data, b)
+	case len(data) > maxControlPayload:
+		return errInvalidControlFrame
 	}
 	f := frame{fin: true, opcode: opcode(messageType), payload: data}
-	return c.send.write(&f, wantData, b)
+	return c.send.write(&f, mode, l)
 }
 
-// freeWriters ends a message writer that is open where no frame can be sent any
-// more, so that nobody waits for it in vain.
-func (c *Conn) freeWriters() {
-	if w := c.writer.Load(); w != nil {
-		if err := c.send.failed(); err != nil {
-			w.abandon(err)
-		}
-	}
+// beginMessage waits until a message may begin that takes several frames or steps.
+func (c *Conn) beginMessage(l *limit) error {
+	_, err := c.send.lock.acquire(lockMessage, nil, l)
+	return err
 }
 
-// beginMessage waits for the turn of data messages, for one that takes several frames or
-// steps.
-func (c *Conn) beginMessage(b *bound) error {
-	if err := c.send.failed(); err != nil {
-		return err
-	}
-	return c.send.take(wantOpen, b)
-}
-
-// endMessage ends the turn.
+// endMessage says that the message is over.
 func (c *Conn) endMessage() {
-	c.send.wire.giveBack(wantOpen)
-	if c.send.flags.has(closed) {
+	c.send.lock.endMessage()
+	if c.send.lock.has(connClosed) {
 		c.dropDeflater()
 	}
 }
@@ -126,30 +106,22 @@ func (c *Conn) WriteControl(messageType int, data []byte, deadline time.Time) er
 	if !isControl(messageType) {
 		return errBadMessageType
 	}
-	if len(data) > maxControlPayload {
-		return errInvalidControlFrame
-	}
-	if !deadline.IsZero() && !deadline.After(time.Now()) {
-		return errWriteTimeout
-	}
-	b := until(deadline)
-	return c.writeControl(messageType, data, &b)
+	l := until(deadline)
+	return c.writeMessage(messageType, data, &l)
 }
 
-func (c *Conn) writeControl(messageType int, data []byte, b *bound) error {
-	if len(data) > maxControlPayload {
-		return errInvalidControlFrame
-	}
-	done, err := false, error(nil)
-	if messageType != CloseMessage && b.ctx == nil {
-		done, err = c.send.writePlain(opcode(messageType), data, wantWire, b.deadline)
-	}
-	if !done {
-		f := frame{fin: true, opcode: opcode(messageType), payload: data}
-		err = c.send.write(&f, wantWire, b)
-	}
-	c.freeWriters()
-	return err
+// Cork has the messages that are written from now on wait, to be sent together: until
+// Flush is called, 16 KiB have come together, or 200 microseconds have passed since the
+// first of them. A Close frame sends them, too. WriteThrough does not matter. Any
+// goroutine may call it, and Flush must follow.
+func (c *Conn) Cork() { c.send.lock.state.Or(corked) }
+
+// Flush ends the effect of Cork, and waits until the network has taken all that was written,
+// which the write deadline bounds: if it passes, the rest leaves later. The error
+// may be that of an earlier write for which nobody has waited. Any goroutine may call it.
+func (c *Conn) Flush() error {
+	l := until(c.loadWriteDeadline())
+	return c.send.drain(&l)
 }
 
 // NextWriter returns a writer for a message that is sent in fragments as it is
@@ -167,13 +139,14 @@ func (c *Conn) NextWriter(messageType int) (io.WriteCloser, error) {
 	if w := c.writer.Load(); w != nil {
 		w.Close() // its error, if any, is the connection's
 	}
-	if err := c.send.failed(); err != nil {
-		return nil, err
-	}
 	control := isControl(messageType)
-	if !control {
-		b := until(c.loadWriteDeadline())
-		if err := c.beginMessage(&b); err != nil {
+	if control {
+		if err := c.send.lock.err(); err != nil {
+			return nil, err
+		}
+	} else {
+		l := until(c.loadWriteDeadline())
+		if err := c.beginMessage(&l); err != nil {
 			return nil, err
 		}
 	}
@@ -224,12 +197,12 @@ func (w *messageWriter) Write(p []byte) (n int, err error) {
 	defer w.mu.Unlock()
 	// What would fill the buffer several times is a fragment of its own and not copied.
 	if len(p) >= 2*w.c.writeBufferSize() && !w.control && w.err == nil {
-		if w.n > maxHeaderSize {
+		if w.n > 0 {
 			if err := w.flush(false); err != nil {
 				return 0, err
 			}
 		}
-		if err := w.send(p, nil, false); err != nil {
+		if err := w.send(p, false); err != nil {
 			return 0, err
 		}
 		return len(p), nil
@@ -295,7 +268,7 @@ func (w *messageWriter) room() ([]byte, error) {
 	}
 	end := int(w.size)
 	if w.control {
-		end = maxHeaderSize + maxControlPayload + 1 // one more shows that it is too long
+		end = maxControlPayload + 1 // one more shows that it is too long
 	}
 	if w.n == end {
 		if w.control {
@@ -316,30 +289,29 @@ func (w *messageWriter) open() error {
 	return w.err
 }
 
-// borrow has a buffer, of which fragments take up to size bytes.
+// borrow has a buffer for fragments that take up to size bytes with their headers.
 func (w *messageWriter) borrow(size int) {
 	w.buf = acquireBuffer(size)
-	w.n, w.size = maxHeaderSize, int32(size)
+	w.n, w.size = 0, int32(size-maxHeaderSize)
 }
 
 // flush sends what is in the buffer as a fragment.
 func (w *messageWriter) flush(fin bool) error {
 	n := w.n
-	w.n = maxHeaderSize
-	return w.send(w.buf.b[maxHeaderSize:n], w.buf.b[:n], fin)
+	w.n = 0
+	return w.send(w.buf.b[:n], fin)
 }
 
-// send sends p as a fragment, in its space if that is not nil.
-func (w *messageWriter) send(p, space []byte, fin bool) error {
-	b := until(w.c.loadWriteDeadline())
+// send sends p as a fragment.
+func (w *messageWriter) send(p []byte, fin bool) error {
+	l := until(w.c.loadWriteDeadline())
 	switch {
 	case !w.deflates(len(p), fin):
-		f := frame{fin: fin, opcode: w.opcode, payload: p, bytes: space, inPlace: space != nil}
-		return w.sent(w.c.send.write(&f, wantWire, &b))
+		return w.sent(w.c.send.write(&frame{fin: fin, opcode: w.opcode, payload: p}, lockFrame, &l))
 	case fin && w.deflater == nil:
-		return w.sent(w.c.deflateAndWrite(w.opcode, p, wantWire, &b))
+		return w.sent(w.c.deflateAndWrite(w.opcode, p, lockFrame, &l))
 	}
-	return w.deflate(p, fin, &b)
+	return w.deflate(p, fin, &l)
 }
 
 // deflates reports whether p, of length bytes, is to be compressed, as all of the
@@ -355,37 +327,36 @@ func (w *messageWriter) deflates(length int, fin bool) bool {
 }
 
 // deflate compresses p as a part of the message, and sends what comes of it as a fragment.
-func (w *messageWriter) deflate(p []byte, fin bool, b *bound) error {
-	buf := acquireBuffer(maxHeaderSize + len(p))
+func (w *messageWriter) deflate(p []byte, fin bool, l *limit) error {
+	buf := acquireBuffer(len(p))
 	defer releaseBuffer(buf)
 	d := w.deflater
 	if d == nil {
 		d = w.c.compression.acquire()
 		w.deflater = d
 	}
-	d.begin(buf.b[:maxHeaderSize], 0, 0)
+	d.begin(buf.b[:0], 0, 0)
 	d.write(p) // it has room for all
 	if fin {
 		d.end()
 	}
 	out := d.out
 	d.out = nil
-	if len(out) == maxHeaderSize && !fin {
+	if len(out) == 0 && !fin {
 		return nil
 	}
-	f := frame{fin: fin, rsv1: w.opcode != opContinuation, opcode: w.opcode,
-		payload: out[maxHeaderSize:],
-		bytes:   out, inPlace: true,
-	}
-	return w.sent(w.c.send.write(&f, wantWire, b))
+	f := frame{fin: fin, rsv1: w.opcode != opContinuation, opcode: w.opcode, payload: out}
+	return w.sent(w.c.send.write(&f, lockFrame, l))
 }
 
 // sent takes note of how sending a fragment went.
 func (w *messageWriter) sent(err error) error {
+	if err == errWriteTimeout && w.opcode == opContinuation {
+		// The peer has the beginning of a message that does not go on.
+		err = errMessageTimeout
+		w.c.send.lock.close(err, false)
+	}
 	if err != nil {
-		if w.opcode == opContinuation {
-			w.c.send.fail(err) // the peer has the beginning of a message that does not go on
-		}
 		return w.end(err)
 	}
 	w.opcode = opContinuation
@@ -399,7 +370,7 @@ func (w *messageWriter) Close() error {
 	if err := w.open(); err != nil {
 		return err
 	}
-	if w.control && w.n > maxHeaderSize+maxControlPayload {
+	if w.control && w.n > maxControlPayload {
 		return w.end(errInvalidControlFrame)
 	}
 	if err := w.flush(true); err != nil {

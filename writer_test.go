@@ -16,10 +16,15 @@ import (
 	"time"
 )
 
-// readFrames takes what is on the wire apart, unmasked.
-func readFrames(t testing.TB, wire *pipeConn) (frames []string) {
+// readFrames waits until the peer has n frames, and returns what it has, unmasked. In a bubble it
+// returns those that are on their way, too.
+func readFrames(t testing.TB, peer *pipeConn, n int) (frames []string) {
 	t.Helper()
-	b := wire.take()
+	b := peer.takeFrames(n)
+	if inBubble() {
+		synctest.Wait()
+		b = append(b, peer.take()...)
+	}
 	for len(b) > 0 {
 		h, n, err := parseHeader(b)
 		if err != nil || n == 0 || int(h.length) > len(b)-n {
@@ -35,9 +40,11 @@ func readFrames(t testing.TB, wire *pipeConn) (frames []string) {
 	return frames
 }
 
-func wantFrames(t testing.TB, wire *pipeConn, want ...string) {
+// wantFrames checks the frames that the peer has got since they were looked at last. It waits for
+// as many as are wanted; where there may be more, outside a bubble, wantNothingSent must follow.
+func wantFrames(t testing.TB, peer *pipeConn, want ...string) {
 	t.Helper()
-	got := readFrames(t, wire)
+	got := readFrames(t, peer, len(want))
 	if slices.Equal(got, want) {
 		return
 	}
@@ -152,15 +159,15 @@ func TestWriteControlTimeout(t *testing.T) {
 		if err := c.WriteControl(PingMessage, nil, time.Now()); err != errWriteTimeout {
 			t.Errorf("past deadline: got %v, want write timeout", err)
 		}
-		c.send.take(wantWire, &bound{}) // somebody is writing
+		c.send.lock.acquire(lockFrame, nil, &limit{}) // somebody is writing
 		start := time.Now()
 		if err := c.WriteControl(PingMessage, nil, start.Add(time.Second)); err != errWriteTimeout {
-			t.Errorf("busy wire: got %v, want write timeout", err)
+			t.Errorf("the lock is held: got %v, want write timeout", err)
 		}
 		if d := time.Since(start); d != time.Second {
 			t.Errorf("got a wait of %v, want 1s", d)
 		}
-		c.send.release(&bound{})
+		c.send.unlock()
 		if err := c.WriteControl(PingMessage, nil, time.Now().Add(time.Second)); err != nil {
 			t.Errorf("later: got %v, want nil", err)
 		}
@@ -236,7 +243,7 @@ func TestNextWriterFragments(t *testing.T) {
 	}
 }
 
-// What fills the buffer is held until there is more, so that no empty frame follows.
+// A full buffer is kept until there is more, so that no empty frame follows.
 func TestNextWriterFullBuffer(t *testing.T) {
 	c, wire := newTestConn(t, true)
 	w, _ := c.NextWriter(BinaryMessage)
@@ -326,7 +333,7 @@ func TestOpenMessageWriter(t *testing.T) {
 		c, wire := newTestConn(t, true)
 		w, _ := c.NextWriter(BinaryMessage)
 		w.Write(make([]byte, 10_000))
-		take := func() int { return len(readFrames(t, wire)) }
+		take := func() int { return len(readFrames(t, wire, 1)) }
 		if n := take(); n != 1 {
 			t.Fatalf("got %d frames, want the first fragment", n)
 		}

@@ -3,9 +3,7 @@
 package websocket
 
 import (
-	"crypto/tls"
 	"fmt"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -33,7 +31,15 @@ func (l *loggedConn) Write(p []byte) (int, error) {
 func newLoggedConn(t testing.TB, server bool, o connOptions, came ...peerFrame) (*Conn, *loggedConn) {
 	a, _ := newPipe(t, 1<<20)
 	l := &loggedConn{pipeConn: a}
-	return newConn(l, server, peerFrames(server, came...), o), l
+	return newQuickConn(l, server, peerFrames(server, came...), o), l
+}
+
+// newQuickConn returns a connection that has handled a burst quickly, so that the answers to the
+// next one wait for its end.
+func newQuickConn(t transport, server bool, early []byte, o connOptions) *Conn {
+	c := newConn(t, server, early, o)
+	c.burst.quick = true
+	return c
 }
 
 // peer is the other end.
@@ -90,19 +96,6 @@ func (l *loggedConn) wantWrites(t testing.TB, reason string, want ...string) {
 	}
 }
 
-// wantNothingHeld checks that nothing is held, and no memory for it.
-func (c *Conn) wantNothingHeld(t testing.TB) {
-	t.Helper()
-	s := &c.send
-	if s.take(wantWire, &bound{}) != nil {
-		t.Fatal("the wire is not to be had")
-	}
-	defer s.release(&bound{})
-	if s.flags.has(holding) || s.held != nil && (s.held.buf != nil || s.held.n != 0) {
-		t.Error("something is still held, or memory for it")
-	}
-}
-
 // answer answers n messages in a way, and fails the test where something else happens.
 func answer(t testing.TB, c *Conn, n int, way func(*Conn, int, []byte) error) {
 	t.Helper()
@@ -120,25 +113,3 @@ func answer(t testing.TB, c *Conn, n int, way func(*Conn, int, []byte) error) {
 
 // writeBack is the plainest answer.
 func writeBack(c *Conn, messageType int, p []byte) error { return c.WriteMessage(messageType, p) }
-
-// tlsPair returns two connections with each other over TLS, and the network below the server's.
-func tlsPair(t *testing.T) (server, client *tls.Conn, below *loggedConn) {
-	t.Helper()
-	source := httptest.NewUnstartedServer(nil)
-	source.StartTLS()
-	source.Close()
-	a, b := newPipe(t, 1<<20)
-	below = &loggedConn{pipeConn: a}
-	server = tls.Server(below, &tls.Config{Certificates: source.TLS.Certificates})
-	client = tls.Client(b, &tls.Config{InsecureSkipVerify: true})
-	done := make(chan error)
-	go func() { done <- client.Handshake() }()
-	if err := server.Handshake(); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
-	below.log = nil
-	return server, client, below
-}

@@ -9,21 +9,19 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"runtime"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
 // newFullConn returns a connection on a network that takes a few bytes, to which the frames
-// have come, and which holds a message that the network does not take.
+// have come, with a corked message for which the network has no room.
 func newFullConn(t testing.TB, server bool, came ...peerFrame) (*Conn, *loggedConn) {
 	a, _ := newPipe(t, 4)
 	l := &loggedConn{pipeConn: a}
-	c := newConn(l, server, peerFrames(server, came...), connOptions{})
+	c := newQuickConn(l, server, peerFrames(server, came...), connOptions{})
 	answer(t, c, 1, func(c *Conn, _ int, _ []byte) error {
 		return c.WriteMessage(TextMessage, []byte("0123456789"))
 	})
@@ -36,20 +34,11 @@ func drainFrames(t testing.TB, l *loggedConn, n int) string {
 	all := l.unread
 	for range 1000 {
 		all = append(all, l.peer().take()...)
-		whole, rest := 0, all
-		for {
-			h, head, err := parseHeader(rest)
-			if err != nil || head == 0 || int(h.length) > len(rest)-head {
-				break
-			}
-			rest = rest[head+int(h.length):]
-			whole++
-		}
-		if whole >= n {
+		if whole, rest := wholeFrames(all); whole >= n {
 			l.unread = rest
 			return describeFrames(t, all[:len(all)-len(rest)])
 		}
-		time.Sleep(heldTime / 10)
+		time.Sleep(corkTime / 10)
 	}
 	t.Fatalf("got % x, want %d frames", all, n)
 	return ""
@@ -57,7 +46,7 @@ func drainFrames(t testing.TB, l *loggedConn, n int) string {
 
 // A read does not wait for a network that does not take the answers. They leave when it
 // does, in order.
-func TestReaderDoesNotWaitForHeldFrames(t *testing.T) {
+func TestReaderDoesNotWaitForABurst(t *testing.T) {
 	bothSides(t, func(t *testing.T, server bool) {
 		synctest.Test(t, func(t *testing.T) {
 			c, wire := newFullConn(t, server, texts("x", "y")...)
@@ -85,7 +74,7 @@ func TestReaderDoesNotWaitForHeldFrames(t *testing.T) {
 					t.Errorf("got %q, want %q", p, want)
 				}
 			}
-			if d := time.Since(start); d > heldTime {
+			if d := time.Since(start); d > corkTime {
 				t.Errorf("got a wait of %v, want none", d)
 			}
 			go c.WriteMessage(TextMessage, []byte("later"))
@@ -93,18 +82,18 @@ func TestReaderDoesNotWaitForHeldFrames(t *testing.T) {
 				t.Errorf("got %q, want the answer, then what was written later", got)
 			}
 			synctest.Wait()
-			c.wantNothingHeld(t)
+			c.wantNothingUnsent(t)
 			c.Close()
 		})
 	})
 }
 
-// While the held frames wait for the network, the deadlines of other writers hold, and
-// their connection stays good.
-func TestDeadlinesWhileHeldFramesWait(t *testing.T) {
+// While corked frames wait for the network, the deadlines of writes hold, and the connection stays
+// good.
+func TestDeadlinesWhileABurstWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, wire := newFullConn(t, true, texts("x", "y")...)
-		time.Sleep(heldTime) // now they are being written
+		time.Sleep(corkTime) // now they are being written
 		synctest.Wait()
 		start := time.Now()
 		if err := c.WriteControl(PingMessage, nil, start.Add(time.Second)); err != errWriteTimeout || time.Since(start) != time.Second {
@@ -116,56 +105,54 @@ func TestDeadlinesWhileHeldFramesWait(t *testing.T) {
 			t.Errorf("got %v after %v, want a write timeout after 1s", err, time.Since(start))
 		}
 		if err := c.Flush(); err != errWriteTimeout {
-			t.Errorf("got %v, want a write timeout", err)
+			t.Errorf("Flush: got %v, want a write timeout", err)
 		}
 		c.SetWriteDeadline(time.Time{})
 		go c.WriteMessage(TextMessage, []byte("good"))
 		if got := drainFrames(t, wire, 2); got != "1 0123456789|1 good" {
-			t.Errorf("got %q, want the message that was held and the next", got)
+			t.Errorf("got %q, want the corked message and the next", got)
 		}
 	})
 }
 
-// The write deadline that a message was written with bounds its sending, too. The error is
-// that of each write, and ends the reading.
-func TestHeldFrameMeetsItsDeadline(t *testing.T) {
+// A frame that no caller waits for borrows no deadline: the one that its message was corked with
+// bounds nothing any more, and the frame leaves when the network takes it.
+func TestCorkedFrameBorrowsNoDeadline(t *testing.T) {
 	bothSides(t, func(t *testing.T, server bool) {
 		synctest.Test(t, func(t *testing.T) {
 			a, _ := newPipe(t, 4)
 			wire := &loggedConn{pipeConn: a}
-			c := newConn(wire, server, peerFrames(server, texts("x", "y", "z")...), connOptions{})
+			c := newQuickConn(wire, server, peerFrames(server, texts("x", "y", "z")...), connOptions{})
 			c.SetWriteDeadline(time.Now().Add(time.Second))
 			answer(t, c, 1, func(c *Conn, _ int, _ []byte) error {
 				return c.WriteMessage(TextMessage, []byte("0123456789"))
 			})
-			c.SetWriteDeadline(time.Time{}) // for others
-			time.Sleep(time.Second - 1)
+			time.Sleep(time.Hour)
 			synctest.Wait()
-			if err := c.send.failed(); err != nil {
-				t.Errorf("before the deadline: got %v, want none", err)
+			if err := c.send.lock.err(); err != nil {
+				t.Errorf("after the deadline: got %v, want a good connection", err)
 			}
-			time.Sleep(1)
-			synctest.Wait()
-			for name, err := range map[string]error{
+			for name, err := range map[string]error{ // after their deadline they do nothing
 				"WriteMessage": c.WriteMessage(TextMessage, nil),
-				"WriteControl": c.WriteControl(PingMessage, nil, time.Time{}),
-				"NextWriter":   second(c.NextWriter(TextMessage)),
 				"Flush":        c.Flush(),
 			} {
-				if !errors.Is(err, os.ErrDeadlineExceeded) {
-					t.Errorf("%s: got %v, want the network's timeout", name, err)
+				if err != errWriteTimeout {
+					t.Errorf("%s: got %v, want a write timeout", name, err)
 				}
 			}
-			c.wantNothingHeld(t)
-
-			// What has come is still to be had.
 			answer(t, c, 2, func(*Conn, int, []byte) error { return nil })
-			wantLost(t, c, "i/o timeout")
+			c.SetWriteDeadline(time.Time{})
+			go c.WriteMessage(TextMessage, []byte("later"))
+			if got := drainFrames(t, wire, 2); got != "1 0123456789|1 later" {
+				t.Errorf("got %q, want the corked message and the later one", got)
+			}
+			synctest.Wait()
+			c.wantNothingUnsent(t)
 		})
 	})
 }
 
-// wantLost checks that reads say that held messages are lost, which is final: it is no timeout.
+// wantLost checks that reads say that corked messages are lost, which is final: it is no timeout.
 func wantLost(t *testing.T, c *Conn, why string) {
 	t.Helper()
 	_, _, err := c.ReadMessage()
@@ -179,16 +166,16 @@ func wantLost(t *testing.T, c *Conn, why string) {
 	}
 }
 
-// What the kernel has not taken without waiting is sent when the peer reads, and the
+// Frames that the kernel has not taken without waiting leave when the peer reads, and the
 // reader does not wait for that.
-func TestHeldFramesOnFullKernelBuffers(t *testing.T) {
+func TestBurstOnFullKernelBuffers(t *testing.T) {
 	eachTransport(t, func(t *testing.T, near, far net.Conn) {
 		const length = 1 << 20
 		b := (&header{fin: true, opcode: opBinary, length: length}).append(nil)
 		rest := append(b, make([]byte, length)...)
 		fillNetwork(t, near, far, &rest)
 
-		c := newConn(near, true, peerFrames(true, texts("x", "y")...), connOptions{})
+		c := newQuickConn(near, true, peerFrames(true, texts("x", "y")...), connOptions{})
 		answer(t, c, 1, writeBack)
 		answer(t, c, 1, func(*Conn, int, []byte) error { return nil })
 		go far.Write(peerFrames(true, texts("z")...))
@@ -198,7 +185,7 @@ func TestHeldFramesOnFullKernelBuffers(t *testing.T) {
 			}
 			return nil
 		})
-		// The rest of the first frame belongs in front of what was held; it is not part of the test.
+		// The rest of the first frame belongs in front of the answer; it is not part of the test.
 		got := make([]byte, 3)
 		if _, err := io.CopyN(io.Discard, far, int64(len(b)+length-len(rest))); err != nil {
 			t.Fatal(err)
@@ -210,7 +197,7 @@ func TestHeldFramesOnFullKernelBuffers(t *testing.T) {
 }
 
 // A large burst of answers, over a network that takes a part at a time, comes in order.
-func TestHeldFramesOverATightNetwork(t *testing.T) {
+func TestBurstOverATightNetwork(t *testing.T) {
 	eachTransport(t, func(t *testing.T, near, far net.Conn) {
 		if w, ok := near.(wrappedConn); ok {
 			w.Conn.(*net.TCPConn).SetWriteBuffer(16 << 10)
@@ -218,10 +205,10 @@ func TestHeldFramesOverATightNetwork(t *testing.T) {
 			near.(interface{ SetWriteBuffer(int) error }).SetWriteBuffer(16 << 10)
 		}
 		const n, size = 600, 1000
-		c, peer := newConn(near, true, frames(n, size), connOptions{}), newConn(far, false, nil, connOptions{})
+		c, peer := newQuickConn(near, true, frames(n, size), connOptions{}), newQuickConn(far, false, nil, connOptions{})
 		go func() {
 			answer(t, c, n, func(c *Conn, messageType int, p []byte) error {
-				if p[0]%3 == 0 { // so that it is the reader that sends what is held
+				if p[0]%3 == 0 { // so that it is the reader that flushes
 					return nil
 				}
 				return c.WriteMessage(messageType, p)
@@ -240,15 +227,15 @@ func TestHeldFramesOverATightNetwork(t *testing.T) {
 	})
 }
 
-// An error of the network that ends the sending of what was held looks like any other.
-func TestHeldFramesAndABrokenNetwork(t *testing.T) {
+// An error of the network that ends the sending of a burst looks like any other.
+func TestBurstAndABrokenNetwork(t *testing.T) {
 	eachTransport(t, func(t *testing.T, near, far net.Conn) {
-		c := newConn(near, true, peerFrames(true, texts("x", "y")...), connOptions{})
+		c := newQuickConn(near, true, peerFrames(true, texts("x", "y")...), connOptions{})
 		answer(t, c, 1, writeBack)
 		near.Close()
 		answer(t, c, 1, func(*Conn, int, []byte) error { return nil })
 		var err error
-		for err == nil { // the first may find nobody who has noticed yet
+		for err == nil { // the first may come before the error is known
 			_, _, err = c.ReadMessage()
 		}
 		err = c.WriteMessage(TextMessage, nil)
@@ -259,10 +246,10 @@ func TestHeldFramesAndABrokenNetwork(t *testing.T) {
 	})
 }
 
-// A connection that the peer has reset: the reader finds out when it sends what is held.
-func TestHeldFramesAndAReset(t *testing.T) {
+// A connection that the peer has reset: the reader finds out when it flushes.
+func TestBurstAndAReset(t *testing.T) {
 	near, far := tcpPair(t)
-	c := newConn(near, true, peerFrames(true, texts("x", "y")...), connOptions{})
+	c := newQuickConn(near, true, peerFrames(true, texts("x", "y")...), connOptions{})
 	far.(*net.TCPConn).SetLinger(0)
 	far.Close()
 	near.SetReadDeadline(time.Now().Add(10 * time.Second))
@@ -278,55 +265,63 @@ func TestHeldFramesAndAReset(t *testing.T) {
 	}
 }
 
-// A context that ends while its call sends what others have written loses nothing of
-// that: what has not left is still held.
-func TestContextEndsWhileHeldFramesLeave(t *testing.T) {
+// A context that ends while its call flushes corked frames loses nothing of them: they leave later.
+func TestContextEndsWhileABurstLeaves(t *testing.T) {
 	bothSides(t, func(t *testing.T, server bool) {
 		synctest.Test(t, func(t *testing.T) {
 			c, wire := newFullConn(t, server, texts("x", "y")...)
-			ctx, cancel := context.WithTimeout(t.Context(), heldTime/2)
+			ctx, cancel := context.WithTimeout(t.Context(), corkTime/2)
 			defer cancel()
 			if err := c.WriteMessageContext(ctx, TextMessage, []byte("not sent")); err != context.DeadlineExceeded {
 				t.Errorf("got %v, want context.DeadlineExceeded", err)
 			}
-			if err := c.send.failed(); err != nil {
+			if err := c.send.lock.err(); err != nil {
 				t.Errorf("got %v, want a good connection", err)
 			}
 			go c.WriteMessage(TextMessage, []byte("later"))
 			if got := drainFrames(t, wire, 2); got != "1 0123456789|1 later" {
-				t.Errorf("got %q, want what was held and what was written later", got)
+				t.Errorf("got %q, want the corked message and the later one", got)
 			}
 		})
 	})
 }
 
-// While the network is slow and many wait for the wire, frames are held and sent again and again
-// before it is the turn of the timer's goroutine. There is one of these at most.
-func TestOneGoroutineSendsHeldFrames(t *testing.T) {
+// flushers returns the number of goroutines that flush in place of a caller.
+func flushers() (n int) {
+	stacks := make([]byte, 1<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	for _, stack := range strings.Split(string(stacks), "\n\n") {
+		if strings.Contains(stack, ".flushRest(") || strings.Contains(stack, ".flushCorked(") {
+			n++
+		}
+	}
+	return n
+}
+
+// While the network is slow and many goroutines wait for the lock, frames are corked and flushed
+// again and again before the lock is granted to the timer. There is one flusher at most.
+func TestOneFlusher(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := newBusyConn(t, true)
-		c.send.flags.put(more, true) // as if the reader had a burst in hand all the time
-		before := runtime.NumGoroutine()
-		c.send.take(wantWire, &bound{})
+		c.send.lock.state.Or(moreInput) // as if the reader had a burst in hand all the time
+		c.send.lock.acquire(lockFrame, nil, &limit{})
 		const n = 20
-		var own atomic.Int32
 		begin := func(f func()) {
-			own.Add(1)
-			go func() { f(); own.Add(-1) }()
+			go f()
 			synctest.Wait()
 		}
 		for range n {
-			begin(func() { c.WriteMessage(TextMessage, []byte("held")) })
+			begin(func() { c.WriteMessage(TextMessage, []byte("corked")) })
 			begin(func() { c.Flush() })
 		}
-		c.send.release(&bound{})
+		c.send.unlock()
 		for range n {
 			time.Sleep(time.Millisecond)
 			synctest.Wait()
-			if got := runtime.NumGoroutine() - before - int(own.Load()); got > 1 {
-				t.Fatalf("got %d goroutines that send what is held, want 1 at most", got)
+			if got := flushers(); got > 1 {
+				t.Fatalf("got %d goroutines that flush, want 1 at most", got)
 			}
 		}
-		c.send.flags.put(more, false)
+		c.send.lock.clear(moreInput)
 	})
 }

@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -38,9 +40,9 @@ func (b *busyConn) Write(p []byte) (int, error) {
 	return b.loggedConn.Write(p)
 }
 
-// While one is in the system call the frames of the others collect, and leave in one write.
+// While one call is in the system call the frames of the others collect, and leave in one write.
 // Each call returns when its own frame has left.
-func TestMeetingWriters(t *testing.T) {
+func TestBatch(t *testing.T) {
 	bothSides(t, func(t *testing.T, server bool) {
 		synctest.Test(t, func(t *testing.T) {
 			c, wire := newBusyConn(t, server)
@@ -85,8 +87,8 @@ func TestMeetingWriters(t *testing.T) {
 	})
 }
 
-// On one processor writers meet, too: who writes lets the others run first.
-func TestMeetingWritersOnOneProcessor(t *testing.T) {
+// On one processor there are batches, too: the holder of the lock yields before it writes.
+func TestBatchOnOneProcessor(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	c, wire := newTestConn(t, true)
 	const writers, messages = 64, 300 // more than until it is tried first
@@ -108,7 +110,7 @@ func TestMeetingWritersOnOneProcessor(t *testing.T) {
 }
 
 // Over the kernel's connections nothing is lost or mixed up.
-func TestMeetingWritersOverTheKernel(t *testing.T) {
+func TestBatchOverTheKernel(t *testing.T) {
 	eachTransport(t, func(t *testing.T, near, far net.Conn) {
 		server, client := newConn(near, true, nil, connOptions{}), newConn(far, false, nil, connOptions{})
 		for _, pair := range [][2]*Conn{{server, client}, {client, server}} {
@@ -140,8 +142,8 @@ func TestMeetingWritersOverTheKernel(t *testing.T) {
 	})
 }
 
-// An error of the network reaches each whose frame was to leave, and all who come later.
-func TestMeetingWritersAndAnError(t *testing.T) {
+// An error of the network is returned by each call whose frame was to leave, and all later ones.
+func TestBatchAndAnError(t *testing.T) {
 	for fails := 1; fails <= 2; fails++ { // the first, alone; the second, with the frames of all others
 		synctest.Test(t, func(t *testing.T) {
 			c, wire := newBusyConn(t, true)
@@ -171,9 +173,9 @@ func TestMeetingWritersAndAnError(t *testing.T) {
 	}
 }
 
-// Who has an earlier deadline than the one that writes is not sent along with it: his wait
-// ends at his time, and the connection is good.
-func TestDeadlinesOfMeetingWriters(t *testing.T) {
+// A frame with an earlier deadline than that of the holder of the lock does not join its batch: its
+// call ends at the deadline, and the connection is good.
+func TestBatchAndDeadlines(t *testing.T) {
 	bothSides(t, func(t *testing.T, server bool) {
 		synctest.Test(t, func(t *testing.T) {
 			a, _ := newPipe(t, 10)
@@ -202,7 +204,7 @@ func TestDeadlinesOfMeetingWriters(t *testing.T) {
 			write("the next, without any", 0)
 			write("late", time.Second)
 			write("early enough", time.Hour)
-			// Now the next one is in the system call, with the frames that may come along.
+			// Now the next one is in the system call, with the frames that may join it.
 			if got := drainFrames(t, wire, 1); got != "1 22 bytes" {
 				t.Errorf("got %q, want the first", got)
 			}
@@ -224,8 +226,80 @@ func TestDeadlinesOfMeetingWriters(t *testing.T) {
 	})
 }
 
-// Who has a context that can end is not sent along either, and can give up.
-func TestContextsOfMeetingWriters(t *testing.T) {
+// If the time of the call that writes a batch ends first, a frame that has begun to leave is sent all
+// the same, and the calls of those behind it go on waiting. Only within the call's own frame the
+// connection has failed.
+func TestBatchAndATimeout(t *testing.T) {
+	bothSides(t, func(t *testing.T, server bool) {
+		size := len(peerFrames(!server, texts("a")...))
+		for _, tt := range []struct {
+			name string
+			room int      // for the batch
+			want []string // the results of b, c and d
+			sent string
+		}{
+			{"nothing has left", 0, []string{"b write timeout", "c ok", "d ok"}, "1 a|1 c|1 d"},
+			{"some of its own frame", 1, []string{"b network", "c network", "d network"}, ""},
+			{"its own frame", size, []string{"b ok", "c ok", "d ok"}, "1 a|1 b|1 c|1 d"},
+			{"some of the next", size + 1, []string{"b ok", "c ok", "d ok"}, "1 a|1 b|1 c|1 d"},
+			{"all but a byte", 3*size - 1, []string{"b ok", "c ok", "d ok"}, "1 a|1 b|1 c|1 d"},
+		} {
+			t.Run(tt.name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					near, far := newPipe(t, 0)
+					wire := &loggedConn{pipeConn: near}
+					c := newConn(wire, server, nil, connOptions{})
+					var mu sync.Mutex
+					var results []string
+					write := func(text string, timeout time.Duration) {
+						c.SetWriteDeadline(time.Time{})
+						if timeout > 0 {
+							c.SetWriteDeadline(time.Now().Add(timeout))
+						}
+						go func() {
+							err := c.WriteMessage(TextMessage, []byte(text))
+							mu.Lock()
+							defer mu.Unlock()
+							switch {
+							case err == nil:
+								text += " ok"
+							case err == errWriteTimeout:
+								text += " write timeout"
+							case errors.Is(err, os.ErrDeadlineExceeded):
+								text += " network"
+							}
+							results = append(results, text)
+						}()
+						synctest.Wait()
+					}
+					write("a", 0)
+					write("b", time.Second)
+					write("c", 0)
+					write("d", 0)
+					room(far, size+tt.room) // so that b is written, with those that wait
+					time.Sleep(time.Second)
+					synctest.Wait()
+					room(far, 1<<20)
+					synctest.Wait()
+					slices.Sort(results)
+					if want := append([]string{"a ok"}, tt.want...); !slices.Equal(results, want) {
+						t.Errorf("got %q, want %q", results, want)
+					}
+					if tt.sent != "" {
+						wantFrames := strings.Count(tt.sent, "|") + 1
+						if got := drainFrames(t, wire, wantFrames); got != tt.sent {
+							t.Errorf("got %q, want %q", got, tt.sent)
+						}
+					}
+					c.wantNothingUnsent(t)
+				})
+			})
+		}
+	})
+}
+
+// A frame whose context can end does not join either, and its call can give up.
+func TestBatchAndContexts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, wire := newBusyConn(t, true)
 		ctx, cancel := context.WithTimeoutCause(t.Context(), 1500*time.Microsecond, errMine)
@@ -239,7 +313,7 @@ func TestContextsOfMeetingWriters(t *testing.T) {
 		synctest.Wait()
 		go c.WriteMessage(TextMessage, []byte("d"))
 		err := <-given
-		if !errors.Is(err, errMine) || c.send.failed() != nil {
+		if !errors.Is(err, errMine) || c.send.lock.err() != nil {
 			t.Errorf("got %v, want the cause, and a good connection", err)
 		}
 		time.Sleep(time.Second)
@@ -247,8 +321,7 @@ func TestContextsOfMeetingWriters(t *testing.T) {
 	})
 }
 
-// RFC 6455, 5.5.1: no data frame after a Close frame. Those who meet one that is waiting
-// are told so, and get along with one before it.
+// RFC 6455, 5.5.1: no data frame after a Close frame. Calls that wait behind one are told so.
 func TestNothingFollowsACloseFrame(t *testing.T) {
 	for name, sendClose := range map[string]func(c *Conn) error{
 		"WriteControl": func(c *Conn) error { return c.WriteControl(CloseMessage, nil, time.Time{}) },

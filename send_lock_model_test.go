@@ -4,6 +4,7 @@ package websocket
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -13,37 +14,37 @@ import (
 
 // modelWaiter is one who waits, in the model.
 type modelWaiter struct {
-	name  string
-	want  want
-	until time.Time
-	size  int
-	along bool
+	name    string
+	mode    lockMode
+	until   time.Time
+	size    int
+	batched bool
 }
 
-// wireModel says what a wire is to do, in the simplest way.
-type wireModel struct {
+// lockModel says what a lock is to do, in the simplest way.
+type lockModel struct {
 	busy, open bool
 	queue      []modelWaiter
 }
 
-func (m *wireModel) free(what want) bool {
-	return !(what != wantOpen && m.busy || what != wantWire && m.open)
+func (m *lockModel) free(mode lockMode) bool {
+	return !(mode != lockMessage && m.busy || (mode == lockData || mode == lockMessage) && m.open)
 }
 
-func (m *wireModel) take(what want) {
-	if what == wantOpen {
+func (m *lockModel) take(mode lockMode) {
+	if mode == lockMessage {
 		m.open = true
 	} else {
 		m.busy = true
 	}
 }
 
-// step lets those go who can, and those whose time is up.
-func (m *wireModel) step(now time.Time) (events []string) {
+// step lets those go that can, and those whose time is over.
+func (m *lockModel) step(now time.Time) (events []string) {
 	m.queue = slices.DeleteFunc(m.queue, func(x modelWaiter) bool {
 		switch {
-		case m.free(x.want):
-			m.take(x.want)
+		case m.free(x.mode):
+			m.take(x.mode)
 			events = append(events, x.name+" has it")
 		case !x.until.IsZero() && !now.Before(x.until):
 			events = append(events, x.name+" gave up: websocket: write timeout")
@@ -55,26 +56,26 @@ func (m *wireModel) step(now time.Time) (events []string) {
 	return events
 }
 
-// along is takeAlong.
-func (m *wireModel) along(deadline time.Time, room int) (events []string) {
+// batch is takeBatch, and endBatch after a write that went well.
+func (m *lockModel) batch(deadline time.Time, room int) (events []string) {
 	full := false
 	m.queue = slices.DeleteFunc(m.queue, func(x modelWaiter) bool {
 		short := !x.until.IsZero() && (deadline.IsZero() || x.until.Before(deadline))
-		if full || !x.along || m.open && x.want == wantData || short {
+		if full || !x.batched || m.open && x.mode == lockData || short {
 			return false
 		}
 		room -= maxHeaderSize + x.size
 		if full = room < 0; !full {
-			events = append(events, x.name+" was sent")
+			events = append(events, x.name+" was written")
 		}
 		return !full
 	})
 	return events
 }
 
-// playWire does what the bytes say on a wire and on its model, and compares.
-func playWire(t *testing.T, script []byte) {
-	w, m := newWireTest(t), &wireModel{}
+// playLock does what the bytes say on a lock and on its model, and compares.
+func playLock(t *testing.T, script []byte) {
+	w, m := newLockTest(t), &lockModel{}
 	for i, b := range script {
 		var expected []string
 		arg := int(b >> 3)
@@ -85,28 +86,30 @@ func playWire(t *testing.T, script []byte) {
 		what := fmt.Sprintf("step %d, %#x", i, b)
 		switch op := b & 7; op {
 		case 0, 1, 2, 3: // somebody asks
-			x := modelWaiter{name: fmt.Sprint(i), want: []want{wantWire, wantData, wantData, wantOpen}[op], until: deadline, size: arg}
+			x := modelWaiter{name: fmt.Sprint(i), mode: []lockMode{lockFrame, lockData, lockData, lockMessage}[op], until: deadline, size: arg}
 			var f *frame
-			if x.along = op != 3 && arg&4 == 0; x.along {
-				f = alongFrame(opText, x.size)
+			if x.batched = op != 3 && arg&4 == 0; x.batched {
+				f = batchFrame(opText, x.size)
 			}
 			m.queue = append(m.queue, x)
-			w.ask(x.name, x.want, f, until(deadline))
+			w.ask(x.name, x.mode, f, until(deadline))
 		case 4:
 			if m.busy {
 				m.busy = false
-				w.giveBack(wantWire)
+				w.unlock(lockFrame)
 			}
 		case 5:
 			if m.open {
 				m.open = false
-				w.giveBack(wantOpen)
+				w.unlock(lockMessage)
 			}
 		case 6:
 			if m.busy {
 				room := 3 * (maxHeaderSize + arg)
-				expected = m.along(deadline, room)
-				w.sentAlong(w.takeAlong(deadline, room), nil)
+				expected = m.batch(deadline, room)
+				if w.takeBatch(deadline, room); w.has(queued) {
+					w.endBatch(0, math.MaxInt)
+				}
 			}
 		case 7:
 			time.Sleep(time.Duration(arg&3) * time.Second)
@@ -119,20 +122,20 @@ func playWire(t *testing.T, script []byte) {
 	for m.busy || m.open { // nobody is forgotten
 		if m.busy {
 			m.busy = false
-			w.giveBack(wantWire)
-			w.want("wire", m.step(time.Now())...)
+			w.unlock(lockFrame)
+			w.want("lock", m.step(time.Now())...)
 		}
 		if m.open {
 			m.open = false
-			w.giveBack(wantOpen)
-			w.want("turn", m.step(time.Now())...)
+			w.unlock(lockMessage)
+			w.want("message", m.step(time.Now())...)
 		}
 	}
 	w.wantIdle()
 }
 
-// Whatever happens, a wire does what its model does.
-func FuzzWire(f *testing.F) {
+// Whatever happens, a lock does what its model does.
+func FuzzLock(f *testing.F) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 60 {
 		script := make([]byte, 60)
@@ -142,6 +145,6 @@ func FuzzWire(f *testing.F) {
 		f.Add(script)
 	}
 	f.Fuzz(func(t *testing.T, script []byte) {
-		synctest.Test(t, func(t *testing.T) { playWire(t, script[:min(len(script), 200)]) })
+		synctest.Test(t, func(t *testing.T) { playLock(t, script[:min(len(script), 200)]) })
 	})
 }

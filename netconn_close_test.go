@@ -3,6 +3,7 @@
 package websocket
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -41,44 +42,82 @@ func TestStreamClose(t *testing.T) {
 	})
 }
 
-// Close takes a second at most where the network is full, and none where a frame is
-// unfinished, in which a Close frame cannot be.
+// Close sends what was written before, over TLS too, and the peer's stream ends behind it.
+func TestStreamCloseSendsTheBuffer(t *testing.T) {
+	serverConfig, clientConfig := tlsConfigs()
+	for name, overTLS := range map[string]bool{"pipe": false, "tls": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, b := newPipe(t, 10_000)
+				near, far := net.Conn(a), net.Conn(b)
+				if overTLS {
+					near, far = tlsPair(t, a, b, serverConfig, clientConfig)
+				}
+				s, peer := streamPair(near, far, BinaryMessage)
+				part := bytes.Repeat([]byte("0123456789abcdef"), 12_000/16)
+				const parts = 4 // more than the network takes
+				sent := bytes.Repeat(part, parts)
+				for range parts {
+					if n, err := s.Write(part); n != len(part) || err != nil {
+						t.Errorf("got %d, %v, want %d, nil", n, err, len(part))
+					}
+				}
+				done := make(chan error)
+				go func() { done <- s.Close() }()
+				synctest.Wait()
+				if got, err := io.ReadAll(peer); !bytes.Equal(got, sent) || err != nil {
+					t.Errorf("got %d bytes, %v, want the %d that were written, and the end", len(got), err, len(sent))
+				}
+				if err := <-done; err != nil {
+					t.Errorf("got %v, want nil", err)
+				}
+			})
+		})
+	}
+}
+
+// Close waits a second at most where the network is full, and not at all where nothing is in the
+// buffer but the Close frame, for which there is room. It ends all calls that wait.
 func TestStreamCloseOnAFullNetwork(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
-		written string // before, until a timeout
-		blocked bool   // while another write waits
-		size    int    // of the network
+		written int // before; all that has room if negative
+		network int // the bytes that it takes
+		blocked int // of a Write that waits
 		want    time.Duration
 	}{
-		{"between frames", "a", false, 3, time.Second},
-		{"within a header", "abcd", false, 1, 0},
-		{"within a payload", "abcd", false, 3, 0},
-		{"while a write waits", "", true, 3, 0},
-		{"while a write waits to go on", "abcd", true, 3, 0},
+		{"room for the Close frame", 0, 4, 0, 0},
+		{"no room for all of the Close frame", 0, 3, 0, time.Second},
+		{"between frames", 1, 3, 0, time.Second},
+		{"within a header", 4, 1, 0, time.Second},
+		{"within a payload", 4, 3, 0, time.Second},
+		{"all of the buffer", -1, 3, 0, time.Second},
+		{"while a Write waits for the network", 0, 3, 1 << 20, time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s, c, _ := tightStream(t, tt.size)
-				s.SetWriteDeadline(time.Now().Add(time.Second))
-				s.Write([]byte(tt.written))
-				s.SetWriteDeadline(time.Time{})
-				done := make(chan error, 2)
-				if tt.blocked {
-					go func() {
-						_, err := s.Write([]byte("efgh"))
-						done <- err
-					}()
-				} else {
-					done <- net.ErrClosed
+				s, c, _ := tightStream(t, tt.network)
+				if tt.written < 0 {
+					fillStream(t, s)
+					tt.written = 0
 				}
-				if tt.want == 0 {
-					go func() { // it waits for the end of the frame
-						_, err := c.Ping(t.Context())
-						done <- err
-					}()
+				if n, err := s.Write(make([]byte, tt.written)); n != tt.written || err != nil {
+					t.Errorf("got %d, %v, want %d, nil", n, err, tt.written)
+				}
+				streamEnds, pingEnds := make(chan error, 2), make(chan error, 1)
+				go func() { streamEnds <- second(s.Read(make([]byte, 1))) }()
+				go func() {
+					if tt.blocked > 0 {
+						streamEnds <- second(s.Write(make([]byte, tt.blocked)))
+					} else {
+						streamEnds <- net.ErrClosed
+					}
+				}()
+				synctest.Wait()
+				if tt.blocked > 0 {
+					go func() { pingEnds <- second(c.Ping(t.Context())) }()
 				} else {
-					done <- net.ErrClosed
+					pingEnds <- net.ErrClosed
 				}
 				synctest.Wait()
 				start := time.Now()
@@ -87,13 +126,18 @@ func TestStreamCloseOnAFullNetwork(t *testing.T) {
 					t.Errorf("got the end of Close after %v, want %v", got, tt.want)
 				}
 				for range 2 {
-					if err := <-done; !errors.Is(err, net.ErrClosed) {
+					if err := <-streamEnds; !errors.Is(err, net.ErrClosed) {
 						t.Errorf("got %v, want net.ErrClosed", err)
 					}
 				}
-				if _, err := c.Ping(t.Context()); !errors.Is(err, net.ErrClosed) {
-					t.Errorf("Ping after Close: got %v, want net.ErrClosed", err)
+				// The Close frame ends the writes of c before its Close does.
+				for name, err := range map[string]error{"waiting": <-pingEnds, "later": second(c.Ping(t.Context()))} {
+					if !errors.Is(err, net.ErrClosed) && err != ErrCloseSent {
+						t.Errorf("Ping %s: got %v, want net.ErrClosed or ErrCloseSent", name, err)
+					}
 				}
+				synctest.Wait()
+				c.wantNothingUnsent(t)
 			})
 		})
 	}

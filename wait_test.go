@@ -90,22 +90,22 @@ func wantCancelled(t *testing.T, what string, err error) {
 	}
 }
 
-func TestBound(t *testing.T) {
-	if b := (bound{}); b.done() != nil || b.ended() != nil {
-		t.Error("got an end of a bound without a context")
+func TestLimit(t *testing.T) {
+	if b := (limit{}); b.done() != nil || b.ended() != nil {
+		t.Error("got an end of a limit without a context")
 	}
-	if b := (bound{ctx: context.Background()}); b.done() != nil || b.ended() != nil {
+	if b := (limit{ctx: context.Background()}); b.done() != nil || b.ended() != nil {
 		t.Error("got an end of a context that has none")
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
-	b := bound{deadline: time.Now().Add(-time.Hour), ctx: ctx}
-	if b.done() == nil || b.ended() != nil || b.waitError() != errWriteTimeout {
-		t.Errorf("the context goes on: got %v and %v, want nil and write timeout", b.ended(), b.waitError())
+	b := limit{deadline: time.Now().Add(-time.Hour), ctx: ctx}
+	if b.done() == nil || b.ended() != errWriteTimeout || b.err() != errWriteTimeout {
+		t.Errorf("the context goes on: got %v and %v, want write timeout", b.ended(), b.err())
 	}
 	cancel(errMine)
 	<-b.done()
 	wantCancelled(t, "ended", b.ended())
-	wantCancelled(t, "waitError, the deadline having passed too", b.waitError())
+	wantCancelled(t, "err, the deadline having passed too", b.err())
 }
 
 // The context's error and its cause can be found, and the prefix is there once.

@@ -4,6 +4,7 @@ package websocket
 
 import (
 	"context"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -19,14 +20,38 @@ func TestPongsWithinABurst(t *testing.T) {
 				peerFrame{true, opText, "b"}, peerFrame{true, opPing, "q"}, peerFrame{true, opPing, "r"},
 				peerFrame{true, opText, "c"})
 			answer(t, c, 3, writeBack)
+			synctest.Wait()
 			wire.wantWrites(t, "all of it has come at once", "1 a|10 p|1 b|10 q|10 r|1 c")
-			c.wantNothingHeld(t)
+			c.wantNothingUnsent(t)
 		})
 	})
 }
 
+// RFC 6455, 5.5.2: a pong is sent "as soon as is practical": it does not wait for the program, which
+// may take its time for the message behind the ping. Only where the program is quick does it wait
+// for the end of the burst, or 200 microseconds.
+func TestPongDoesNotWaitForTheProgram(t *testing.T) {
+	bothSides(t, func(t *testing.T, server bool) {
+		for _, quick := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				c, wire := newLoggedConn(t, server, connOptions{},
+					peerFrame{true, opText, "a"}, peerFrame{true, opPing, "p"}, peerFrame{true, opText, "b"})
+				c.burst.quick = quick
+				answer(t, c, 2, func(*Conn, int, []byte) error { return nil })
+				synctest.Wait()
+				if quick {
+					wire.wantWrites(t, "the program is quick")
+					time.Sleep(corkTime)
+					synctest.Wait()
+				}
+				wire.wantWrites(t, "b was delivered", "10 p")
+			})
+		}
+	})
+}
+
 // RFC 6455, 5.5.2: a ping must be answered; 5.5.3: that may be the last one only. So
-// however many come behind a message whose answer is held, the last is answered.
+// however many come behind a message whose answer waits, the last is answered.
 func TestLastOfManyPingsIsAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		came := texts("a")
@@ -36,7 +61,7 @@ func TestLastOfManyPingsIsAnswered(t *testing.T) {
 		came = append(came, peerFrame{true, opPing, "last"})
 		c, wire := newLoggedConn(t, true, connOptions{}, append(came, texts("b")...)...)
 		answer(t, c, 2, writeBack)
-		time.Sleep(heldTime)
+		time.Sleep(corkTime)
 		synctest.Wait()
 		got := strings.Join(wire.take(t), "|")
 		if !strings.HasPrefix(got, "1 a|10 ") || !strings.HasSuffix(got, "|10 last|1 b") {
@@ -46,7 +71,7 @@ func TestLastOfManyPingsIsAnswered(t *testing.T) {
 }
 
 // The answers to messages before the peer's Close frame go out before the answer to that.
-func TestHeldFramesBeforeTheAnswerToClose(t *testing.T) {
+func TestBurstLeavesBeforeTheAnswerToClose(t *testing.T) {
 	bothSides(t, func(t *testing.T, server bool) {
 		synctest.Test(t, func(t *testing.T) {
 			c, wire := newLoggedConn(t, server, connOptions{}, append(texts("a", "b"), peerClose)...)
@@ -55,36 +80,34 @@ func TestHeldFramesBeforeTheAnswerToClose(t *testing.T) {
 			if _, _, err := c.ReadMessage(); !IsCloseError(err, CloseNormalClosure) {
 				t.Errorf("got %v, want close 1000", err)
 			}
+			synctest.Wait()
 			if d := time.Since(start); d != 0 {
 				t.Errorf("got a wait of %v, want none", d)
 			}
-			if got := strings.Join(wire.take(t), "|"); got != "1 a|1 b|8 \x03\xe8" {
-				t.Errorf("got %q, want a, b and the answer", got)
-			}
+			wire.wantWrites(t, "a, b and the answer", "1 a|1 b|8 \x03\xe8")
 			if err := c.WriteMessage(TextMessage, nil); err != ErrCloseSent {
 				t.Errorf("got %v, want ErrCloseSent", err)
 			}
-			c.wantNothingHeld(t)
+			c.wantNothingUnsent(t)
 		})
 	})
 }
 
 // So they do before a Close frame that says which rule the peer has broken.
-func TestHeldFramesBeforeAVerdict(t *testing.T) {
+func TestBurstLeavesBeforeAVerdict(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, wire := newLoggedConn(t, true, connOptions{}, append(texts("a", "b"), peerFrame{true, opText, "\xff"})...)
 		answer(t, c, 2, writeBack)
 		if _, _, err := c.ReadMessage(); err == nil {
 			t.Error("got none, want the verdict")
 		}
-		if got := strings.Join(wire.take(t), "|"); !strings.HasPrefix(got, "1 a|1 b|8 ") {
-			t.Errorf("got %q, want a, b and a Close frame", got)
-		}
+		synctest.Wait()
+		wire.wantWrites(t, "a, b and a Close frame", "1 a|1 b|8 25 bytes")
 	})
 }
 
-// However a connection is closed, what is held is sent before.
-func TestClosingSendsWhatIsHeld(t *testing.T) {
+// However a connection is closed, corked frames are sent before.
+func TestClosingFlushesABurst(t *testing.T) {
 	for name, tt := range map[string]struct {
 		end  func(c *Conn)
 		want string
@@ -124,7 +147,7 @@ func TestClosingSendsWhatIsHeld(t *testing.T) {
 					if got := strings.Join(wire.take(t), "|"); got != tt.want {
 						t.Errorf("%s, cork=%v: got %q, want %q", name, corking, got, tt.want)
 					}
-					c.wantNothingHeld(t)
+					c.wantNothingUnsent(t)
 					c.Close()
 					time.Sleep(time.Second)
 					wire.wantWrites(t, name+", later")
@@ -135,9 +158,9 @@ func TestClosingSendsWhatIsHeld(t *testing.T) {
 }
 
 // Where the network takes nothing, Close gives up after a second.
-func TestCloseWithHeldFramesIsBounded(t *testing.T) {
+func TestCloseOfABurstIsBounded(t *testing.T) {
 	bothSides(t, func(t *testing.T, server bool) {
-		for _, writing := range []time.Duration{0, heldTime} { // by Close, or already by the timer's goroutine
+		for _, writing := range []time.Duration{0, corkTime} { // by Close, or already by the timer
 			synctest.Test(t, func(t *testing.T) {
 				c, _ := newFullConn(t, server, texts("x", "y")...)
 				time.Sleep(writing)
@@ -152,14 +175,14 @@ func TestCloseWithHeldFramesIsBounded(t *testing.T) {
 					t.Errorf("got a wait of %v, want a second", d)
 				}
 				synctest.Wait()
-				c.wantNothingHeld(t)
+				c.wantNothingUnsent(t)
 			})
 		}
 	})
 }
 
-// The frames of a stream come behind what was held, and are not held themselves.
-func TestHeldFramesAndAStream(t *testing.T) {
+// The frames of a stream wait with corked ones, and leave behind them.
+func TestBurstAndAStream(t *testing.T) {
 	bothSides(t, func(t *testing.T, server bool) {
 		synctest.Test(t, func(t *testing.T) {
 			c, wire := newLoggedConn(t, server, connOptions{}, texts("a", "y")...)
@@ -168,38 +191,51 @@ func TestHeldFramesAndAStream(t *testing.T) {
 			if n, err := s.Write([]byte("stream")); n != 6 || err != nil {
 				t.Errorf("got %d, %v, want 6, nil", n, err)
 			}
-			wire.wantWrites(t, "in order", "1 a", "1 stream")
-			c.wantNothingHeld(t)
+			synctest.Wait()
+			wire.wantWrites(t, "y is still to be read")
+			time.Sleep(corkTime)
+			synctest.Wait()
+			wire.wantWrites(t, "in order", "1 a|1 stream")
+			c.wantNothingUnsent(t)
 		})
 	})
 }
 
-// A write deadline of a stream that passes while what was held is being sent loses nothing.
-func TestStreamDeadlineWhileHeldFramesLeave(t *testing.T) {
+// The deadline of a stream does not bound the sending: its frames leave behind corked ones when the
+// network takes them, though the deadline has passed.
+func TestStreamDeadlineWhileABurstLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, wire := newFullConn(t, true, texts("x", "y")...)
 		s := NewStream(c, TextMessage)
-		s.SetWriteDeadline(time.Now().Add(heldTime / 2))
-		if n, err := s.Write([]byte("late")); n != 0 || !isTimeout(err) {
+		s.SetWriteDeadline(time.Now().Add(corkTime / 2))
+		if n, err := s.Write([]byte("accepted")); n != 8 || err != nil {
+			t.Errorf("got %d, %v, want 8, nil", n, err)
+		}
+		time.Sleep(time.Second)
+		if n, err := s.Write([]byte("late")); n != 0 || err != os.ErrDeadlineExceeded {
 			t.Errorf("got %d, %v, want 0 and a timeout", n, err)
 		}
 		s.SetWriteDeadline(time.Time{})
-		go s.Write([]byte("stream"))
-		if got := drainFrames(t, wire, 2); got != "1 0123456789|1 stream" {
-			t.Errorf("got %q, want what was held and then the stream's", got)
+		if n, err := s.Write([]byte("stream")); n != 6 || err != nil {
+			t.Errorf("got %d, %v, want 6, nil", n, err)
 		}
+		if got, want := drainFrames(t, wire, 3), "1 0123456789|1 accepted|1 stream"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		synctest.Wait()
+		c.wantNothingUnsent(t)
 		c.Close()
 	})
 }
 
-// The ping of the keepalive goes out behind what is held, whether that waits or not.
-func TestHeldFramesAndKeepalive(t *testing.T) {
+// The ping of the keepalive leaves behind corked frames.
+func TestBurstAndKeepalive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := connOptions{pingInterval: time.Second, pongTimeout: time.Minute}
 		c, wire := newLoggedConn(t, true, o, texts("a", "y")...)
-		time.Sleep(time.Second - heldTime/2)
+		time.Sleep(time.Second - corkTime/2)
 		answer(t, c, 1, writeBack)
-		time.Sleep(time.Second + heldTime)
+		time.Sleep(time.Second + corkTime)
 		synctest.Wait()
 		if got := strings.Join(wire.take(t), "|"); got != "1 a|9 " {
 			t.Errorf("got %q, want the answer and then the ping", got)

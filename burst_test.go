@@ -78,14 +78,14 @@ func TestBurstIsAnsweredInOneWrite(t *testing.T) {
 				if d := time.Since(start); d != 0 {
 					t.Errorf("%s: got a wait of %v, want none", name, d)
 				}
-				c.wantNothingHeld(t)
+				c.wantNothingUnsent(t)
 			})
 		})
 	}
 }
 
-// One burst after another is answered so: with what has come while nobody was
-// reading, and what has come to a read that was waiting.
+// One burst after another is answered so: one that has come between reads, and one that comes to a
+// read that is waiting.
 func TestBurstAfterBurst(t *testing.T) {
 	bothSides(t, func(t *testing.T, server bool) {
 		synctest.Test(t, func(t *testing.T) {
@@ -96,7 +96,44 @@ func TestBurstAfterBurst(t *testing.T) {
 				wire.peer().Write(peerFrames(server, texts("a", "b", "c", "d")...))
 				synctest.Wait()
 				wire.wantWrites(t, "four messages", "1 a|1 b|1 c|1 d")
-				c.wantNothingHeld(t)
+				c.wantNothingUnsent(t)
+			}
+		})
+	})
+}
+
+// That the answers wait is earned: a connection whose last burst was not handled quickly, and a new
+// one, send each answer when it is written.
+func TestBurstIsEarned(t *testing.T) {
+	bothSides(t, func(t *testing.T, server bool) {
+		synctest.Test(t, func(t *testing.T) {
+			a, _ := newPipe(t, 1<<20)
+			wire := &loggedConn{pipeConn: a}
+			c := newConn(wire, server, nil, connOptions{})
+			var pause time.Duration
+			go answer(t, c, 6*3, func(c *Conn, messageType int, p []byte) error {
+				time.Sleep(pause)
+				return c.WriteMessage(messageType, p)
+			})
+			each, together := []string{"1 a", "1 b", "1 c"}, []string{"1 a|1 b|1 c"}
+			const limit = quickMessage * time.Microsecond
+			for _, tt := range []struct {
+				name  string
+				pause time.Duration
+				want  []string
+			}{
+				{"the first of a new connection", 0, each},
+				{"the first was handled quickly", limit, together},
+				{"the second, too, just in time", limit + time.Microsecond, together},
+				{"the third was not", 0, each},
+				{"the fourth was again", 0, together},
+				{"and so was the fifth", 0, together},
+			} {
+				synctest.Wait()
+				pause = tt.pause
+				wire.peer().Write(peerFrames(server, texts("a", "b", "c")...))
+				time.Sleep(time.Second)
+				wire.wantWrites(t, tt.name, tt.want...)
 			}
 		})
 	})
@@ -109,7 +146,7 @@ func TestBurstOverTheKernel(t *testing.T) {
 	eachTransport(t, func(t *testing.T, near, far net.Conn) {
 		bothSides(t, func(t *testing.T, server bool) {
 			synctest.Test(t, func(t *testing.T) {
-				c := newConn(near, server, nil, connOptions{})
+				c := newQuickConn(near, server, nil, connOptions{})
 				const n = 8
 				go answer(t, c, n, writeBack)
 				far.Write(peerFrames(server, texts(numbered(n)...)...))
@@ -150,24 +187,28 @@ func TestBurstBehindAFullScratch(t *testing.T) {
 
 // Over TLS the answers are one record.
 func TestBurstOverTLS(t *testing.T) {
+	serverConfig, clientConfig := tlsConfigs()
 	synctest.Test(t, func(t *testing.T) {
-		server, client, below := tlsPair(t)
-		c := newConn(server, true, nil, connOptions{})
+		a, b := newPipe(t, 1<<20)
+		below := &loggedConn{pipeConn: a}
+		server, client := tlsPair(t, below, b, serverConfig, clientConfig)
+		below.log = nil
+		c := newQuickConn(server, true, nil, connOptions{})
 		go answer(t, c, 5, writeBack)
 		client.Write(peerFrames(true, texts(numbered(5)...)...))
-		synctest.Wait()
-		b := make([]byte, 4096)
-		n, err := client.Read(b)
-		if got, want := describeFrames(t, b[:n]), "1 m0|1 m1|1 m2|1 m3|1 m4"; err != nil || got != want {
+		p := make([]byte, 4096)
+		n, err := client.Read(p)
+		if got, want := describeFrames(t, p[:n]), "1 m0|1 m1|1 m2|1 m3|1 m4"; err != nil || got != want {
 			t.Errorf("got %q, %v, want %q", got, err, want)
 		}
+		synctest.Wait()
 		if n := len(below.log); n != 1 {
 			t.Errorf("got %d writes below TLS, want 1", n)
 		}
 	})
 }
 
-// Compressed answers are held, too, with context takeover and without.
+// Compressed answers wait, too, with context takeover and without.
 func TestBurstCompressed(t *testing.T) {
 	for _, takeover := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -175,13 +216,13 @@ func TestBurstCompressed(t *testing.T) {
 			params := negotiate(t, o, o)
 			options := connOptions{agreed: agreement{deflate: &params}, compression: o}
 			a, b := newPipe(t, 1<<20)
-			client := newConn(b, false, nil, options)
+			client := newQuickConn(b, false, nil, options)
 			const n = 20
 			for i := range n {
 				client.WriteMessage(TextMessage, textLike(1000, uint64(i)))
 			}
 			wire := &loggedConn{pipeConn: a}
-			server := newConn(wire, true, a.take(), options)
+			server := newQuickConn(wire, true, a.take(), options)
 			go answer(t, server, n, writeBack)
 			synctest.Wait()
 			if got := len(wire.log); got != 1 {
@@ -196,8 +237,8 @@ func TestBurstCompressed(t *testing.T) {
 	}
 }
 
-// At most 16 KiB are held.
-func TestHeldSize(t *testing.T) {
+// At most 16 KiB wait.
+func TestBurstSize(t *testing.T) {
 	bothSides(t, func(t *testing.T, server bool) {
 		synctest.Test(t, func(t *testing.T) {
 			const n = 100
@@ -208,23 +249,23 @@ func TestHeldSize(t *testing.T) {
 			defer wire.mu.Unlock()
 			total := 0
 			for _, b := range wire.log {
-				if total += len(b); len(b) > heldSize {
-					t.Errorf("got a write of %d bytes, want at most %d", len(b), heldSize)
+				if total += len(b); len(b) > maxCopied {
+					t.Errorf("got a write of %d bytes, want at most %d", len(b), maxCopied)
 				}
 			}
-			if most := total/(heldSize-1000-maxHeaderSize) + 1; len(wire.log) > most {
+			if most := total/(maxCopied-1000-maxHeaderSize) + 1; len(wire.log) > most {
 				t.Errorf("got %d writes of %d bytes in all, want at most %d", len(wire.log), total, most)
 			}
 		})
 	})
 }
 
-// The last answer of a burst, which is not held, leaves with those that are, also where they
+// The last answer of a burst, which does not wait, leaves with those that do, also where they
 // have 16 KiB only together.
 func TestLastOfABurst(t *testing.T) {
 	bothSides(t, func(t *testing.T, server bool) {
 		synctest.Test(t, func(t *testing.T) {
-			for n, size := range map[int]int{16: 1 << 10, 3: heldSize/2 - maxHeaderSize, 2: heldSize - maxHeaderSize} {
+			for n, size := range map[int]int{16: 1 << 10, 3: maxCopied/2 - maxHeaderSize, 2: maxCopied - maxHeaderSize} {
 				payloads := slices.Repeat([]string{strings.Repeat("x", size)}, n)
 				c, wire := newLoggedConn(t, server, connOptions{readBufferSize: 64 << 10}, texts(payloads...)...)
 				go answer(t, c, n, writeBack)
@@ -236,8 +277,8 @@ func TestLastOfABurst(t *testing.T) {
 	})
 }
 
-// What is not held sends what is held first, a Close frame along with it.
-func TestFrameThatIsNotHeld(t *testing.T) {
+// A frame that does not wait leaves behind the frames that do, a small one in the same write.
+func TestFrameThatIsNotCorked(t *testing.T) {
 	for _, tt := range []struct {
 		name       string
 		write      func(c *Conn) error
@@ -248,7 +289,7 @@ func TestFrameThatIsNotHeld(t *testing.T) {
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
 			return c.WriteMessageContext(ctx, TextMessage, []byte("b"))
-		}, "1 a", "1 a|1 b"},
+		}, "1 a|1 b", "1 a|1 b"},
 		{"Close frame", func(c *Conn) error { return c.WriteControl(CloseMessage, nil, time.Time{}) }, "1 a|8 ", "1 a|8 "},
 		{"Flush", (*Conn).Flush, "1 a", "1 a"},
 		{"large fragment", func(c *Conn) error {
@@ -277,14 +318,14 @@ func TestFrameThatIsNotHeld(t *testing.T) {
 				if got := describeFrames(t, slices.Concat(wire.log...)); got != tt.all {
 					t.Errorf("%s: got %q, want %q", tt.name, got, tt.all)
 				}
-				c.wantNothingHeld(t)
+				c.wantNothingUnsent(t)
 			})
 		})
 	}
 }
 
-// Ping is not held, since it measures time.
-func TestPingSendsWhatIsHeld(t *testing.T) {
+// A ping of Ping does not wait, since its time is measured.
+func TestPingFlushesABurst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, wire := newLoggedConn(t, true, connOptions{}, texts("x", "y")...)
 		answer(t, c, 1, writeBack)
@@ -298,14 +339,14 @@ func TestPingSendsWhatIsHeld(t *testing.T) {
 	})
 }
 
-// A message of which only a part has come may take its time: nothing is held for it.
-func TestNothingIsHeldForAnIncompleteFrame(t *testing.T) {
+// A message of which only a part has come may take its time: nothing waits for it.
+func TestNothingWaitsForAnIncompleteFrame(t *testing.T) {
 	bothSides(t, func(t *testing.T, server bool) {
 		all := peerFrames(server, texts("one", "two")...)
 		for cut := len(all) / 2; cut < len(all); cut++ {
 			a, _ := newPipe(t, 1<<20)
 			wire := &loggedConn{pipeConn: a}
-			c := newConn(wire, server, all[:cut], connOptions{})
+			c := newQuickConn(wire, server, all[:cut], connOptions{})
 			answer(t, c, 1, writeBack)
 			wire.wantWrites(t, fmt.Sprintf("with %d of %d bytes", cut, len(all)), "1 one")
 		}
@@ -330,8 +371,8 @@ func TestWriteThrough(t *testing.T) {
 }
 
 // A program that does not read the messages that have come delays its own by 200
-// microseconds, from the first that is held, and once: then it reads no burst.
-func TestHeldTime(t *testing.T) {
+// microseconds, from the first that is corked, and once: then it reads no burst.
+func TestBurstTime(t *testing.T) {
 	bothSides(t, func(t *testing.T, server bool) {
 		synctest.Test(t, func(t *testing.T) {
 			c, wire := newLoggedConn(t, server, connOptions{}, texts("x", "y", "z")...)
@@ -344,7 +385,7 @@ func TestHeldTime(t *testing.T) {
 				time.Sleep(1)
 				synctest.Wait()
 				wire.wantWrites(t, next+", when it is up", "1 "+next+"|1 later")
-				c.wantNothingHeld(t)
+				c.wantNothingUnsent(t)
 				c.WriteMessage(TextMessage, []byte("at once"))
 				wire.wantWrites(t, next+", afterwards", "1 at once")
 			}
@@ -352,8 +393,8 @@ func TestHeldTime(t *testing.T) {
 	})
 }
 
-// What one goroutine has sent stays in front of what another sends later.
-func TestHeldFramesAndOtherGoroutines(t *testing.T) {
+// The frames of one goroutine stay in front of those that another writes later.
+func TestBurstAndOtherGoroutines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, wire := newLoggedConn(t, true, connOptions{}, texts("x", "y")...)
 		answer(t, c, 1, writeBack)
@@ -369,7 +410,7 @@ func TestHeldFramesAndOtherGoroutines(t *testing.T) {
 }
 
 // Where the program answers only some of a burst, the answers leave when it reads on.
-func TestHeldFramesLeaveBeforeTheReaderWaits(t *testing.T) {
+func TestBurstLeavesBeforeTheReaderWaits(t *testing.T) {
 	for name, read := range map[string]func(c *Conn) error{
 		"ReadMessage": func(c *Conn) error { _, _, err := c.ReadMessage(); return err },
 		"NextReader":  func(c *Conn) error { _, _, err := c.NextReader(); return err },
@@ -383,7 +424,7 @@ func TestHeldFramesLeaveBeforeTheReaderWaits(t *testing.T) {
 		"Shutdown": func(c *Conn) error { return c.Shutdown(context.Background(), CloseNormalClosure, "") },
 	} {
 		eachTransport(t, func(t *testing.T, near, far net.Conn) {
-			c := newConn(near, true, peerFrames(true, texts("x", "y")...), connOptions{})
+			c := newQuickConn(near, true, peerFrames(true, texts("x", "y")...), connOptions{})
 			answer(t, c, 1, writeBack)
 			c.ReadMessage()
 			go read(c)

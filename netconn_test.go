@@ -36,6 +36,21 @@ func tlsConfigs() (server, client *tls.Config) {
 	return &tls.Config{Certificates: srv.TLS.Certificates}, client
 }
 
+// tlsPair returns two connections with each other over TLS, on near and far.
+func tlsPair(t testing.TB, near, far net.Conn, serverConfig, clientConfig *tls.Config) (server, client *tls.Conn) {
+	t.Helper()
+	server, client = tls.Server(near, serverConfig), tls.Client(far, clientConfig)
+	done := make(chan error)
+	go func() { done <- client.Handshake() }()
+	if err := server.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	return server, client
+}
+
 // Bytes that are written in any sizes come out in any sizes, in both directions at a
 // time, on every kind of transport.
 func TestStreamCarriesBytes(t *testing.T) {
@@ -126,7 +141,7 @@ func TestStreamMessagesMeanNothing(t *testing.T) {
 	wantFrames(t, wire, `fin=true op=10 masked=false "p"`, `fin=true op=8 masked=false ""`)
 }
 
-// A Write is one message, of 64 KiB at most with its header. An empty one is none.
+// A Write is one message, or several where it has more than 64 KiB. An empty one is none.
 func TestStreamWriteSendsMessages(t *testing.T) {
 	s, _, wire := newTestStream(t, TextMessage)
 	for _, text := range []string{"", "one", "two"} {
@@ -135,14 +150,16 @@ func TestStreamWriteSendsMessages(t *testing.T) {
 		}
 	}
 	wantFrames(t, wire, `fin=true op=1 masked=false "one"`, `fin=true op=1 masked=false "two"`)
-	s.Write(make([]byte, 140_000))
-	var got []int
-	for b := wire.take(); len(b) > 0; {
-		h, n, _ := parseHeader(b)
-		got, b = append(got, int(h.length)), b[n+int(h.length):]
-	}
-	if want := []int{65522, 65522, 140_000 - 2*65522}; !slices.Equal(got, want) {
-		t.Errorf("got messages of %d bytes, want %d", got, want)
+	for size, want := range map[int][]int{64 << 10: {64 << 10}, 140_000: {64 << 10, 64 << 10, 140_000 - 128<<10}} {
+		s.Write(make([]byte, size))
+		var got []int
+		for b := wire.takeFrames(len(want)); len(b) > 0; {
+			h, n, _ := parseHeader(b)
+			got, b = append(got, int(h.length)), b[n+int(h.length):]
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("a Write of %d bytes: got messages of %d bytes, want %d", size, got, want)
+		}
 	}
 }
 
@@ -318,4 +335,16 @@ func TestStreamAddrs(t *testing.T) {
 	if s.LocalAddr() != near.LocalAddr() || s.RemoteAddr() != near.RemoteAddr() {
 		t.Errorf("got %v and %v, want %v and %v", s.LocalAddr(), s.RemoteAddr(), near.LocalAddr(), near.RemoteAddr())
 	}
+}
+
+// A Write takes no memory of its own.
+func TestStreamWriteAllocatesNothing(t *testing.T) {
+	bothSides(t, func(t *testing.T, server bool) {
+		s := NewStream(newConn(nullTransport{}, server, nil, connOptions{}), BinaryMessage)
+		p := make([]byte, 1000)
+		allocs := testing.AllocsPerRun(100, func() { s.Write(p) })
+		if allocs >= 1 && !raceEnabled {
+			t.Errorf("got %v allocations, want 0", allocs)
+		}
+	})
 }

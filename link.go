@@ -1,0 +1,172 @@
+package websocket
+
+import (
+	"crypto/tls"
+	"io"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// transport is what a connection runs on. A net.Conn is one.
+type transport interface {
+	io.Reader
+	io.Writer
+	io.Closer
+	SetReadDeadline(t time.Time) error
+	SetWriteDeadline(t time.Time) error
+}
+
+// link is a transport and what it can do, found out once: no other file asks for a concrete
+// type.
+type link struct {
+	transport
+	descriptor rawReader    // of a connection of the kernel; else its conn is nil
+	tcp        *net.TCPConn // writes a header and a payload in one system call; or nil
+
+	// resumable says that a write that timed out can be continued: n bytes have left, and no
+	// more. crypto/tls fails every write after a timeout.
+	resumable bool
+
+	// keepsInput says that the transport itself keeps what it has read and was not asked for.
+	keepsInput bool
+}
+
+func newLink(t transport) *link {
+	_, isTLS := t.(interface{ ConnectionState() tls.ConnectionState })
+	tcp, _ := t.(*net.TCPConn)
+	return &link{
+		transport:  t,
+		descriptor: rawReader{conn: rawConn(t)},
+		tcp:        tcp,
+		resumable:  !isTLS,
+		keepsInput: isTLS,
+	}
+}
+
+// netConn returns the transport if it is a net.Conn, else nil.
+func (l *link) netConn() net.Conn {
+	nc, _ := l.transport.(net.Conn)
+	return nc
+}
+
+// closeWrite ends the outgoing direction where the transport can do that.
+func (l *link) closeWrite() {
+	if t, ok := l.transport.(interface{ CloseWrite() error }); ok {
+		t.CloseWrite()
+	}
+}
+
+// abort closes the transport without waiting for anything: tls.Conn.Close gives a peer that
+// does not read five seconds to take a last record.
+func (l *link) abort() error {
+	if t, ok := l.transport.(interface{ NetConn() net.Conn }); ok {
+		t.NetConn().Close()
+	}
+	return l.Close()
+}
+
+// rawWriter is one write(2), with its closure, so that the closure is allocated once.
+type rawWriter struct {
+	p     []byte
+	n     int
+	err   error
+	write func(fd uintptr)
+}
+
+var rawWriterPool = sync.Pool{New: func() any { return newRawWriter() }}
+
+// tryWrite writes the bytes of p that the kernel takes without waiting, which may be none.
+// A transport that is no connection of the kernel takes none.
+func (l *link) tryWrite(p []byte) (n int, err error) {
+	if l.descriptor.conn == nil {
+		return 0, nil
+	}
+	w := rawWriterPool.Get().(*rawWriter)
+	w.p, w.n, w.err = p, 0, nil
+	// Control, unlike RawConn.Write, heeds no deadline and waits for nobody.
+	if err = l.descriptor.conn.Control(w.write); err == nil {
+		err = w.err
+	}
+	n, w.p = w.n, nil
+	rawWriterPool.Put(w)
+	if err != nil {
+		err = rawError(l.transport, "write", err)
+	}
+	return n, err
+}
+
+const (
+	// segmentSize is how much of a large frame is written with its header where that is
+	// written alone, so that no packet is sent for so little.
+	segmentSize = 1400
+
+	// headStart is the size from which on the first segment of a frame is written alone
+	// although all of it could be written at once: the peer then begins to read while the
+	// kernel still copies the rest.
+	headStart = 256 << 10
+)
+
+// writeFrame writes a header of at most maxHeaderSize bytes and a large payload, without a copy
+// of most of the payload.
+func (l *link) writeFrame(head, payload []byte) (n int, err error) {
+	if l.tcp != nil {
+		return writeVector(l.tcp, head, payload)
+	}
+	buf := acquireBuffer(segmentSize)
+	p := append(buf.b[:0], head...)
+	first := min(len(payload), segmentSize-len(p))
+	n, err = l.Write(append(p, payload[:first]...))
+	releaseBuffer(buf)
+	if err == nil && len(payload) > first {
+		var m int
+		m, err = l.Write(payload[first:])
+		n += m
+	}
+	return n, err
+}
+
+// vector is a header and a payload on their way into one system call.
+type vector struct {
+	head  [maxHeaderSize]byte
+	parts [2][]byte
+	bufs  net.Buffers
+}
+
+var vectorPool = sync.Pool{New: func() any { return new(vector) }}
+
+// writeVector is link.writeFrame over TCP.
+func writeVector(c *net.TCPConn, head, payload []byte) (n int, err error) {
+	v := vectorPool.Get().(*vector)
+	h := v.head[:copy(v.head[:], head)]
+	if len(payload) < headStart {
+		n, err = v.write(c, h, payload)
+	} else if n, err = v.write(c, h, payload[:segmentSize]); err == nil {
+		var m int
+		m, err = v.write(c, payload[segmentSize:], nil)
+		n += m
+	}
+	v.parts = [2][]byte{} // the payload is the caller's
+	vectorPool.Put(v)
+	return n, err
+}
+
+func (v *vector) write(c *net.TCPConn, first, second []byte) (n int, err error) {
+	v.parts = [2][]byte{first, second}
+	v.bufs = v.parts[:]
+	if len(second) == 0 {
+		v.bufs = v.parts[:1]
+	}
+	n64, err := v.bufs.WriteTo(c)
+	return int(n64), err
+}
+
+// rawReader reads a connection of the kernel without holding a buffer: the runtime's poller
+// waits for it, and calls read whenever there may be something to read. That borrows a buffer,
+// which it gives back where there is nothing.
+type rawReader struct {
+	conn syscall.RawConn
+	read func(fd uintptr) (done bool)
+	n    int // of what read has read; 0 at the end, and a negative error number
+}

@@ -1,0 +1,193 @@
+package websocket
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// NewStream returns a net.Conn whose bytes go over c as messages of the type, for
+// protocols that want a byte stream: a tunnel for SSH, TLS or net/rpc. Where one
+// message ends and the next begins means nothing, so that the read limit is lifted,
+// except that a compressed message may have DefaultReadLimit bytes.
+// A message of the other type fails the connection with CloseUnsupportedData.
+// TextMessage is for protocols of which each Write is UTF-8, such as those in ASCII.
+//
+// Its methods may be called by any goroutine at any time. A Write returns when its bytes are
+// in a buffer of 64 KiB, from which they leave as fast as the network takes them, as with the
+// buffer of a TCP connection; an error of that is returned by a later Write or Read. A deadline
+// that passes loses nothing, neither for reading nor for writing: after a new one is set, the
+// stream goes on. The peer's Close frame with CloseNormalClosure, CloseGoingAway
+// or no code is io.EOF; the end of the network connection without one is
+// io.ErrUnexpectedEOF; other errors are those of c. Close sends what is in the buffer and a
+// Close frame with CloseNormalClosure, for which it waits a second at most, and closes c.
+//
+// The stream reads and writes c on its own. Nothing else may use c meanwhile, except
+// for Ping, and for Shutdown instead of Close.
+func NewStream(c *Conn, messageType int) net.Conn {
+	if !isData(messageType) {
+		panic("websocket: NewStream with a message type that is neither TextMessage nor BinaryMessage")
+	}
+	c.SetReadLimit(noLimitInPieces)
+	s := &stream{c: c, messageType: messageType}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s
+}
+
+type stream struct {
+	c           *Conn
+	messageType int
+	closed      atomic.Bool
+
+	readMu  sync.Mutex
+	message io.Reader // being read; nil between messages
+
+	writing writeLock // of the Write at work
+
+	// The deadline of writes.
+	deadlineMu sync.Mutex
+	deadline   time.Time
+	timer      *time.Timer     // runs expire; made for the first deadline
+	ctx        context.Context // cancelled when the deadline has passed
+	cancel     context.CancelFunc
+}
+
+func (s *stream) Read(p []byte) (int, error) {
+	s.readMu.Lock()
+	defer s.readMu.Unlock()
+	if len(p) == 0 {
+		return 0, nil
+	}
+	for {
+		if s.message == nil {
+			messageType, message, err := s.c.NextReader()
+			if err != nil {
+				return 0, streamError(err)
+			}
+			if messageType != s.messageType {
+				return 0, s.refuse()
+			}
+			s.message = message
+		}
+		n, err := s.message.Read(p)
+		if err == io.EOF {
+			s.message, err = nil, nil
+		}
+		if n > 0 || err != nil {
+			return n, streamError(err)
+		}
+	}
+}
+
+// refuse fails the connection because of the type of a message.
+func (s *stream) refuse() error {
+	if err := s.c.takeTurn(); err != nil {
+		return err
+	}
+	defer s.c.endRead()
+	if err := s.c.recv.err; err != nil {
+		return streamError(err)
+	}
+	return s.c.fail(&protocolError{CloseUnsupportedData, "message of the wrong type in a stream"})
+}
+
+// streamError gives a read error of a Conn the form that it has in a byte stream.
+func streamError(err error) error {
+	var closed *CloseError
+	if errors.As(err, &closed) {
+		switch closed.Code {
+		case CloseNormalClosure, CloseGoingAway, CloseNoStatusReceived:
+			return io.EOF
+		case CloseAbnormalClosure:
+			return io.ErrUnexpectedEOF
+		}
+	}
+	return err
+}
+
+// maxStreamPayload is the largest payload of a frame: the outbox has room for it.
+const maxStreamPayload = 64 << 10
+
+func (s *stream) Write(p []byte) (n int, err error) {
+	s.deadlineMu.Lock()
+	l := limit{ctx: s.ctx}
+	// Over TLS a deadline must not end a write to the network, so none waits for that.
+	wait := s.c.send.link.resumable || s.deadline.IsZero()
+	s.deadlineMu.Unlock()
+	if _, err := s.writing.acquire(lockFrame, nil, &l); err != nil {
+		return 0, s.writeError(err)
+	}
+	defer s.writing.release(false)
+	for len(p) > 0 {
+		part := p[:min(len(p), maxStreamPayload)]
+		f := frame{fin: true, opcode: opcode(s.messageType), payload: part}
+		if err := s.c.send.post(&f, &l, wait); err != nil {
+			return n, s.writeError(err)
+		}
+		n += len(part)
+		p = p[len(part):]
+	}
+	return n, nil
+}
+
+// writeError gives the error of a write the form that it has in a byte stream.
+func (s *stream) writeError(err error) error {
+	switch {
+	case s.closed.Load():
+		return net.ErrClosed
+	case err == context.Canceled:
+		return os.ErrDeadlineExceeded
+	}
+	return err
+}
+
+func (s *stream) SetWriteDeadline(t time.Time) error {
+	s.deadlineMu.Lock()
+	defer s.deadlineMu.Unlock()
+	s.deadline = t
+	if s.ctx.Err() != nil {
+		s.ctx, s.cancel = context.WithCancel(context.Background())
+	}
+	if s.timer == nil {
+		s.timer = time.AfterFunc(time.Until(t), s.expire)
+	} else {
+		s.timer.Reset(time.Until(t))
+	}
+	s.expireLocked() // at once, if t has passed
+	return nil
+}
+
+// expire is what the timer runs.
+func (s *stream) expire() {
+	s.deadlineMu.Lock()
+	defer s.deadlineMu.Unlock()
+	s.expireLocked()
+}
+
+func (s *stream) expireLocked() {
+	if !s.deadline.IsZero() && !time.Now().Before(s.deadline) {
+		s.cancel()
+	}
+}
+
+func (s *stream) SetReadDeadline(t time.Time) error { return s.c.SetReadDeadline(t) }
+
+func (s *stream) SetDeadline(t time.Time) error {
+	return errors.Join(s.SetReadDeadline(t), s.SetWriteDeadline(t))
+}
+
+func (s *stream) Close() error {
+	if s.closed.Swap(true) {
+		return net.ErrClosed
+	}
+	s.c.send.reply(opClose, FormatCloseMessage(CloseNormalClosure, ""))
+	return s.c.Close()
+}
+
+func (s *stream) LocalAddr() net.Addr  { return s.c.LocalAddr() }
+func (s *stream) RemoteAddr() net.Addr { return s.c.RemoteAddr() }

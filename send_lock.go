@@ -1,0 +1,363 @@
+package websocket
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// writeLock decides who may write: one goroutine at a time, in the order of their calls. While
+// a message of several frames is open, no other data message may begin; control frames pass
+// between its frames. Its zero value is free. The bits of its state are listed in send.go.
+type writeLock struct {
+	state atomic.Uint32
+
+	// See yieldForBatch; they belong to the holder of the lock.
+	tries  uint8  // how often a writer will still yield
+	writes uint16 // counts
+
+	end   atomic.Pointer[lockEnd] // why it is closed
+	queue atomic.Pointer[lockQueue]
+}
+
+// lockEnd is why no frame may be written any more.
+type lockEnd struct {
+	err  error // returned by every later write
+	lost bool  // frames that were reported as written have not left
+}
+
+// lockMode is what a caller wants to do with the lock.
+type lockMode uint8
+
+const (
+	lockFrame   lockMode = iota // write a control frame, or a frame of the open message
+	lockData                    // write a data message of one frame
+	lockMessage                 // open a message of several frames, each written with lockFrame
+	lockFlush                   // write what lies in the outbox, also when the lock is closed
+)
+
+// blockedBy has the bits that must be clear before a mode is granted.
+var blockedBy = [...]uint32{
+	lockFrame:   locked,
+	lockData:    locked | messageOpen,
+	lockMessage: messageOpen,
+	lockFlush:   locked,
+}
+
+// sets has the bit that is set when a mode is granted.
+var sets = [...]uint32{lockFrame: locked, lockData: locked, lockMessage: messageOpen, lockFlush: locked}
+
+// lockQueue is the callers that wait for a lock.
+type lockQueue struct {
+	mu          sync.Mutex
+	first, last *waiter
+}
+
+// waiter is a caller that waits for a lock.
+type waiter struct {
+	mode     lockMode
+	batched  bool          // the frame may be written by the holder of the lock
+	frame    frame         // where batched is set
+	deadline time.Time     // of the caller
+	wake     chan struct{} // has an element when state may have changed; or nil
+	cond     sync.Cond     // is signalled then, where wake is nil
+
+	// Guarded by lockQueue.mu.
+	next  *waiter
+	state waitState
+	end   int   // of the frame in the outbox, where inBatch
+	err   error // where finished
+}
+
+type waitState uint8
+
+const (
+	waiting  waitState = iota
+	granted            // the caller has the lock
+	inBatch            // the holder of the lock is writing the frame
+	finished           // the holder has written it, or the lock is closed
+)
+
+// waiterPool has waiters without channels: a channel from a testing/synctest bubble must not
+// be used outside it.
+var waiterPool = sync.Pool{New: func() any { return new(waiter) }}
+
+// has reports whether any of the bits is set.
+func (k *writeLock) has(bits uint32) bool { return k.state.Load()&bits != 0 }
+
+// clear clears the bits, where any of them is set.
+func (k *writeLock) clear(bits uint32) {
+	if k.has(bits) {
+		k.state.And(^bits)
+	}
+}
+
+// corks reports whether frames are to stay in the outbox.
+func (k *writeLock) corks() bool { return corks(k.state.Load()) }
+
+func corks(state uint32) bool { return state&(corked|moreInput) != 0 && state&closed == 0 }
+
+// err returns why the lock is closed, or nil.
+func (k *writeLock) err() error {
+	if e := k.end.Load(); e != nil {
+		return e.err
+	}
+	return nil
+}
+
+// lost returns the error because of which frames that were reported as written have not left,
+// or nil.
+func (k *writeLock) lost() error {
+	if e := k.end.Load(); e != nil && e.lost {
+		return e.err
+	}
+	return nil
+}
+
+// close has every later write return err, and those that wait, unless the lock is closed
+// already.
+func (k *writeLock) close(err error, lost bool) {
+	if k.end.CompareAndSwap(nil, &lockEnd{err, lost}) {
+		k.state.Or(closed)
+		k.grant()
+	}
+}
+
+// reopen clears closed, which the holder of the lock has set while it wrote a Close frame, unless
+// the lock has been closed since.
+func (k *writeLock) reopen() {
+	k.state.And(^uint32(closed))
+	if k.err() != nil {
+		k.state.Or(closed)
+	}
+}
+
+// tryAcquire takes the lock if it is free, even if it is closed.
+func (k *writeLock) tryAcquire(mode lockMode) bool {
+	for {
+		s := k.state.Load()
+		if s&blockedBy[mode] != 0 {
+			return false
+		}
+		if k.state.CompareAndSwap(s, s|sets[mode]) {
+			return true
+		}
+	}
+}
+
+// acquire waits for the lock within the limit. If f is not nil, the holder of the lock may
+// write it meanwhile: then written is true, or err is the reason why it could not. If the
+// limit ends or the lock is closed first, nothing has happened. A caller that has got the lock
+// looks whether its limit has ended since.
+func (k *writeLock) acquire(mode lockMode, f *frame, l *limit) (written bool, err error) {
+	if mode != lockFlush {
+		if err := k.err(); err != nil {
+			return false, err
+		}
+	}
+	if k.tryAcquire(mode) {
+		return false, nil
+	}
+	q := own(&k.queue)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	w := waiterPool.Get().(*waiter)
+	defer waiterPool.Put(w)
+	*w = waiter{mode: mode, deadline: l.deadline}
+	w.cond.L = &q.mu
+	if !l.deadline.IsZero() || l.done() != nil {
+		w.wake = make(chan struct{}, 1)
+	}
+	if w.batched = f != nil && l.done() == nil && f.fitsBatch(); w.batched {
+		w.frame = *f
+	}
+	q.push(w)
+	k.state.Or(queued)
+	k.grantLocked(q) // it may have become free, or been closed
+
+	for inTime := true; w.state == waiting || w.state == inBatch; {
+		switch {
+		case w.wake == nil:
+			w.cond.Wait()
+		case w.state == waiting && !inTime:
+			q.remove(w)
+			k.queueChanged(q)
+			w.state, w.err = finished, l.err()
+		default:
+			q.mu.Unlock()
+			if inTime {
+				inTime = l.sleep(w.wake)
+			} else {
+				<-w.wake
+			}
+			q.mu.Lock()
+		}
+	}
+	w.frame = frame{} // the payload is the caller's
+	return w.state == finished && w.err == nil, w.err
+}
+
+// release gives the lock back, unless frames lie in the outbox and are not corked, or in the
+// slot: then it returns false. Callers that wait go before the frames in the slot, and write these
+// with their own.
+func (k *writeLock) release(unsent bool) bool {
+	for {
+		s := k.state.Load()
+		if unsent && !corks(s) || s&(posted|queued) == posted {
+			return false
+		}
+		if !k.state.CompareAndSwap(s, s&^locked) {
+			continue
+		}
+		if s&queued != 0 {
+			k.grant()
+		}
+		return !k.has(posted) || !k.tryAcquire(lockFlush)
+	}
+}
+
+// endMessage says that the message of several frames is over.
+func (k *writeLock) endMessage() {
+	k.state.And(^uint32(messageOpen))
+	k.grant()
+}
+
+// grant gives the callers that wait what is free, in their order. If the lock is closed, their
+// wait ends.
+func (k *writeLock) grant() {
+	if !k.has(queued) {
+		return
+	}
+	q := k.queue.Load()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	k.grantLocked(q)
+}
+
+func (k *writeLock) grantLocked(q *lockQueue) {
+	err := k.err()
+	q.filter(func(w *waiter) (keep bool) {
+		switch {
+		case w.state != waiting:
+			return true
+		case err != nil && w.mode != lockFlush:
+			w.finish(err)
+		case k.tryAcquire(w.mode):
+			w.state = granted
+			w.signal()
+		default:
+			return true
+		}
+		return false
+	})
+	k.queueChanged(q)
+}
+
+// batch calls add for the frames of the callers that wait and that may be written together with
+// a frame that has the deadline, in their order, until it returns 0; else it returns the end
+// of the frame in the outbox. The holder of the lock may call it, and then endBatch.
+func (k *writeLock) batch(deadline time.Time, add func(f *frame) (end int)) {
+	q := k.queue.Load()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for w := q.first; w != nil; w = w.next {
+		early := !w.deadline.IsZero() && (deadline.IsZero() || w.deadline.Before(deadline))
+		if !w.batched || w.state != waiting || early || k.has(blockedBy[w.mode]&^locked) {
+			continue
+		}
+		if w.end = add(&w.frame); w.end == 0 {
+			return
+		}
+		w.state = inBatch
+	}
+}
+
+// endBatch ends the calls whose frames have left, or have begun to: everything before left has.
+// They lie behind end in the outbox. It returns the end of the one that has only begun, or left.
+// The calls of the other frames fail if the lock is closed, else they wait on.
+func (k *writeLock) endBatch(end, left int) (begun int) {
+	q := k.queue.Load()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	err := k.err()
+	begun = left
+	q.filter(func(w *waiter) (keep bool) {
+		if w.state != inBatch {
+			return true
+		}
+		begin := end
+		end = w.end
+		switch {
+		case w.end <= left:
+			w.finish(nil)
+		case begin < left:
+			begun = w.end
+			w.finish(nil)
+		case err != nil:
+			w.finish(err)
+		default:
+			w.state = waiting
+			w.signal() // its time may be over
+			return true
+		}
+		return false
+	})
+	k.queueChanged(q)
+	return begun
+}
+
+// queueChanged clears queued if nobody waits. The caller holds q.mu.
+func (k *writeLock) queueChanged(q *lockQueue) {
+	if q.first == nil {
+		k.state.And(^uint32(queued))
+	}
+}
+
+// push appends w. A flush adds no frame, so it goes first.
+func (q *lockQueue) push(w *waiter) {
+	switch {
+	case q.first == nil:
+		q.first, q.last = w, w
+	case w.mode == lockFlush:
+		w.next, q.first = q.first, w
+	default:
+		q.last.next, q.last = w, w
+	}
+}
+
+// remove takes w out.
+func (q *lockQueue) remove(w *waiter) {
+	q.filter(func(other *waiter) (keep bool) { return other != w })
+}
+
+// filter takes out the waiters for which keep returns false.
+func (q *lockQueue) filter(keep func(*waiter) bool) {
+	end := &q.first
+	q.last = nil
+	for w := q.first; w != nil; {
+		next := w.next // a waiter that was woken is its caller's
+		if keep(w) {
+			*end, q.last = w, w
+			end = &w.next
+		}
+		w = next
+	}
+	*end = nil
+}
+
+// finish ends the wait of the caller with err.
+func (w *waiter) finish(err error) {
+	w.state, w.err = finished, err
+	w.signal()
+}
+
+func (w *waiter) signal() {
+	if w.wake == nil {
+		w.cond.Signal()
+		return
+	}
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}

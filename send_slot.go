@@ -1,0 +1,134 @@
+package websocket
+
+import "sync"
+
+// slot is encoded frames that no caller waits for: the reader's replies, keepalive's pings, and
+// those of a stream. A goroutine that has such a frame does not wait for the write lock; the
+// holder of the lock moves the frames to the outbox. The bit posted of the lock says whether there
+// are any.
+type slot struct {
+	mu       sync.Mutex
+	buf      *buffer // nil where the slot is empty
+	n        int32   // bytes
+	pong     int32   // where the pong at the end begins, or n
+	reported int32   // the end of the last frame that was reported as written
+	closes   bool    // the last frame is a Close frame, which nothing follows
+}
+
+// maxReplies is up to where pongs are added; then each takes the place of the one before: "the
+// endpoint MAY elect to send a Pong frame for only the most recently processed Ping frame" (RFC
+// 6455, 5.5.3).
+const maxReplies = minBufferSize - 2*maxControlSize
+
+// reply puts a control frame into the slot. It waits for nothing; any goroutine may call it.
+// tryFlush must follow before the reader waits or returns.
+func (s *send) reply(op opcode, payload []byte) {
+	b := own(&s.slot)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closes || s.lock.err() != nil {
+		return
+	}
+	if op != opClose && b.n > maxReplies {
+		b.n = b.pong
+	}
+	begin := b.n
+	s.addLocked(b, &frame{fin: true, opcode: op, payload: payload})
+	b.closes = op == opClose
+	if op == opPong {
+		b.pong = begin
+	}
+}
+
+// post sends a frame that no caller waits for. It returns when the slot has accepted it. A large
+// frame, which the slot does not take, waits for the lock within the limit; then it returns when
+// the outbox has accepted it, or, where wait is set, when the transport has or the limit has
+// ended. A data frame must not be posted while a message is open.
+func (s *send) post(f *frame, l *limit, wait bool) error {
+	if err := l.ended(); err != nil {
+		return err
+	}
+	for !s.tryPost(f) {
+		if _, err := s.lock.acquire(lockFrame, nil, l); err != nil {
+			return err
+		}
+		s.takePosted()
+		err := s.mayWrite(l)
+		if err == nil && (s.lock.has(posted) || !s.outbox.fits(f.size())) {
+			s.startFlusher() // which makes room, also if the outbox is corked
+			continue
+		}
+		if err == nil {
+			s.cork(f)
+			if wait {
+				s.flush(l) // its error is that of the next call
+			}
+		}
+		s.unlock()
+		return err
+	}
+	s.tryFlush()
+	return nil
+}
+
+// tryPost puts a frame into the slot. It returns false if there is no room, or the connection
+// is closed.
+func (s *send) tryPost(f *frame) bool {
+	if f.size() > maxCopied {
+		return false
+	}
+	b := own(&s.slot)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closes || s.lock.has(closed) || int(b.n)+f.size()+2*maxControlSize > maxBufferSize {
+		return false
+	}
+	s.addLocked(b, f)
+	b.reported = b.n
+	return true
+}
+
+func (s *send) addLocked(b *slot, f *frame) {
+	b.buf = growBuffer(b.buf, 0, int(b.n), f.size())
+	b.n = int32(len(f.append(b.buf.b[:b.n], s.outbox.client)))
+	b.pong = b.n
+	s.lock.state.Or(posted)
+}
+
+// takePosted moves the frames in the slot to the outbox, if there is room. The caller holds the
+// lock.
+func (s *send) takePosted() {
+	if !s.lock.has(posted) {
+		return
+	}
+	b, o := s.slot.Load(), &s.outbox
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case s.lock.err() != nil: // nothing more is to leave
+		releaseBuffer(b.buf)
+	case !o.fits(int(b.n)):
+		return
+	default:
+		s.lock.state.Or(unsent) // before posted is cleared: Close looks at both
+		o.add(b.buf, b.n, b.reported)
+		if b.closes {
+			// "The application MUST NOT send any more data frames after sending a Close
+			// frame" (RFC 6455, 5.5.1).
+			s.lock.close(ErrCloseSent, false)
+		}
+	}
+	b.buf, b.n, b.pong, b.reported, b.closes = nil, 0, 0, 0, false
+	s.lock.clear(posted)
+}
+
+// hasReported reports whether there are frames in the slot that were reported as written.
+func (s *send) hasReported() bool {
+	b := s.slot.Load()
+	if b == nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.reported > 0
+}

@@ -1,0 +1,131 @@
+package websocket
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// limit is what ends the wait of a call: the deadline, unless it is zero, and the context, unless
+// it is nil.
+type limit struct {
+	deadline time.Time
+	ctx      context.Context
+}
+
+// until returns the limit of a deadline alone.
+func until(deadline time.Time) limit { return limit{deadline: deadline} }
+
+// done returns the channel that is closed when the context ends, or nil if that cannot happen.
+func (l *limit) done() <-chan struct{} {
+	if l.ctx == nil {
+		return nil
+	}
+	return l.ctx.Done()
+}
+
+// ended returns err if the limit has ended, else nil.
+func (l *limit) ended() error {
+	if l.ctx != nil && l.ctx.Err() != nil || !l.deadline.IsZero() && !time.Now().Before(l.deadline) {
+		return l.err()
+	}
+	return nil
+}
+
+// err returns the error of a call whose limit has ended before it has done anything.
+func (l *limit) err() error {
+	if l.ctx != nil && l.ctx.Err() != nil {
+		return contextError(l.ctx)
+	}
+	return errWriteTimeout
+}
+
+// sleep waits for an element of wake, and reports whether it came before the end of the limit.
+func (l *limit) sleep(wake <-chan struct{}) bool {
+	var timeout <-chan time.Time
+	if !l.deadline.IsZero() {
+		t := time.NewTimer(time.Until(l.deadline))
+		defer t.Stop()
+		timeout = t.C
+	}
+	select {
+	case <-wake:
+		return true
+	case <-timeout:
+	case <-l.done():
+	}
+	return false
+}
+
+// watch interrupts an operation when its context ends. It stays registered with the
+// context between operations, so that one operation after another with the same
+// context costs no allocation.
+type watch struct {
+	interrupt func() // makes the operation return
+
+	mu     sync.Mutex
+	done   <-chan struct{} // of the context that it is registered with
+	stop   func() bool
+	active bool // an operation is going on
+	fired  bool // and has been interrupted
+}
+
+// begin says that an operation begins that ctx, which can end, is to interrupt.
+func (w *watch) begin(ctx context.Context) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if done := ctx.Done(); w.done != done {
+		if w.stop != nil {
+			w.stop()
+		}
+		w.done = done
+		w.stop = context.AfterFunc(ctx, func() { w.fire(done) })
+	}
+	w.active, w.fired = true, false
+	if ctx.Err() != nil { // since before, when there was nothing to interrupt
+		w.fired = true
+		w.interrupt()
+	}
+}
+
+// end says that the operation is over, and reports whether it was interrupted. It
+// will not be interrupted later.
+func (w *watch) end() (interrupted bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.active = false
+	return w.fired
+}
+
+// during runs an operation that ctx is to interrupt, and reports whether it did.
+func (w *watch) during(ctx context.Context, operation func()) (interrupted bool) {
+	if ctx.Done() == nil {
+		operation()
+		return false
+	}
+	w.begin(ctx)
+	operation()
+	return w.end()
+}
+
+func (w *watch) fire(done <-chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.active && !w.fired && w.done == done {
+		w.fired = true
+		w.interrupt()
+	}
+}
+
+// forget takes the watch off the context.
+func (w *watch) forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stop != nil {
+		w.stop()
+		w.done, w.stop = nil, nil
+	}
+}
+
+// aLongTimeAgo is a deadline that interrupts the operation that is going on.
+var aLongTimeAgo = time.Unix(1, 0)
