@@ -28,6 +28,7 @@ func (t *loopTransport) Read(p []byte) (int, error) {
 }
 
 func (t *loopTransport) Write(p []byte) (int, error)      { return len(p), nil }
+func (*loopTransport) LocalAddr() net.Addr                { return nil }
 func (t *loopTransport) Close() error                     { return nil }
 func (t *loopTransport) SetDeadline(time.Time) error      { return nil }
 func (t *loopTransport) SetReadDeadline(time.Time) error  { return nil }

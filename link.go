@@ -51,6 +51,19 @@ func (l *link) netConn() net.Conn {
 	return nc
 }
 
+// closedError returns the error of a write after the transport was closed, as that has it.
+func (l *link) closedError() error {
+	nc := l.netConn()
+	if nc == nil || l.keepsInput { // crypto/tls has no more to say
+		return net.ErrClosed
+	}
+	local := nc.LocalAddr()
+	if local == nil {
+		return net.ErrClosed
+	}
+	return &net.OpError{Op: "write", Net: local.Network(), Source: local, Addr: nc.RemoteAddr(), Err: net.ErrClosed}
+}
+
 // closeWrite ends the outgoing direction where the transport can do that.
 func (l *link) closeWrite() {
 	if t, ok := l.transport.(interface{ CloseWrite() error }); ok {

@@ -20,9 +20,11 @@ import (
 //
 // Its methods may be called by any goroutine at any time. A Write returns when its bytes are
 // in a buffer of 64 KiB, from which they leave as fast as the network takes them, as with the
-// buffer of a TCP connection; an error of that is returned by a later Write or Read. A deadline
+// buffer of a TCP connection; an error of that is returned by a later Write or Read. A Write of
+// more than 16 KiB waits for the network, too, at most until its deadline. A deadline
 // that passes loses nothing, neither for reading nor for writing: after a new one is set, the
-// stream goes on. The peer's Close frame with CloseNormalClosure, CloseGoingAway
+// stream goes on. Only a Write of more than 16 KiB that has begun to wait for the network over
+// TLS, when no deadline was set, goes on until it is done. The peer's Close frame with CloseNormalClosure, CloseGoingAway
 // or no code is io.EOF; the end of the network connection without one is
 // io.ErrUnexpectedEOF; other errors are those of c. Close sends what is in the buffer and a
 // Close frame with CloseNormalClosure, for which it waits a second at most, and closes c.

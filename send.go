@@ -3,7 +3,6 @@ package websocket
 import (
 	"fmt"
 	"io"
-	"net"
 	"sync/atomic"
 	"time"
 )
@@ -424,7 +423,7 @@ func (s *send) hasUnsent() bool { return s.lock.has(unsent | posted) }
 
 // close closes the lock of a connection whose transport is closed.
 func (s *send) close() {
-	s.lock.close(net.ErrClosed, false)
+	s.lock.close(s.link.closedError(), false)
 	if s.lock.tryAcquire(lockFlush) { // else the goroutine that holds the lock cleans up
 		s.unlock()
 	}

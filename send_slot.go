@@ -42,8 +42,8 @@ func (s *send) reply(op opcode, payload []byte) {
 
 // post sends a frame that no caller waits for. It returns when the slot has accepted it. A large
 // frame, which the slot does not take, waits for the lock within the limit; then it returns when
-// the outbox has accepted it, or, where wait is set, when the transport has or the limit has
-// ended. A data frame must not be posted while a message is open.
+// the outbox has accepted it, or, where wait is set, when the transport has or, unless that could
+// not go on, the limit has ended. A data frame must not be posted while a message is open.
 func (s *send) post(f *frame, l *limit, wait bool) error {
 	if err := l.ended(); err != nil {
 		return err
@@ -60,8 +60,10 @@ func (s *send) post(f *frame, l *limit, wait bool) error {
 		}
 		if err == nil {
 			s.cork(f)
-			if wait {
+			if wait && s.link.resumable {
 				s.flush(l) // its error is that of the next call
+			} else if wait {
+				s.flush(&limit{})
 			}
 		}
 		s.unlock()

@@ -96,14 +96,99 @@ var _ = differ(controlTooLong, asClient, `
 + client: writer.ReadFrom: 126, error "websocket: invalid control frame"`,
 	"a control message by a writer, long")
 
+var _ = differ(nothingHappened, asClient, `
+- client: WriteMessage text "x": error "write tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
++ client: WriteMessage text "x": error "websocket: write timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
+- client: WriteMessage text "x": error "write tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
++ client: WriteMessage text "x": ok`,
+	"deadlines over TLS")
+
+var _ = differ(nothingHappened, asClient, `
+- client: WriteMessage text "too late": error "write tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
++ client: WriteMessage text "too late": error "websocket: write timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
+- client: WriteMessage text "x": error "write tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
+- client: WriteMessage ping "x": error "write tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
+- client: WriteMessage close "": error "write tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
+- client: WriteControl ping "x": error "write tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
+- client: WriteControl close "": error "write tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
+- client: NextWriter: error "write tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
+- client: NextWriter ping: error "write tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
+- client: WriteJSON: error "write tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
++ client: WriteMessage text "x": ok
++ client: WriteMessage ping "x": ok
++ client: WriteMessage close "": ok
++ client: WriteControl ping "x": error "websocket: close sent" (ErrCloseSent)
++ client: WriteControl close "": error "websocket: close sent" (ErrCloseSent)
++ client: NextWriter: error "websocket: close sent" (ErrCloseSent)
++ client: NextWriter ping: error "websocket: close sent" (ErrCloseSent)
++ client: WriteJSON: error "websocket: close sent" (ErrCloseSent)
+- client: WritePreparedMessage: error "write tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
++ client: WritePreparedMessage: error "websocket: close sent" (ErrCloseSent)
++ client sends: text masked "x"
++ client sends: ping masked "x"
++ client sends: close masked ""`,
+	"write deadline")
+
+var _ = differ(nothingHappened, asServer, `
+- server: WriteMessage text "x": error "write tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
++ server: WriteMessage text "x": error "websocket: write timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
+- server: WriteMessage text "x": error "write tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
++ server: WriteMessage text "x": ok`,
+	"deadlines over TLS")
+
+var _ = differ(nothingHappened, asServer, `
+- server: WriteMessage text "too late": error "write tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
++ server: WriteMessage text "too late": error "websocket: write timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
+- server: WriteMessage text "x": error "write tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
+- server: WriteMessage ping "x": error "write tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
+- server: WriteMessage close "": error "write tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
+- server: WriteControl ping "x": error "write tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
+- server: WriteControl close "": error "write tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
+- server: NextWriter: error "write tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
+- server: NextWriter ping: error "write tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
+- server: WriteJSON: error "write tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
++ server: WriteMessage text "x": ok
++ server: WriteMessage ping "x": ok
++ server: WriteMessage close "": ok
++ server: WriteControl ping "x": error "websocket: close sent" (ErrCloseSent)
++ server: WriteControl close "": error "websocket: close sent" (ErrCloseSent)
++ server: NextWriter: error "websocket: close sent" (ErrCloseSent)
++ server: NextWriter ping: error "websocket: close sent" (ErrCloseSent)
++ server: WriteJSON: error "websocket: close sent" (ErrCloseSent)
+- server: WritePreparedMessage: error "write tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
++ server: WritePreparedMessage: error "websocket: close sent" (ErrCloseSent)
++ server sends: text "x"
++ server sends: ping "x"
++ server sends: close ""`,
+	"write deadline")
+
+var _ = differ(nothingHappened, asClient, `
+- client: writer.Close: error "write tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
+- client: writer.Close: error "write tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
+- client: writer.Write "x": 0, error "write tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
+- client: WriteMessage text "x": error "write tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
++ client: writer.Close: error "websocket: write timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
++ client: writer.Close: error "websocket: write timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
++ client: writer.Write "x": 0, error "websocket: write timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
++ client: WriteMessage text "x": error "websocket: write timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)`,
+	"write deadline of a message writer")
+
 var _ = differ(countsBuffered, asClient, `
 - client: writer.Write 5000 bytes with the checksum a6cbd601: 0, error "write tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
-+ client: writer.Write 5000 bytes with the checksum a6cbd601: 4082, error "write tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)`,
+- client: writer.Write "x": 0, error "write tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
+- client: writer.Close: error "write tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
+- client: writer.Close: error "write tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
+- client: WriteMessage text "x": error "write tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
++ client: writer.Write 5000 bytes with the checksum a6cbd601: 4082, error "websocket: write timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
++ client: writer.Write "x": 0, error "websocket: write timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
++ client: writer.Close: error "websocket: write timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
++ client: writer.Close: error "websocket: write timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
++ client: WriteMessage text "x": error "websocket: write timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)`,
 	"write deadline of a fragment")
 
-var _ = differ(closedWriter, asClient, `
-- client: writer.Write " and stopped": 12, ok
-+ client: writer.Write " and stopped": 0, error "websocket: close sent" (ErrCloseSent)`,
+var _ = differ(countsBuffered, asClient, `
+- client: writer.Write 5000 bytes with the checksum a6cbd601: 0, error "websocket: close sent" (ErrCloseSent)
++ client: writer.Write 5000 bytes with the checksum a6cbd601: 4060, error "websocket: close sent" (ErrCloseSent)`,
 	"writes after a Close frame")
 
 var _ = differ(closedWriter, asClient, `
@@ -254,10 +339,14 @@ var _ = differ(alwaysAbnormal, asServer, `
 + server: ReadMessage: none "", error "websocket: close 1006 (abnormal closure): unexpected EOF" (CloseError 1006 "unexpected EOF")`,
 	"the end of the peer in what is discarded")
 
-var _ = differ(pongIsBestEffort, asServer, `
+var _ = differ(nothingHappened, asServer, `
+- server: WriteMessage text "too late": error "write tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
 - server: ReadMessage: none "", error "write tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
++ server: WriteMessage text "too late": error "websocket: write timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
 + server: ReadMessage: text "hello", ok
-+ server: ReadMessage: none "", error "websocket: close 1000 (normal)" (CloseError 1000 "")`,
++ server: ReadMessage: none "", error "websocket: close 1000 (normal)" (CloseError 1000 "")
++ server sends: pong "cannot be answered"
++ server sends: close 1000 ""`,
 	"reading after a write deadline")
 
 var _ = differ(pongIsBestEffort, asClient, `

@@ -3,7 +3,6 @@ package gorilla
 import (
 	"fmt"
 	"strings"
-	"time"
 )
 
 // violations are what a raw end sends, as frames for s.frame.
@@ -160,9 +159,8 @@ var _ = scenes(
 	}},
 	scenario{name: "writing on after an error", run: func(x *exchange) {
 		x.connect()
-		x.client.writeDeadline(past)
+		x.client.close()
 		x.client.write(textMessage, "x")
-		x.client.writeDeadline(time.Time{})
 		for range 2000 {
 			_ = x.client.WriteMessage(textMessage, nil)
 		}

@@ -10,7 +10,8 @@ const (
 	fragmentSizes   reason = "a message writer cuts its fragments elsewhere: buffers are powers of two from 4096, with the header in them, what is large is not copied, and ReadFrom takes the largest"
 	controlTooLong  reason = "a message writer of a control message fails at the byte that is too much, and not only in Close"
 	countsBuffered  reason = "a Write of a message writer that fails counts the bytes that the buffer had taken; gorilla counts none"
-	closedWriter    reason = "a message writer that is open when a Close frame is sent, or the connection closed, fails in the next Write"
+	closedWriter    reason = "a message writer that is open when the connection is closed fails in the next Write"
+	nothingHappened reason = "a write whose deadline has passed before it began has done nothing, and the next one goes on; the error says so"
 	unencodableJSON reason = "WriteJSON of a value that cannot be encoded sends nothing; gorilla sends an empty message"
 )
 
