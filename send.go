@@ -265,7 +265,7 @@ func (s *send) flushWaiting(l *limit) (timedOut bool, err error) {
 	s.setLimit(l)
 	n, err := s.link.Write(o.bytes())
 	timedOut, err = s.clearLimit(l, err)
-	o.sent(n)
+	o.sent(min(max(n, 0), o.len())) // a wrapper may break the rules of io.Writer
 	switch {
 	case o.len() == 0:
 		timedOut, err = false, nil
