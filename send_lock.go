@@ -158,6 +158,11 @@ func (k *writeLock) acquire(mode lockMode, f *frame, l *limit) (written bool, er
 	if k.tryAcquire(mode) {
 		return false, nil
 	}
+	return k.wait(mode, f, l)
+}
+
+// wait is acquire for a lock that is not free.
+func (k *writeLock) wait(mode lockMode, f *frame, l *limit) (written bool, err error) {
 	q := own(&k.queue)
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -172,8 +177,9 @@ func (k *writeLock) acquire(mode lockMode, f *frame, l *limit) (written bool, er
 		w.frame = *f
 	}
 	q.push(w)
-	k.state.Or(queued)
-	k.grantLocked(q) // it may have become free, or been closed
+	if s := k.state.Or(queued); s&blockedBy[mode] == 0 || s&closed != 0 {
+		k.grantLocked(q) // it has become free, or been closed
+	}
 
 	for inTime := true; w.state == waiting || w.state == inBatch; {
 		switch {

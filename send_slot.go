@@ -100,9 +100,12 @@ func (s *send) addLocked(b *slot, f *frame) {
 // takePosted moves the frames in the slot to the outbox, if there is room. The caller holds the
 // lock.
 func (s *send) takePosted() {
-	if !s.lock.has(posted) {
-		return
+	if s.lock.has(posted) {
+		s.movePosted()
 	}
+}
+
+func (s *send) movePosted() {
 	b, o := s.slot.Load(), &s.outbox
 	b.mu.Lock()
 	defer b.mu.Unlock()
