@@ -45,7 +45,7 @@ func TestCheckFindsAWrongAnswer(t *testing.T) {
 func TestMeasure(t *testing.T) {
 	for _, name := range []string{"echo-1k", "burst-125-16x100", "broadcast", "handshake", "contended", "read-1k", "upgrade"} {
 		t.Run(name, func(t *testing.T) {
-			o, err := parseOptions([]string{"-scenario", "^" + name + "$", "-library", "^(websocket|gorilla|gws)$", "-rounds", "1", "-duration", "10ms"})
+			o, err := parseOptions([]string{"-scenario", "^" + name + "$", "-library", "^(websocket|gorilla|gws)$", "-rounds", "1", "-duration", "200ms"})
 			if err != nil {
 				t.Fatal(err)
 			}
