@@ -71,8 +71,11 @@ func (c *Conn) peerClosed(payload []byte) error {
 	c.send.lock.state.Or(closeReceived)
 	if h := handler(c, closeOf); h == nil {
 		c.replyClose(code)
-	} else if err := (*h)(code, text); err != nil {
-		return c.stop(err)
+	} else {
+		c.send.tryFlush()
+		if err := (*h)(code, text); err != nil {
+			return c.stop(err)
+		}
 	}
 	return c.stop(&CloseError{Code: code, Text: text})
 }

@@ -132,7 +132,7 @@ func (c *Conn) look(k *keepalive) {
 		l := until(now.Add(k.timeout))
 		c.send.post(&frame{fin: true, opcode: opPing}, &l, false)
 	case dead:
-		c.send.lock.close(k.dead, false)
+		c.send.lock.close(k.dead, nil)
 		c.endWaits(k.dead)
 		c.abort() // the reader that waits finds the verdict
 	}

@@ -105,7 +105,7 @@ func (l *link) tryWrite(p []byte) (n int, err error) {
 	n, w.p = w.n, nil
 	rawWriterPool.Put(w)
 	if err != nil {
-		err = rawError(l.transport, "write", err)
+		err = rawError(l, "write", err)
 	}
 	return n, err
 }
@@ -130,12 +130,16 @@ func (l *link) writeFrame(head, payload []byte) (n int, err error) {
 	buf := acquireBuffer(segmentSize)
 	p := append(buf.b[:0], head...)
 	first := min(len(payload), segmentSize-len(p))
-	n, err = l.Write(append(p, payload[:first]...))
+	p = append(p, payload[:first]...)
+	n, err = l.Write(p)
 	releaseBuffer(buf)
-	if err == nil && len(payload) > first {
+	if err == nil && n == len(p) && len(payload) > first {
 		var m int
 		m, err = l.Write(payload[first:])
 		n += m
+	}
+	if err == nil && n != len(head)+len(payload) {
+		err = io.ErrShortWrite
 	}
 	return n, err
 }

@@ -209,7 +209,7 @@ func (c *Conn) wait() error {
 		err = raw.err()
 	}
 	if err != nil {
-		return c.fail(rawError(c.send.link.transport, "read", err))
+		return c.fail(rawError(c.send.link, "read", err))
 	}
 	return nil
 }
@@ -325,6 +325,7 @@ func (c *Conn) control(op opcode, payload []byte) error {
 
 // handle calls a handler of the program, during which nothing is read.
 func (c *Conn) handle(h func(string) error, payload []byte) error {
+	c.send.tryFlush()
 	c.reading(false)
 	returned := false
 	defer func() {

@@ -19,4 +19,4 @@ func newRawWriter() *rawWriter {
 	panic("websocket: BUG: no raw connection on this system")
 }
 
-func rawError(_ transport, _ string, err error) error { return err }
+func rawError(_ *link, _ string, err error) error { return err }

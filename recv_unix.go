@@ -88,7 +88,7 @@ func newRawWriter() *rawWriter {
 
 // rawError gives an error of a descriptor the form that net.Conn gives it. The operation
 // is "read" or "write".
-func rawError(t transport, operation string, err error) error {
+func rawError(l *link, operation string, err error) error {
 	if op, ok := err.(*net.OpError); ok {
 		op.Op = operation // not "raw-read": it reads like any other error of the connection
 		return op
@@ -97,7 +97,7 @@ func rawError(t transport, operation string, err error) error {
 	if !ok {
 		return err
 	}
-	c := t.(net.Conn)
+	c := l.netConn()
 	return &net.OpError{
 		Op:     operation,
 		Net:    c.LocalAddr().Network(),

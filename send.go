@@ -14,7 +14,7 @@ import (
 // limit, and unlocks. What nobody waits for has no limit: unlock writes as much of it as the
 // network takes at once, and hands the lock to a flusher, a goroutine that writes the rest.
 //
-// The order of the locks: messageOpen, then locked, then the queue's mu.
+// The order of the locks: messageOpen, then locked, then the slot's mu, then the queue's mu.
 type send struct {
 	link *link
 	lock writeLock
@@ -36,9 +36,9 @@ const (
 	// queued: callers wait in the lock's queue.
 	queued
 
-	// closed: no frame may be posted any more, and none be written unless the holder of the
-	// lock is writing a Close frame; lock.end says why. What is in the outbox leaves all the
-	// same after a Close frame, but not after an error.
+	// closed: no frame may be written or posted any more; lock.end says why, or is nil while a
+	// caller's Close frame is being written, when only replies may still be posted. What is in
+	// the outbox leaves all the same after a Close frame, but not after an error.
 	closed
 
 	// posted: there are frames in the slot.
@@ -133,9 +133,12 @@ func (s *send) writeLocked(f *frame, l *limit, mayWait bool) error {
 
 // writeClose is writeLocked for a Close frame, behind which nothing leaves: "The application MUST
 // NOT send any more data frames after sending a Close frame" (RFC 6455, 5.5.1). What was posted
-// before goes first, and nothing is posted until the frame has left, or was taken back.
+// before goes first. Until the frame has left, or was taken back, only replies are posted.
 func (s *send) writeClose(f *frame, l *limit) (err error) {
+	b := own(&s.slot)
+	b.mu.Lock() // so that what was posted before is there
 	s.lock.state.Or(closed)
+	b.mu.Unlock()
 	s.takePosted()
 	if err = s.mayWrite(l); err == nil && (s.lock.has(posted) || !s.outbox.fits(f.size())) {
 		var timedOut bool
@@ -151,7 +154,7 @@ func (s *send) writeClose(f *frame, l *limit) (err error) {
 		err = s.writeCopied(f, l, false)
 	}
 	if err == nil {
-		s.lock.close(ErrCloseSent, false)
+		s.lock.close(ErrCloseSent, nil)
 	} else {
 		s.lock.reopen()
 	}
@@ -301,7 +304,11 @@ func (s *send) flushNow() error {
 
 // fail closes the lock because of err, and drops what is in the outbox.
 func (s *send) fail(err error) {
-	s.lock.close(err, s.outbox.start < s.outbox.reported || s.hasReported())
+	var lost error
+	if s.outbox.start < s.outbox.reported || s.hasReported() {
+		lost = err
+	}
+	s.lock.close(err, lost)
 	s.outbox.truncate(int(s.outbox.start))
 	s.emptied()
 }
@@ -330,12 +337,16 @@ func (s *send) unlock() {
 	}
 }
 
-// release is writeLock.release.
+// release is writeLock.release. Once the lock is closed, it also takes the watch off the context
+// of the last write that waited for the network.
 func (s *send) release() bool {
-	if s.late != nil && s.lock.has(closed) {
-		s.late.watch.forget() // no other write waits for the network
+	late := s.late
+	released := s.lock.release(s.outbox.len() > 0)
+	if released && late != nil && s.lock.has(closed) && s.lock.tryAcquire(lockFlush) {
+		late.watch.forget()
+		return s.lock.release(s.outbox.len() > 0)
 	}
-	return s.lock.release(s.outbox.len() > 0)
+	return released
 }
 
 // startFlusher hands the lock to a flusher, which ends when all has left, or the connection is
@@ -349,9 +360,7 @@ func (s *send) startFlusher() {
 func (s *send) flushRest() {
 	for {
 		s.takePosted()
-		if timedOut, err := s.flush(&limit{}); timedOut {
-			s.fail(err)
-		}
+		s.flush(&limit{}) // an error closes the lock
 		if s.release() {
 			return
 		}
@@ -373,8 +382,8 @@ func (s *send) arm() {
 	late.armed = true
 }
 
-// flushCorked is what the timer runs. The reader takes its time, so nothing more is corked
-// before its next message.
+// flushCorked is what the timer runs. The reader is slow, so the answers of this burst wait no
+// longer; Cork stays in force.
 func (s *send) flushCorked() {
 	s.lock.acquire(lockFlush, nil, &limit{})
 	s.late.armed = false
@@ -394,8 +403,8 @@ func (s *send) tryFlush() {
 // the slot. If the limit ends, the flusher goes on.
 func (s *send) drain(l *limit) error {
 	s.lock.clear(corked | moreInput)
-	// The third time finds nothing: the slot may have had no room in the outbox the first
-	// time. What is posted meanwhile need not be waited for.
+	// A round that leaves bytes hands them to a flusher, for which the next one waits. Three
+	// send every frame that was there before the call; later ones are not waited for.
 	for range 3 {
 		if _, err := s.lock.acquire(lockFlush, nil, l); err != nil {
 			return err
@@ -415,7 +424,7 @@ func (s *send) drain(l *limit) error {
 	if err := s.lock.err(); err != ErrCloseSent {
 		return err
 	}
-	return nil
+	return s.lock.lost()
 }
 
 // hasUnsent reports whether there are frames that no caller waits for.
@@ -423,7 +432,7 @@ func (s *send) hasUnsent() bool { return s.lock.has(unsent | posted) }
 
 // close closes the lock of a connection whose transport is closed.
 func (s *send) close() {
-	s.lock.close(s.link.closedError(), false)
+	s.lock.close(s.link.closedError(), nil)
 	if s.lock.tryAcquire(lockFlush) { // else the goroutine that holds the lock cleans up
 		s.unlock()
 	}
@@ -436,7 +445,7 @@ func (s *send) setLimit(l *limit) {
 		return
 	}
 	late := s.ownLate()
-	if l.deadline != late.deadline && s.link.SetWriteDeadline(l.deadline) == nil { // else the write says why
+	if l.deadline != late.deadline && s.link.SetWriteDeadline(l.deadline) == nil { // else Write returns the error
 		late.deadline = l.deadline
 	}
 	if l.done() != nil {

@@ -23,7 +23,7 @@ type writeLock struct {
 // lockEnd is why no frame may be written any more.
 type lockEnd struct {
 	err  error // returned by every later write
-	lost bool  // frames that were reported as written have not left
+	lost error // why frames that were reported as written have not left; or nil
 }
 
 // lockMode is what a caller wants to do with the lock.
@@ -108,18 +108,20 @@ func (k *writeLock) err() error {
 // lost returns the error because of which frames that were reported as written have not left,
 // or nil.
 func (k *writeLock) lost() error {
-	if e := k.end.Load(); e != nil && e.lost {
-		return e.err
+	if e := k.end.Load(); e != nil {
+		return e.lost
 	}
 	return nil
 }
 
 // close has every later write return err, and those that wait, unless the lock is closed
-// already.
-func (k *writeLock) close(err error, lost bool) {
+// already. Lost is the reason why frames that were reported as written have not left, or nil.
+func (k *writeLock) close(err, lost error) {
 	if k.end.CompareAndSwap(nil, &lockEnd{err, lost}) {
 		k.state.Or(closed)
 		k.grant()
+	} else if e := k.end.Load(); lost != nil && e.lost == nil {
+		k.end.CompareAndSwap(e, &lockEnd{e.err, lost})
 	}
 }
 
@@ -147,8 +149,8 @@ func (k *writeLock) tryAcquire(mode lockMode) bool {
 
 // acquire waits for the lock within the limit. If f is not nil, the holder of the lock may
 // write it meanwhile: then written is true, or err is the reason why it could not. If the
-// limit ends or the lock is closed first, nothing has happened. A caller that has got the lock
-// looks whether its limit has ended since.
+// limit ends or the lock is closed first, nothing has happened. The limit may have ended just when
+// the lock is granted: the caller must look.
 func (k *writeLock) acquire(mode lockMode, f *frame, l *limit) (written bool, err error) {
 	if mode != lockFlush {
 		if err := k.err(); err != nil {
@@ -186,15 +188,14 @@ func (k *writeLock) wait(mode lockMode, f *frame, l *limit) (written bool, err e
 		case w.wake == nil:
 			w.cond.Wait()
 		case w.state == waiting && !inTime:
-			q.remove(w)
-			k.queueChanged(q)
+			k.filter(q, func(other *waiter) (keep bool) { return other != w })
 			w.state, w.err = finished, l.err()
 		default:
 			q.mu.Unlock()
 			if inTime {
 				inTime = l.sleep(w.wake)
 			} else {
-				<-w.wake
+				<-w.wake // its frame is in a batch, and the holder decides, whatever the limit
 			}
 			q.mu.Lock()
 		}
@@ -242,7 +243,7 @@ func (k *writeLock) grant() {
 
 func (k *writeLock) grantLocked(q *lockQueue) {
 	err := k.err()
-	q.filter(func(w *waiter) (keep bool) {
+	k.filter(q, func(w *waiter) (keep bool) {
 		switch {
 		case w.state != waiting:
 			return true
@@ -256,7 +257,6 @@ func (k *writeLock) grantLocked(q *lockQueue) {
 		}
 		return false
 	})
-	k.queueChanged(q)
 }
 
 // batch calls add for the frames of the callers that wait and that may be written together with
@@ -287,7 +287,7 @@ func (k *writeLock) endBatch(end, left int) (begun int) {
 	defer q.mu.Unlock()
 	err := k.err()
 	begun = left
-	q.filter(func(w *waiter) (keep bool) {
+	k.filter(q, func(w *waiter) (keep bool) {
 		if w.state != inBatch {
 			return true
 		}
@@ -308,15 +308,7 @@ func (k *writeLock) endBatch(end, left int) (begun int) {
 		}
 		return false
 	})
-	k.queueChanged(q)
 	return begun
-}
-
-// queueChanged clears queued if nobody waits. The caller holds q.mu.
-func (k *writeLock) queueChanged(q *lockQueue) {
-	if q.first == nil {
-		k.state.And(^uint32(queued))
-	}
 }
 
 // push appends w. A flush adds no frame, so it goes first.
@@ -331,24 +323,21 @@ func (q *lockQueue) push(w *waiter) {
 	}
 }
 
-// remove takes w out.
-func (q *lockQueue) remove(w *waiter) {
-	q.filter(func(other *waiter) (keep bool) { return other != w })
-}
-
-// filter takes out the waiters for which keep returns false.
-func (q *lockQueue) filter(keep func(*waiter) bool) {
-	end := &q.first
+// filter takes out the waiters for which keep returns false. The caller holds q.mu.
+func (k *writeLock) filter(q *lockQueue, keep func(*waiter) bool) {
+	link := &q.first
 	q.last = nil
 	for w := q.first; w != nil; {
 		next := w.next // a waiter that was woken is its caller's
 		if keep(w) {
-			*end, q.last = w, w
-			end = &w.next
+			*link, q.last = w, w
+			link = &w.next
 		}
 		w = next
 	}
-	*end = nil
+	if *link = nil; q.first == nil {
+		k.state.And(^uint32(queued))
+	}
 }
 
 // finish ends the wait of the caller with err.

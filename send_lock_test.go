@@ -166,9 +166,9 @@ func TestLockClosed(t *testing.T) {
 		w.ask("message", lockMessage, nil, limit{})
 		w.ask("flush", lockFlush, nil, limit{})
 		w.want("all wait", "writer has it", "holder has it")
-		w.close(errMine, false)
+		w.close(errMine, nil)
 		w.want("closed", "data gave up: mine", "frame gave up: mine", "message gave up: mine")
-		w.close(ErrCloseSent, true)
+		w.close(ErrCloseSent, nil)
 		if err := w.err(); err != errMine || w.lost() != nil {
 			t.Errorf("got %v, %v, want the first reason", err, w.lost())
 		}
@@ -329,7 +329,7 @@ func TestLockBatchFails(t *testing.T) {
 		w.ask("one", lockFrame, batchFrame(opPing, 1), limit{})
 		w.ask("two", lockFrame, batchFrame(opPing, 2), limit{})
 		w.takeBatch(w.start, 100)
-		w.close(errMine, false)
+		w.close(errMine, nil)
 		w.want("they are being written", "holder has it")
 		w.endBatch(0, 10)
 		w.want("the first had left", "one was written", "two gave up: mine")

@@ -3,9 +3,8 @@ package websocket
 import "sync"
 
 // slot is encoded frames that no caller waits for: the reader's replies, keepalive's pings, and
-// those of a stream. A goroutine that has such a frame does not wait for the write lock; the
-// holder of the lock moves the frames to the outbox. The bit posted of the lock says whether there
-// are any.
+// the small ones of a stream. Goroutines put them there without the write lock; the holder of the
+// lock moves them to the outbox. The bit posted of the lock says whether there are any.
 type slot struct {
 	mu       sync.Mutex
 	buf      *buffer // nil where the slot is empty
@@ -40,10 +39,10 @@ func (s *send) reply(op opcode, payload []byte) {
 	}
 }
 
-// post sends a frame that no caller waits for. It returns when the slot has accepted it. A large
-// frame, which the slot does not take, waits for the lock within the limit; then it returns when
-// the outbox has accepted it, or, where wait is set, when the transport has or, unless that could
-// not go on, the limit has ended. A data frame must not be posted while a message is open.
+// post sends a frame that no caller waits for. A small frame goes into the slot. If it is large,
+// or the slot is full, post waits for the lock within the limit, and puts it into the outbox. If
+// wait is set, post then also waits for the network: until the limit where a write can be continued,
+// else until the write is done. A data frame must not be posted while a message is open.
 func (s *send) post(f *frame, l *limit, wait bool) error {
 	if err := l.ended(); err != nil {
 		return err
@@ -120,7 +119,7 @@ func (s *send) movePosted() {
 		if b.closes {
 			// "The application MUST NOT send any more data frames after sending a Close
 			// frame" (RFC 6455, 5.5.1).
-			s.lock.close(ErrCloseSent, false)
+			s.lock.close(ErrCloseSent, nil)
 		}
 	}
 	b.buf, b.n, b.pong, b.reported, b.closes = nil, 0, 0, 0, false

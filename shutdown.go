@@ -50,7 +50,7 @@ func (c *Conn) Shutdown(ctx context.Context, code int, reason string) error {
 	if err == nil {
 		err = c.awaitClose(ctx)
 	}
-	if c.send.lock.has(closeReceived) && !c.send.hasUnsent() {
+	if c.send.lock.has(closeReceived) && !c.send.hasUnsent() && c.send.lock.lost() == nil {
 		c.Close()
 		return nil // the handshake is complete, whatever came after
 	}

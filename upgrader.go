@@ -164,10 +164,10 @@ func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, key string, a
 	err = u.answer(nc, key, agreed, responseHeader)
 	if err != nil {
 		c.send.fail(err)
-		c.Close()
 	}
 	c.send.unlock()
 	if err != nil {
+		c.Close()
 		return nil, err
 	}
 	return c, nil

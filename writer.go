@@ -354,7 +354,7 @@ func (w *messageWriter) sent(err error) error {
 	if err == errWriteTimeout && w.opcode == opContinuation {
 		// The peer has the beginning of a message that does not go on.
 		err = errMessageTimeout
-		w.c.send.lock.close(err, false)
+		w.c.send.lock.close(err, nil)
 	}
 	if err != nil {
 		return w.end(err)
