@@ -16,7 +16,10 @@ const (
 )
 
 // buffer is memory from the pool. Its owner has all of b.
-type buffer struct{ b []byte }
+type buffer struct {
+	b   []byte
+	raw rawWriter // for link.tryWrite
+}
 
 var bufferPools [maxBufferClass + 1]sync.Pool // 4, 8, 16, 32 and 64 KiB
 
@@ -50,7 +53,7 @@ func acquireClass(class uint8) *buffer {
 	if b, _ := bufferPools[class].Get().(*buffer); b != nil {
 		return b
 	}
-	return &buffer{make([]byte, classSize(int(class)))}
+	return &buffer{b: make([]byte, classSize(int(class)))}
 }
 
 func releaseBuffer(b *buffer) {

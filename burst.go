@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -32,8 +33,8 @@ func (b *burst) delivered(more bool) (wait bool) {
 	if b.messages == 0 {
 		b.start = clock()
 	}
-	if b.messages++; b.messages == 0 {
-		b.messages-- // enough
+	if b.messages < math.MaxUint16 {
+		b.messages++
 	}
 	return more && b.quick
 }
@@ -46,14 +47,11 @@ func (b *burst) end() {
 	}
 }
 
-// messageEnds says that the current message was delivered.
-func (c *Conn) messageEnds() {
-	wait := c.burst.delivered(c.recv.hasFrame())
-	switch {
-	case wait == c.send.lock.has(moreInput):
-	case wait:
+// setMoreInput takes note that the current message was delivered.
+func (c *Conn) setMoreInput() {
+	if c.burst.delivered(c.recv.hasFrame()) {
 		c.send.lock.state.Or(moreInput)
-	default:
+	} else {
 		c.send.lock.clear(moreInput)
 	}
 }

@@ -16,7 +16,7 @@ type compression struct {
 	level atomic.Int32 // of messages that are compressed on their own; at 0 none is compressed
 
 	// deflater is the one of the connection where sendTakeover is set, from the first
-	// compressed message on. For who has the turn of data messages.
+	// compressed message on. It belongs to the data message that is being written.
 	deflater *deflater
 
 	// Of the goroutine whose turn it is to read.
@@ -75,7 +75,7 @@ func (c *Conn) compresses(length int) bool {
 }
 
 // acquire returns the deflater for a message, to be released by k.release. Where
-// sendTakeover is set, who calls it has the turn of data messages until then.
+// sendTakeover is set, the message must have begun with beginMessage.
 func (k *compression) acquire() *deflater {
 	if !k.sendTakeover {
 		return acquireDeflater(int(k.level.Load()), k.sendBits)
@@ -146,7 +146,7 @@ func (c *Conn) deflateAndWrite(op opcode, data []byte, mode lockMode, l *limit) 
 }
 
 // dropDeflater gives up the deflater of a connection that was closed, unless a message
-// is being written: who writes it then does it.
+// is being written: endMessage does it then.
 func (c *Conn) dropDeflater() {
 	if c.compression != nil && c.send.lock.tryAcquire(lockMessage) {
 		c.compression.drop()

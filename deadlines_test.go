@@ -23,7 +23,7 @@ func TestNoDeadlines(t *testing.T) {
 		}
 	}
 	for name, c := range map[string]*Conn{"server": server, "client": client} {
-		if c.deadlines.Load() != nil || c.send.late != nil {
+		if c.deadlines.Load() != nil || c.send.delayed.Load() != nil {
 			t.Errorf("%s: got memory for deadlines, want none", name)
 		}
 		if n := c.NetConn().(*pipeConn).out.writeDeadlines; n != 0 {

@@ -63,7 +63,7 @@ func (r *recv) ownScratch(n, size int) []byte {
 		size = maxControlFrame
 	}
 	if r.scratch == nil || len(r.scratch.b) < size {
-		grown := &buffer{make([]byte, size)}
+		grown := &buffer{b: make([]byte, size)}
 		if r.scratch != nil {
 			copy(grown.b, r.scratch.b)
 		}

@@ -41,7 +41,7 @@ func (c *Conn) gather() error {
 			return err
 		}
 	}
-	c.messageEnds()
+	c.setMoreInput()
 	return nil
 }
 

@@ -253,3 +253,23 @@ func TestGroupAnswerFails(t *testing.T) {
 		wantLen(t, &group, "the connection has failed", 0)
 	})
 }
+
+// If the answer cannot be sent, Upgrade returns at once, though keepalive has a ping to send.
+func TestUpgradeAnswerFailsWithAPingDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, _ := newPipe(t, 1<<16)
+		failing := func() error {
+			time.Sleep(time.Second)
+			return errMine
+		}
+		w := &hsHijacker{ResponseRecorder: httptest.NewRecorder(), conn: answerConn{near, failing}}
+		start := time.Now()
+		c, err := (&Upgrader{PingInterval: time.Second / 2}).Upgrade(w, hsRequest(), nil)
+		if c != nil || err != errMine {
+			t.Errorf("got %v, %v, want no connection and the error of the network", c, err)
+		}
+		if d := time.Since(start); d != time.Second {
+			t.Errorf("got %v, want the second that the network takes", d)
+		}
+	})
+}

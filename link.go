@@ -25,12 +25,9 @@ type link struct {
 	descriptor rawReader    // of a connection of the kernel; else its conn is nil
 	tcp        *net.TCPConn // writes a header and a payload in one system call; or nil
 
-	// resumable says that a write that timed out can be continued: n bytes have left, and no
-	// more. crypto/tls fails every write after a timeout.
-	resumable bool
-
-	// keepsInput says that the transport itself keeps what it has read and was not asked for.
-	keepsInput bool
+	// tls says that a write that timed out cannot be continued, since crypto/tls fails every
+	// later one, and that the transport itself keeps what it has read and was not asked for.
+	tls bool
 }
 
 func newLink(t transport) *link {
@@ -40,8 +37,7 @@ func newLink(t transport) *link {
 		transport:  t,
 		descriptor: rawReader{conn: rawConn(t)},
 		tcp:        tcp,
-		resumable:  !isTLS,
-		keepsInput: isTLS,
+		tls:        isTLS,
 	}
 }
 
@@ -51,17 +47,14 @@ func (l *link) netConn() net.Conn {
 	return nc
 }
 
-// closedError returns the error of a write after the transport was closed, as that has it.
-func (l *link) closedError() error {
+// opError returns an error of an operation in the form in which the transport returns its own.
+func (l *link) opError(operation string, err error) error {
 	nc := l.netConn()
-	if nc == nil || l.keepsInput { // crypto/tls has no more to say
-		return net.ErrClosed
+	if nc == nil || l.tls || nc.LocalAddr() == nil { // crypto/tls has no more to say
+		return err
 	}
 	local := nc.LocalAddr()
-	if local == nil {
-		return net.ErrClosed
-	}
-	return &net.OpError{Op: "write", Net: local.Network(), Source: local, Addr: nc.RemoteAddr(), Err: net.ErrClosed}
+	return &net.OpError{Op: operation, Net: local.Network(), Source: local, Addr: nc.RemoteAddr(), Err: err}
 }
 
 // closeWrite ends the outgoing direction where the transport can do that.
@@ -80,34 +73,33 @@ func (l *link) abort() error {
 	return l.Close()
 }
 
-// rawWriter is one write(2), with its closure, so that the closure is allocated once.
+// rawWriter is one write(2), with its closure, so that the closure is allocated once for a buffer.
 type rawWriter struct {
+	write func(fd uintptr)
 	p     []byte
 	n     int
 	err   error
-	write func(fd uintptr)
 }
 
-var rawWriterPool = sync.Pool{New: func() any { return newRawWriter() }}
-
 // tryWrite writes the bytes of p that the kernel takes without waiting, which may be none.
-// A transport that is no connection of the kernel takes none.
-func (l *link) tryWrite(p []byte) (n int, err error) {
+// A transport that is no connection of the kernel takes none. The bytes lie in buf.
+func (l *link) tryWrite(buf *buffer, p []byte) (n int, err error) {
 	if l.descriptor.conn == nil {
 		return 0, nil
 	}
-	w := rawWriterPool.Get().(*rawWriter)
+	w := &buf.raw
+	if w.write == nil {
+		w.init()
+	}
 	w.p, w.n, w.err = p, 0, nil
 	// Control, unlike RawConn.Write, heeds no deadline and waits for nobody.
 	if err = l.descriptor.conn.Control(w.write); err == nil {
 		err = w.err
 	}
-	n, w.p = w.n, nil
-	rawWriterPool.Put(w)
 	if err != nil {
-		err = rawError(l, "write", err)
+		err = l.rawError("write", err)
 	}
-	return n, err
+	return w.n, err
 }
 
 const (

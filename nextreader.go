@@ -99,12 +99,12 @@ func (c *Conn) readMessage(r *messageReader, p []byte) (n int, err error) {
 	for c.recv.open {
 		if n, err = c.readSome(p); n > 0 || err != nil {
 			if !c.recv.open {
-				c.messageEnds()
+				c.setMoreInput()
 			}
 			return n, err
 		}
 	}
 	c.readers.end()
-	c.messageEnds()
+	c.setMoreInput()
 	return 0, io.EOF
 }

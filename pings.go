@@ -42,7 +42,7 @@ func (c *Conn) Ping(ctx context.Context) (rtt time.Duration, err error) {
 	err = all.add(p)
 	sent := time.Now()
 	if err == nil {
-		err = c.send.writeLocked(&frame{fin: true, opcode: opPing, payload: p.payload[:]}, l, false)
+		err = c.send.writeLocked(&frame{fin: true, opcode: opPing, payload: p.payload[:]}, l)
 	}
 	c.send.unlock()
 	defer all.remove(p)

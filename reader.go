@@ -159,7 +159,7 @@ func (c *Conn) appendMessage(dst []byte, spare int) (messageType int, p []byte, 
 		}
 		return noMessage, dst, err
 	}
-	c.messageEnds()
+	c.setMoreInput()
 	if p == nil {
 		p = []byte{}
 	}
@@ -209,7 +209,7 @@ func (c *Conn) wait() error {
 		err = raw.err()
 	}
 	if err != nil {
-		return c.fail(rawError(c.send.link, "read", err))
+		return c.fail(c.send.link.rawError("read", err))
 	}
 	return nil
 }

@@ -58,7 +58,7 @@ type recv struct {
 
 // init prepares r for l, from which the bytes in early were read already.
 func (r *recv) init(l *link, server bool, early []byte, bufferSize int, limit int64) {
-	r.server, r.b, r.keeps = server, early, l.keepsInput
+	r.server, r.b, r.keeps = server, early, l.tls
 	r.leastClass = uint8(bufferClass(bufferSize))
 	r.class = r.leastClass
 	r.limit.Store(limit)

@@ -33,47 +33,46 @@ func (s *send) yieldForBatch() bool {
 	return false
 }
 
-// writeBatch is writeCopied when other goroutines wait to write.
+// writeBatch writes a small frame, and with it those of callers that wait. If the limit ends
+// first, a frame that has begun to leave is the flusher's, unless it is f; those behind it are
+// their callers' again.
 func (s *send) writeBatch(f *frame, l *limit) error {
 	o := &s.outbox
 	o.reserve(maxBufferSize - o.len())
-	begin := int(o.end)
-	o.append(f)
-	end := int(o.end)
-	s.lock.batch(l.deadline, s.addToBatch)
+	begin := o.add(f)
+	end := o.end
+	s.lock.takeBatch(l.deadline, s.addToBatch)
 	timedOut, err := s.flush(l)
-	left := math.MaxInt
-	if timedOut {
-		left = int(o.start)
-	} else if err != nil {
+	left := o.start
+	switch {
+	case err == nil:
+		left = math.MaxInt32
+	case !timedOut:
 		left = 0
+	case begin < left && left < end:
+		s.fail(err)
+		timedOut, left = false, 0
 	}
-	if left < end {
-		if timedOut {
-			err = s.takeBack(begin, l, err)
-		}
-		s.lock.endBatch(end, left)
+	rest := s.lock.finishBatch(end, left)
+	if !timedOut {
 		return err
 	}
-	// A frame that has begun to leave is the flusher's; those behind it are their callers'
-	// again.
-	rest := s.lock.endBatch(end, left)
-	if timedOut {
-		o.truncate(rest)
-		s.emptied()
+	if left <= begin {
+		s.truncate(begin)
+		return l.err()
 	}
-	if o.len() > 0 {
+	if s.truncate(rest); o.len() > 0 {
 		s.lock.state.Or(unsent)
-		o.reported = o.end
+		o.reported = rest
 	}
 	return nil
 }
 
 // addToBatch appends a frame to the outbox and returns its end, or 0 if there is no room.
-func (s *send) addToBatch(f *frame) (end int) {
-	if s.outbox.room() < f.size() {
+func (s *send) addToBatch(f *frame) (end int32) {
+	if !s.outbox.fits(f.size()) {
 		return 0
 	}
-	s.outbox.append(f)
-	return int(s.outbox.end)
+	s.outbox.add(f)
+	return s.outbox.end
 }

@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,18 +13,18 @@ import (
 type writeLock struct {
 	state atomic.Uint32
 
-	// See yieldForBatch; they belong to the holder of the lock.
+	// For yieldForBatch. They belong to the holder of the lock, and fill a gap here.
 	tries  uint8  // how often a writer will still yield
 	writes uint16 // counts
 
-	end   atomic.Pointer[lockEnd] // why it is closed
-	queue atomic.Pointer[lockQueue]
+	errs  atomic.Pointer[lockErrors] // set when it is closed
+	queue atomic.Pointer[lockQueue]  // made for the first caller that waits
 }
 
-// lockEnd is why no frame may be written any more.
-type lockEnd struct {
-	err  error // returned by every later write
-	lost error // why frames that were reported as written have not left; or nil
+// lockErrors is why no frame may be written any more.
+type lockErrors struct {
+	write error // returned by every later write
+	lost  error // why frames that were reported as written have not left; or nil
 }
 
 // lockMode is what a caller wants to do with the lock.
@@ -36,16 +37,13 @@ const (
 	lockFlush                   // write what lies in the outbox, also when the lock is closed
 )
 
-// blockedBy has the bits that must be clear before a mode is granted.
-var blockedBy = [...]uint32{
-	lockFrame:   locked,
-	lockData:    locked | messageOpen,
-	lockMessage: messageOpen,
-	lockFlush:   locked,
+// lockModes has the bits that must be clear before a mode is granted, and the one that is set then.
+var lockModes = [...]struct{ blockedBy, sets uint32 }{
+	lockFrame:   {locked, locked},
+	lockData:    {locked | messageOpen, locked},
+	lockMessage: {messageOpen, messageOpen},
+	lockFlush:   {locked, locked},
 }
-
-// sets has the bit that is set when a mode is granted.
-var sets = [...]uint32{lockFrame: locked, lockData: locked, lockMessage: messageOpen, lockFlush: locked}
 
 // lockQueue is the callers that wait for a lock.
 type lockQueue struct {
@@ -56,17 +54,17 @@ type lockQueue struct {
 // waiter is a caller that waits for a lock.
 type waiter struct {
 	mode     lockMode
-	batched  bool          // the frame may be written by the holder of the lock
-	frame    frame         // where batched is set
-	deadline time.Time     // of the caller
-	wake     chan struct{} // has an element when state may have changed; or nil
-	cond     sync.Cond     // is signalled then, where wake is nil
+	batched  bool      // the frame may be written by the holder of the lock
+	frame    frame     // where batched is set
+	deadline time.Time // of the caller
 
 	// Guarded by lockQueue.mu.
-	next  *waiter
-	state waitState
-	end   int   // of the frame in the outbox, where inBatch
-	err   error // where finished
+	next    *waiter
+	state   waitState
+	end     int32     // of the frame in the outbox, where inBatch
+	err     error     // where finished
+	expired bool      // the caller's limit has ended
+	change  sync.Cond // of state or expired
 }
 
 type waitState uint8
@@ -78,8 +76,7 @@ const (
 	finished           // the holder has written it, or the lock is closed
 )
 
-// waiterPool has waiters without channels: a channel from a testing/synctest bubble must not
-// be used outside it.
+// waiterPool has waiters whose callers had no limit: a timer may still refer to another one.
 var waiterPool = sync.Pool{New: func() any { return new(waiter) }}
 
 // has reports whether any of the bits is set.
@@ -99,8 +96,8 @@ func corks(state uint32) bool { return state&(corked|moreInput) != 0 && state&cl
 
 // err returns why the lock is closed, or nil.
 func (k *writeLock) err() error {
-	if e := k.end.Load(); e != nil {
-		return e.err
+	if e := k.errs.Load(); e != nil {
+		return e.write
 	}
 	return nil
 }
@@ -108,7 +105,7 @@ func (k *writeLock) err() error {
 // lost returns the error because of which frames that were reported as written have not left,
 // or nil.
 func (k *writeLock) lost() error {
-	if e := k.end.Load(); e != nil {
+	if e := k.errs.Load(); e != nil {
 		return e.lost
 	}
 	return nil
@@ -117,11 +114,11 @@ func (k *writeLock) lost() error {
 // close has every later write return err, and those that wait, unless the lock is closed
 // already. Lost is the reason why frames that were reported as written have not left, or nil.
 func (k *writeLock) close(err, lost error) {
-	if k.end.CompareAndSwap(nil, &lockEnd{err, lost}) {
+	if k.errs.CompareAndSwap(nil, &lockErrors{err, lost}) {
 		k.state.Or(closed)
 		k.grant()
-	} else if e := k.end.Load(); lost != nil && e.lost == nil {
-		k.end.CompareAndSwap(e, &lockEnd{e.err, lost})
+	} else if e := k.errs.Load(); lost != nil && e.lost == nil {
+		k.errs.CompareAndSwap(e, &lockErrors{e.write, lost})
 	}
 }
 
@@ -136,12 +133,13 @@ func (k *writeLock) reopen() {
 
 // tryAcquire takes the lock if it is free, even if it is closed.
 func (k *writeLock) tryAcquire(mode lockMode) bool {
+	m := &lockModes[mode]
 	for {
 		s := k.state.Load()
-		if s&blockedBy[mode] != 0 {
+		if s&m.blockedBy != 0 {
 			return false
 		}
-		if k.state.CompareAndSwap(s, s|sets[mode]) {
+		if k.state.CompareAndSwap(s, s|m.sets) {
 			return true
 		}
 	}
@@ -168,36 +166,35 @@ func (k *writeLock) wait(mode lockMode, f *frame, l *limit) (written bool, err e
 	q := own(&k.queue)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	w := waiterPool.Get().(*waiter)
-	defer waiterPool.Put(w)
+	var w *waiter
+	if l.deadline.IsZero() && l.done() == nil {
+		w = waiterPool.Get().(*waiter)
+		defer waiterPool.Put(w)
+	} else {
+		w = new(waiter)
+	}
 	*w = waiter{mode: mode, deadline: l.deadline}
-	w.cond.L = &q.mu
-	if !l.deadline.IsZero() || l.done() != nil {
-		w.wake = make(chan struct{}, 1)
+	w.change.L = &q.mu
+	if !l.deadline.IsZero() {
+		defer time.AfterFunc(time.Until(l.deadline), w.expire).Stop()
+	}
+	if l.done() != nil {
+		defer context.AfterFunc(l.ctx, w.expire)()
 	}
 	if w.batched = f != nil && l.done() == nil && f.fitsBatch(); w.batched {
 		w.frame = *f
 	}
 	q.push(w)
-	if s := k.state.Or(queued); s&blockedBy[mode] == 0 || s&closed != 0 {
+	if s := k.state.Or(queued); s&lockModes[mode].blockedBy == 0 || s&closed != 0 {
 		k.grantLocked(q) // it has become free, or been closed
 	}
 
-	for inTime := true; w.state == waiting || w.state == inBatch; {
-		switch {
-		case w.wake == nil:
-			w.cond.Wait()
-		case w.state == waiting && !inTime:
+	for w.state == waiting || w.state == inBatch {
+		if w.state == waiting && w.expired {
 			k.filter(q, func(other *waiter) (keep bool) { return other != w })
-			w.state, w.err = finished, l.err()
-		default:
-			q.mu.Unlock()
-			if inTime {
-				inTime = l.sleep(w.wake)
-			} else {
-				<-w.wake // its frame is in a batch, and the holder decides, whatever the limit
-			}
-			q.mu.Lock()
+			w.finish(l.err())
+		} else {
+			w.change.Wait() // with its frame in a batch, whatever the limit
 		}
 	}
 	w.frame = frame{} // the payload is the caller's
@@ -251,7 +248,7 @@ func (k *writeLock) grantLocked(q *lockQueue) {
 			w.finish(err)
 		case k.tryAcquire(w.mode):
 			w.state = granted
-			w.signal()
+			w.change.Signal()
 		default:
 			return true
 		}
@@ -259,16 +256,16 @@ func (k *writeLock) grantLocked(q *lockQueue) {
 	})
 }
 
-// batch calls add for the frames of the callers that wait and that may be written together with
-// a frame that has the deadline, in their order, until it returns 0; else it returns the end
-// of the frame in the outbox. The holder of the lock may call it, and then endBatch.
-func (k *writeLock) batch(deadline time.Time, add func(f *frame) (end int)) {
+// takeBatch calls add for the frames of the callers that wait and that may be written together
+// with a frame that has the deadline, in their order, until it returns 0; else it returns the end
+// of the frame in the outbox. The holder of the lock may call it, and then finishBatch.
+func (k *writeLock) takeBatch(deadline time.Time, add func(f *frame) (end int32)) {
 	q := k.queue.Load()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for w := q.first; w != nil; w = w.next {
 		early := !w.deadline.IsZero() && (deadline.IsZero() || w.deadline.Before(deadline))
-		if !w.batched || w.state != waiting || early || k.has(blockedBy[w.mode]&^locked) {
+		if !w.batched || w.state != waiting || early || k.has(lockModes[w.mode].blockedBy&^locked) {
 			continue
 		}
 		if w.end = add(&w.frame); w.end == 0 {
@@ -278,10 +275,10 @@ func (k *writeLock) batch(deadline time.Time, add func(f *frame) (end int)) {
 	}
 }
 
-// endBatch ends the calls whose frames have left, or have begun to: everything before left has.
+// finishBatch ends the calls whose frames have left, or have begun to: everything before left has.
 // They lie behind end in the outbox. It returns the end of the one that has only begun, or left.
 // The calls of the other frames fail if the lock is closed, else they wait on.
-func (k *writeLock) endBatch(end, left int) (begun int) {
+func (k *writeLock) finishBatch(end, left int32) (begun int32) {
 	q := k.queue.Load()
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -303,7 +300,7 @@ func (k *writeLock) endBatch(end, left int) (begun int) {
 			w.finish(err)
 		default:
 			w.state = waiting
-			w.signal() // its time may be over
+			w.change.Signal() // the limit may have ended
 			return true
 		}
 		return false
@@ -343,16 +340,13 @@ func (k *writeLock) filter(q *lockQueue, keep func(*waiter) bool) {
 // finish ends the wait of the caller with err.
 func (w *waiter) finish(err error) {
 	w.state, w.err = finished, err
-	w.signal()
+	w.change.Signal()
 }
 
-func (w *waiter) signal() {
-	if w.wake == nil {
-		w.cond.Signal()
-		return
-	}
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
+// expire is what runs when the limit of the caller ends.
+func (w *waiter) expire() {
+	w.change.L.Lock()
+	defer w.change.L.Unlock()
+	w.expired = true
+	w.change.Signal()
 }

@@ -56,7 +56,7 @@ func (m *lockModel) step(now time.Time) (events []string) {
 	return events
 }
 
-// batch is takeBatch, and endBatch after a write that went well.
+// batch is batchSizes, and finishBatch after a write that went well.
 func (m *lockModel) batch(deadline time.Time, room int) (events []string) {
 	full := false
 	m.queue = slices.DeleteFunc(m.queue, func(x modelWaiter) bool {
@@ -107,8 +107,8 @@ func playLock(t *testing.T, script []byte) {
 			if m.busy {
 				room := 3 * (maxHeaderSize + arg)
 				expected = m.batch(deadline, room)
-				if w.takeBatch(deadline, room); w.has(queued) {
-					w.endBatch(0, math.MaxInt)
+				if w.batchSizes(deadline, room); w.has(queued) {
+					w.finishBatch(0, math.MaxInt32)
 				}
 			}
 		case 7:

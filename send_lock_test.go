@@ -227,18 +227,18 @@ func batchFrame(op opcode, size int) *frame {
 	return &frame{fin: true, opcode: op, payload: make([]byte, size)}
 }
 
-// takeBatch calls batch for an outbox with room for a number of bytes, and returns the sizes of
+// batchSizes calls takeBatch for an outbox with room for a number of bytes, and returns the sizes of
 // the payloads. Each frame has ten bytes there.
-func (k *lockTest) takeBatch(deadline time.Time, room int) (sizes []int) {
+func (k *lockTest) batchSizes(deadline time.Time, room int) (sizes []int) {
 	if !k.has(queued) {
 		return nil
 	}
-	k.batch(deadline, func(f *frame) (end int) {
+	k.takeBatch(deadline, func(f *frame) (end int32) {
 		if room -= f.size(); room < 0 {
 			return 0
 		}
 		sizes = append(sizes, len(f.payload))
-		return 10 * len(sizes)
+		return int32(10 * len(sizes))
 	})
 	return sizes
 }
@@ -268,25 +268,25 @@ func TestLockBatch(t *testing.T) {
 				t.Errorf("%s: got %v, want %v", reason, got, want)
 			}
 		}
-		wantBatch("there is no room", w.takeBatch(time.Time{}, 10))
-		wantBatch("those that need not wait longer than they want", w.takeBatch(w.start.Add(time.Minute), 3*maxHeaderSize+1+3+4), 1, 3, 4)
+		wantBatch("there is no room", w.batchSizes(time.Time{}, 10))
+		wantBatch("those that need not wait longer than they want", w.batchSizes(w.start.Add(time.Minute), 3*maxHeaderSize+1+3+4), 1, 3, 4)
 		w.want("nobody knows yet")
-		if begun := w.endBatch(0, 10); begun != 10 {
+		if begun := w.finishBatch(0, 10); begun != 10 {
 			t.Errorf("got a frame that has begun until %d, want none", begun)
 		}
 		w.want("the first has left", "none was written")
-		wantBatch("the others wait on", w.takeBatch(w.start.Add(time.Minute), 1000), 3, 4, 7)
-		if begun := w.endBatch(0, 11); begun != 20 {
+		wantBatch("the others wait on", w.batchSizes(w.start.Add(time.Minute), 1000), 3, 4, 7)
+		if begun := w.finishBatch(0, 11); begun != 20 {
 			t.Errorf("got a frame that has begun until %d, want 20", begun)
 		}
 		w.want("one has left, and one has begun", "same was written", "later was written")
 
 		w.ask("writer", lockMessage, nil, limit{})
 		w.want("no message is open", "writer has it")
-		wantBatch("a message is open", w.takeBatch(w.start, 1<<20))
+		wantBatch("a message is open", w.batchSizes(w.start, 1<<20))
 		w.unlock(lockMessage)
-		wantBatch("a frame without a deadline may wait for ever", w.takeBatch(time.Time{}, 1<<20), 7)
-		w.endBatch(0, math.MaxInt)
+		wantBatch("a frame without a deadline may wait for ever", w.batchSizes(time.Time{}, 1<<20), 7)
+		w.finishBatch(0, math.MaxInt32)
 		w.want("the last", "last was written")
 
 		w.unlock(lockFrame)
@@ -301,15 +301,15 @@ func TestLockBatch(t *testing.T) {
 // A caller whose frame the holder is writing waits for the result, whatever its limit. If the
 // frame comes back, the limit ends the wait.
 func TestLockBatchOutlastsALimit(t *testing.T) {
-	for _, left := range []int{10, 0} {
+	for _, left := range []int32{10, 0} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newLockTest(t)
 			w.ask("holder", lockFrame, nil, limit{})
 			w.ask("batched", lockFrame, batchFrame(opPing, 1), until(w.start.Add(time.Second)))
-			w.takeBatch(w.start, 100)
+			w.batchSizes(w.start, 100)
 			time.Sleep(2 * time.Second)
 			w.want("it is being written", "holder has it")
-			w.endBatch(0, left)
+			w.finishBatch(0, left)
 			if left > 0 {
 				w.want("it has left", "batched was written")
 			} else {
@@ -328,10 +328,10 @@ func TestLockBatchFails(t *testing.T) {
 		w.ask("holder", lockFrame, nil, limit{})
 		w.ask("one", lockFrame, batchFrame(opPing, 1), limit{})
 		w.ask("two", lockFrame, batchFrame(opPing, 2), limit{})
-		w.takeBatch(w.start, 100)
+		w.batchSizes(w.start, 100)
 		w.close(errMine, nil)
 		w.want("they are being written", "holder has it")
-		w.endBatch(0, 10)
+		w.finishBatch(0, 10)
 		w.want("the first had left", "one was written", "two gave up: mine")
 	})
 }
@@ -377,13 +377,13 @@ func TestLockExcludes(t *testing.T) {
 				}
 				write(f.payload)
 				if k.has(queued) {
-					n := 0
-					k.batch(time.Time{}, func(f *frame) (end int) {
+					n := int32(0)
+					k.takeBatch(time.Time{}, func(f *frame) (end int32) {
 						n++
 						write(f.payload)
 						return n
 					})
-					k.endBatch(0, n)
+					k.finishBatch(0, n)
 				}
 				holders.Add(-1)
 				k.release(false)

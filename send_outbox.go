@@ -4,7 +4,7 @@ package websocket
 // the write lock; while the lock is free, it is empty or corked.
 type outbox struct {
 	buf        *buffer // nil where the outbox is empty
-	start, end int32   // of the frames in buf
+	start, end int32   // of the frames in buf; 0 where that is nil
 
 	// reported is the end of the last frame that was reported as written. If the transport
 	// fails before that, frames are lost.
@@ -30,17 +30,17 @@ func (o *outbox) reserve(n int) {
 	o.start, o.end, o.reported = 0, o.end-o.start, max(o.reported-o.start, 0)
 }
 
-// room returns the number of bytes for which there is room without moving what is there.
-func (o *outbox) room() int { return len(o.buf.b) - int(o.end) }
-
-// append appends a frame, for which there is room.
-func (o *outbox) append(f *frame) {
-	o.end = int32(len(f.append(o.buf.b[:o.end], o.client)))
+// add appends a frame that fits, and returns where it begins.
+func (o *outbox) add(f *frame) (begin int32) {
+	o.reserve(f.size())
+	begin = o.end
+	o.end = int32(len(f.append(o.buf.b[:begin], o.client)))
+	return begin
 }
 
-// add appends the first n bytes of buf, of which reported bytes were reported as written. The
-// buffer becomes the outbox's.
-func (o *outbox) add(buf *buffer, n, reported int32) {
+// take appends the first n bytes of buf, which fit, and of which reported bytes were reported as
+// written. The buffer becomes the outbox's.
+func (o *outbox) take(buf *buffer, n, reported int32) {
 	if o.buf == nil {
 		o.buf, o.start, o.end, o.reported = buf, 0, n, reported
 		return
@@ -51,26 +51,4 @@ func (o *outbox) add(buf *buffer, n, reported int32) {
 	}
 	o.end += int32(copy(o.buf.b[o.end:], buf.b[:n]))
 	releaseBuffer(buf)
-}
-
-// sent says that the transport has accepted n bytes.
-func (o *outbox) sent(n int) {
-	if o.start += int32(n); o.start == o.end {
-		o.release()
-	}
-}
-
-// truncate takes back what lies behind end.
-func (o *outbox) truncate(end int) {
-	if o.end = int32(end); o.start == o.end {
-		o.release()
-	}
-}
-
-// release gives the buffer of an empty outbox back.
-func (o *outbox) release() {
-	if o.buf != nil {
-		releaseBuffer(o.buf)
-		o.buf, o.start, o.end, o.reported = nil, 0, 0, 0
-	}
 }

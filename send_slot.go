@@ -51,18 +51,21 @@ func (s *send) post(f *frame, l *limit, wait bool) error {
 		if _, err := s.lock.acquire(lockFrame, nil, l); err != nil {
 			return err
 		}
-		s.takePosted()
-		err := s.mayWrite(l)
+		err := s.takePosted()
+		if err == nil {
+			err = l.ended()
+		}
 		if err == nil && (s.lock.has(posted) || !s.outbox.fits(f.size())) {
 			s.startFlusher() // which makes room, also if the outbox is corked
 			continue
 		}
 		if err == nil {
 			s.cork(f)
-			if wait && s.link.resumable {
+			if s.link.tls {
+				l = &limit{} // a timeout would fail the connection
+			}
+			if wait {
 				s.flush(l) // its error is that of the next call
-			} else if wait {
-				s.flush(&limit{})
 			}
 		}
 		s.unlock()
@@ -96,12 +99,13 @@ func (s *send) addLocked(b *slot, f *frame) {
 	s.lock.state.Or(posted)
 }
 
-// takePosted moves the frames in the slot to the outbox, if there is room. The caller holds the
-// lock.
-func (s *send) takePosted() {
+// takePosted moves the frames in the slot to the outbox, if there is room, and returns the reason
+// why no further frame may be written, or nil. The caller holds the lock.
+func (s *send) takePosted() error {
 	if s.lock.has(posted) {
 		s.movePosted()
 	}
+	return s.lock.err()
 }
 
 func (s *send) movePosted() {
@@ -115,7 +119,7 @@ func (s *send) movePosted() {
 		return
 	default:
 		s.lock.state.Or(unsent) // before posted is cleared: Close looks at both
-		o.add(b.buf, b.n, b.reported)
+		o.take(b.buf, b.n, b.reported)
 		if b.closes {
 			// "The application MUST NOT send any more data frames after sending a Close
 			// frame" (RFC 6455, 5.5.1).

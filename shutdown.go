@@ -89,7 +89,7 @@ func (c *Conn) awaitClose(ctx context.Context) error {
 	l := limit{ctx: ctx}
 	idle := l
 	if c.send.lock.has(closeReceived) {
-		idle.deadline = time.Now() // who reads may be in its close handler, and wait for us
+		idle.deadline = time.Now() // the program's close handler may be waiting for Shutdown
 	}
 	w := &watch{interrupt: c.interruptRead}
 	defer w.forget()
@@ -129,8 +129,8 @@ func (c *Conn) awaitClose(ctx context.Context) error {
 	}
 }
 
-// discardAll gives up the current message and all that follow. Who is reading the
-// message gets an error, lest he takes what he has for all of it.
+// discardAll gives up the current message and all that follow. A reader of the
+// message gets an error, lest its program takes a part of it for the whole.
 func (c *Conn) discardAll() {
 	if !c.inMessage() {
 		c.readers.end()

@@ -35,7 +35,7 @@ func TestIdleConnHoldsNothing(t *testing.T) {
 	if c.deadlines.Load() != nil || c.extras.Load() != nil || c.readers != nil || c.writer.Load() != nil || c.interrupted != nil || c.turn.line.Load() != nil {
 		t.Error("got memory for what was not used")
 	}
-	if s := &c.send; s.late != nil || s.outbox.buf != nil || s.lock.queue.Load() != nil || s.slot.Load() != nil {
+	if s := &c.send; s.delayed.Load() != nil || s.outbox.buf != nil || s.lock.queue.Load() != nil || s.slot.Load() != nil {
 		t.Error("got memory for what was not sent")
 	}
 	if r := &c.recv; r.buf != nil || r.scratch != nil || r.inRoom || len(r.b) > 0 {

@@ -40,23 +40,6 @@ func (l *limit) err() error {
 	return errWriteTimeout
 }
 
-// sleep waits for an element of wake, and reports whether it came before the end of the limit.
-func (l *limit) sleep(wake <-chan struct{}) bool {
-	var timeout <-chan time.Time
-	if !l.deadline.IsZero() {
-		t := time.NewTimer(time.Until(l.deadline))
-		defer t.Stop()
-		timeout = t.C
-	}
-	select {
-	case <-wake:
-		return true
-	case <-timeout:
-	case <-l.done():
-	}
-	return false
-}
-
 // watch interrupts an operation when its context ends. It stays registered with the
 // context between operations, so that one operation after another with the same
 // context costs no allocation.

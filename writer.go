@@ -28,7 +28,7 @@ const (
 
 // WriteMessage sends a message of one frame. It returns when the network
 // connection has taken all of it, which the write deadline bounds. Any number of
-// goroutines may call it; it waits for its turn behind other messages and behind a
+// goroutines may call it; it waits for other messages that are being written, and for a
 // writer from NextWriter that is open. Data is not changed and not kept.
 //
 // Where the peer has sent several messages at once, the answers leave at once, too, if the
@@ -52,7 +52,7 @@ func (c *Conn) WriteMessage(messageType int, data []byte) error {
 
 // WriteMessageContext is WriteMessage that the context can end, too. The error then
 // has the context's error and its cause. Where it was cancelled while the call waited
-// for its turn, or before the network has taken any of the message, nothing has
+// for another message, or before the network has taken any of this one, nothing has
 // happened, and the connection is as good as before. Within the message the
 // connection has failed, the error says so, and every later write returns it. Over TLS a
 // write for which the network is waited for is within the message.
@@ -118,7 +118,7 @@ func (c *Conn) Cork() { c.send.lock.state.Or(corked) }
 
 // Flush ends the effect of Cork, and waits until the network has taken all that was written,
 // which the write deadline bounds: if it passes, the rest leaves later. The error
-// may be that of an earlier write for which nobody has waited. Any goroutine may call it.
+// may be that of an earlier message that was corked. Any goroutine may call it.
 func (c *Conn) Flush() error {
 	l := until(c.loadWriteDeadline())
 	return c.send.drain(&l)
@@ -129,8 +129,8 @@ func (c *Conn) Flush() error {
 // larger. Close sends the rest and ends the message. The writer has the methods
 // WriteString and ReadFrom, too.
 //
-// The writer has the connection's turn until it is closed: WriteMessage waits for
-// it in other goroutines; control messages do not. One goroutine at a time may use
+// Until the writer is closed, WriteMessage waits for it in other goroutines; control
+// messages do not. One goroutine at a time may use
 // NextWriter and its writers. NextWriter first closes a writer that was left open.
 func (c *Conn) NextWriter(messageType int) (io.WriteCloser, error) {
 	if !isData(messageType) && !isControl(messageType) {
@@ -175,8 +175,8 @@ func (c *Conn) newWriter() *messageWriter {
 	return &made[0]
 }
 
-// messageWriter is a message that is being written. One of a data message has the turn
-// of data messages until it is closed or has failed.
+// messageWriter is a message that is being written. No other data message begins until it is
+// closed or has failed.
 type messageWriter struct {
 	c       *Conn
 	next    *messageWriter // the one that was made with it, and has not been used
@@ -237,7 +237,7 @@ func fillBuffer[T string | []byte](w *messageWriter, p T) (n int, err error) {
 func (w *messageWriter) ReadFrom(r io.Reader) (n int64, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.buf == nil && w.err == nil && !w.control { // who copies wants few fragments
+	if w.buf == nil && w.err == nil && !w.control { // few fragments for a copy
 		w.borrow(maxBufferSize)
 	}
 	for empty := 0; empty < maxEmptyReads; empty++ {

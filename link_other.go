@@ -1,0 +1,14 @@
+//go:build !unix
+
+package websocket
+
+import "syscall"
+
+// rawConn returns nil: descriptors are used without waiting on unix only.
+func rawConn(transport) syscall.RawConn { return nil }
+
+func (w *rawWriter) init() {
+	panic("websocket: BUG: no raw connection on this system")
+}
+
+func (l *link) rawError(_ string, err error) error { return err }
