@@ -24,6 +24,8 @@ func (d *Dialer) connect(ctx context.Context, req *http.Request) (net.Conn, erro
 	return nc, err
 }
 
+// connectVia is connect for a target, host and port, directly or through the proxy of the request.
+// Each step may fail, and has a return.
 func (d *Dialer) connectVia(ctx context.Context, req *http.Request, target string) (net.Conn, error) {
 	var proxy *url.URL
 	if d.Proxy != nil {

@@ -69,8 +69,8 @@ func (c *Conn) readDeadline() (t time.Time, inForce bool) {
 func (c *Conn) SetWriteDeadline(t time.Time) error {
 	d := c.ownDeadlines()
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	d.write = t
+	d.mu.Unlock()
 	return nil
 }
 

@@ -127,7 +127,7 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 }
 
 // request makes the client's opening handshake, and returns the subprotocols that
-// it asks for.
+// it asks for. Each argument that may be bad has a return.
 func (d *Dialer) request(ctx context.Context, urlStr, key string, header http.Header) (*http.Request, []string, error) {
 	u, err := url.Parse(urlStr)
 	if err != nil {
@@ -248,7 +248,8 @@ const (
 	maxResponseBody = 1024
 )
 
-// handshake sends the request on nc and reads the answer.
+// handshake sends the request on nc and reads the answer. Its steps share the reader
+// and the limit of that.
 func (d *Dialer) handshake(ctx context.Context, nc net.Conn, req *http.Request, key string, protocols []string, offers []deflateParams) (*Conn, *http.Response, error) {
 	limit := &io.LimitedReader{R: nc, N: maxResponseHead}
 	br := bufio.NewReader(limit)

@@ -51,7 +51,7 @@ type header struct {
 // parseHeader reads a header from the start of b. It returns its size, or 0
 // where b is too short to hold it or its length is badly encoded. In any case h has
 // the fields of the first two bytes if b has these, so that check can refuse a
-// frame as early as possible.
+// frame as early as possible. It returns wherever b may end.
 func parseHeader(b []byte) (h header, n int, err error) {
 	if len(b) < 2 {
 		return h, 0, nil
@@ -149,7 +149,7 @@ type frameContext struct {
 	compression bool // permessage-deflate was agreed on, which defines RSV1
 }
 
-// check applies the rules that a frame's first two bytes can break.
+// check applies the rules that a frame's first two bytes can break. Each rule has a return.
 func (h header) check(c frameContext) error {
 	switch {
 	// "MUST be 0 unless an extension is negotiated that defines meanings for

@@ -23,7 +23,7 @@ type keepalive struct {
 	waited  time.Duration // how long somebody has read since asked, up to reader
 }
 
-// step says what is due at the time now, and when to look again.
+// step says what is due at the time now, and when to look again. Each case has a return.
 func (k *keepalive) step(now time.Time) (ping, dead bool, next time.Time) {
 	if quiet := k.last.Add(k.interval); now.Before(quiet) {
 		return false, false, quiet

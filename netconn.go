@@ -18,16 +18,19 @@ import (
 // A message of the other type fails the connection with CloseUnsupportedData.
 // TextMessage is for protocols of which each Write is UTF-8, such as those in ASCII.
 //
-// Its methods may be called by any goroutine at any time. A Write returns when its bytes are
-// in a buffer of 64 KiB, from which they leave as fast as the network takes them, as with the
-// buffer of a TCP connection; an error of that is returned by a later Write or Read. A Write of
-// more than 16 KiB waits for the network, too, at most until its deadline. A deadline
-// that passes loses nothing, neither for reading nor for writing: after a new one is set, the
-// stream goes on. Only a Write of more than 16 KiB that has begun to wait for the network over
-// TLS, when no deadline was set, goes on until it is done. The peer's Close frame with CloseNormalClosure, CloseGoingAway
-// or no code is io.EOF; the end of the network connection without one is
-// io.ErrUnexpectedEOF; other errors are those of c. Close sends what is in the buffer and a
-// Close frame with CloseNormalClosure, for which it waits a second at most, and closes c.
+// Any goroutine may call its methods at any time. A Write returns when its bytes are in a
+// buffer of 64 KiB, from which they leave as fast as the network takes them, as with the
+// buffer of a TCP connection; if they cannot leave, a later Write or Read returns the error.
+// A Write of more than 16 KiB also waits for the network, at most until its deadline.
+//
+// A deadline that passes loses nothing, neither for reading nor for writing: after a new one
+// is set, the stream goes on. There is one exception: over TLS, a Write of more than 16 KiB
+// that was waiting for the network when the first deadline was set goes on until it is done.
+//
+// The peer's Close frame with CloseNormalClosure, CloseGoingAway or no code is io.EOF; the end
+// of the network connection without one is io.ErrUnexpectedEOF; other errors are those of c.
+// Close sends what is in the buffer and a Close frame with CloseNormalClosure, for which it
+// waits a second at most, and closes c.
 //
 // The stream reads and writes c on its own. Nothing else may use c meanwhile, except
 // for Ping, and for Shutdown instead of Close.
@@ -51,7 +54,7 @@ type stream struct {
 
 	writing writeLock // of the Write at work
 
-	// The deadline of writes.
+	// The deadline of writes may change while one waits, so a context ends the wait.
 	deadlineMu sync.Mutex
 	deadline   time.Time
 	timer      *time.Timer     // runs expire; made for the first deadline

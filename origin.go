@@ -10,7 +10,7 @@ import (
 
 // checkOrigin reports whether the request comes from a page of the request's own
 // host, of a host that matches one of the patterns, or from no page at all (RFC
-// 6455, 10.2). Its error says that a pattern is malformed.
+// 6455, 10.2). Its error says that a pattern is malformed. Each case has a return.
 func checkOrigin(r *http.Request, patterns []string) (ok bool, err error) {
 	origins := r.Header["Origin"]
 	if len(origins) == 0 {

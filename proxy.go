@@ -88,7 +88,7 @@ func (t proxyTarget) String() string {
 }
 
 // parseProxyTarget accepts only what can stand in a request line: addr comes from a URL
-// that the application may have from anywhere.
+// that the application may have from anywhere. Each rule has a return.
 func parseProxyTarget(addr string) (proxyTarget, error) {
 	for i := range len(addr) {
 		if c := addr[i]; c <= ' ' || c >= 0x7f {
@@ -116,7 +116,8 @@ func parseProxyTarget(addr string) (proxyTarget, error) {
 	return proxyTarget{host: host, ip: ip, port: uint16(port)}, nil
 }
 
-// proxyConnect opens a tunnel with the CONNECT method of RFC 9110, section 9.3.6.
+// proxyConnect opens a tunnel with the CONNECT method of RFC 9110, section 9.3.6. It is one
+// exchange from its first byte to its last.
 func proxyConnect(conn net.Conn, user *url.Userinfo, target proxyTarget) error {
 	authority := target.String()
 	req := "CONNECT " + authority + " HTTP/1.1\r\nHost: " + authority + "\r\n"

@@ -235,28 +235,20 @@ func (s *send) flush(l *limit) (timedOut bool, err error) {
 	n, err := s.link.tryWrite(o.buf, o.bytes())
 	o.start += int32(n)
 	if err == nil && o.len() > 0 && l != nil {
-		timedOut, err = s.flushWaiting(l)
+		s.setLimit(l)
+		n, err = s.link.transport.Write(o.bytes())
+		timedOut, err = s.clearLimit(l, err)
+		o.start += int32(min(max(n, 0), o.len())) // a wrapper may break the rules of io.Writer
+		if o.len() == 0 {
+			timedOut, err = false, nil
+		} else if err == nil {
+			err = io.ErrShortWrite
+		}
 	}
 	if err != nil && !timedOut {
 		s.fail(err)
 	}
 	s.truncate(o.end)
-	return timedOut, err
-}
-
-// flushWaiting is flush for what the network does not take at once.
-func (s *send) flushWaiting(l *limit) (timedOut bool, err error) {
-	o := &s.outbox
-	s.setLimit(l)
-	n, err := s.link.Write(o.bytes())
-	timedOut, err = s.clearLimit(l, err)
-	o.start += int32(min(max(n, 0), o.len())) // a wrapper may break the rules of io.Writer
-	switch {
-	case o.len() == 0:
-		return false, nil
-	case err == nil:
-		err = io.ErrShortWrite
-	}
 	return timedOut, err
 }
 

@@ -36,7 +36,8 @@ var socksReplies = map[byte]string{
 }
 
 // proxySOCKS opens a tunnel with the CONNECT command of RFC 1928. A host name is resolved
-// by the proxy: socks5 and socks5h mean the same here, as they do in net/http.
+// by the proxy: socks5 and socks5h mean the same here, as they do in net/http. It is one
+// exchange from its first byte to its last.
 func proxySOCKS(conn net.Conn, user *url.Userinfo, target proxyTarget) error {
 	// What cannot be said is found before anything is said.
 	request, err := appendSOCKSRequest(nil, target)

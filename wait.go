@@ -26,7 +26,7 @@ func (l *limit) done() <-chan struct{} {
 
 // ended returns err if the limit has ended, else nil.
 func (l *limit) ended() error {
-	if l.ctx != nil && l.ctx.Err() != nil || !l.deadline.IsZero() && !time.Now().Before(l.deadline) {
+	if l.ctx != nil && l.ctx.Err() != nil || !l.deadline.IsZero() && time.Until(l.deadline) <= 0 {
 		return l.err()
 	}
 	return nil
@@ -65,7 +65,7 @@ func (w *watch) begin(ctx context.Context) {
 		w.stop = context.AfterFunc(ctx, func() { w.fire(done) })
 	}
 	w.active, w.fired = true, false
-	if ctx.Err() != nil { // since before, when there was nothing to interrupt
+	if ctx.Err() != nil { // it may have ended before, when no operation was active
 		w.fired = true
 		w.interrupt()
 	}
