@@ -18,7 +18,7 @@ const (
 // buffer is memory from the pool. Its owner has all of b.
 type buffer struct {
 	b   []byte
-	raw rawWriter // for link.tryWrite
+	raw rawWriter // writes a part of b
 }
 
 var bufferPools [maxBufferClass + 1]sync.Pool // 4, 8, 16, 32 and 64 KiB

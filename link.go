@@ -81,25 +81,13 @@ type rawWriter struct {
 	err   error
 }
 
-// tryWrite writes the bytes of p that the kernel takes without waiting, which may be none.
-// A transport that is no connection of the kernel takes none. The bytes lie in buf.
-func (l *link) tryWrite(buf *buffer, p []byte) (n int, err error) {
-	if l.descriptor.conn == nil {
-		return 0, nil
-	}
-	w := &buf.raw
+// prepare has the next call of w.write write the bytes of p that the kernel takes without waiting,
+// which may be none.
+func (w *rawWriter) prepare(p []byte) {
 	if w.write == nil {
 		w.init()
 	}
 	w.p, w.n, w.err = p, 0, nil
-	// Control, unlike RawConn.Write, heeds no deadline and waits for nobody.
-	if err = l.descriptor.conn.Control(w.write); err == nil {
-		err = w.err
-	}
-	if err != nil {
-		err = l.rawError("write", err)
-	}
-	return w.n, err
 }
 
 const (

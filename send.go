@@ -127,7 +127,12 @@ func (s *send) writeLocked(f *frame, l *limit) error {
 	case mayWait && s.yieldForBatch():
 		return s.writeBatch(f, l)
 	case small:
-		return s.flushFrom(o.add(f), l)
+		begin := o.add(f)
+		timedOut, err := s.flush(l)
+		if timedOut {
+			err = s.takeBack(begin, l, err)
+		}
+		return err
 	case o.client:
 		return s.writeMasked(f, l)
 	}
@@ -209,13 +214,18 @@ func (s *send) writeLarge(f *frame, l *limit) error {
 	return err
 }
 
-// flushFrom flushes the outbox. If the limit ends first, the frame at its end, which begins at
-// begin, is taken back, unless a part of it has left: then the connection has failed.
+// flushFrom is flush, and takeBack if the limit ends first.
 func (s *send) flushFrom(begin int32, l *limit) error {
 	timedOut, err := s.flush(l)
-	if !timedOut {
-		return err
+	if timedOut {
+		err = s.takeBack(begin, l, err)
 	}
+	return err
+}
+
+// takeBack takes the frame at the end of the outbox back, which begins at begin, and returns the
+// error of its caller. If a part of the frame has left, the connection fails with err instead.
+func (s *send) takeBack(begin int32, l *limit, err error) error {
 	if s.outbox.start > begin {
 		s.fail(err)
 		return err
@@ -232,12 +242,25 @@ func (s *send) flush(l *limit) (timedOut bool, err error) {
 	if o.len() == 0 {
 		return false, nil
 	}
-	n, err := s.link.tryWrite(o.buf, o.bytes())
-	o.start += int32(n)
+	if descriptor := s.link.descriptor.conn; descriptor != nil {
+		w := &o.buf.raw
+		w.prepare(o.bytes())
+		// Control, unlike RawConn.Write, heeds no deadline and waits for nobody.
+		if err = descriptor.Control(w.write); err == nil {
+			err = w.err
+		}
+		if err != nil {
+			err = s.link.rawError("write", err)
+		}
+		o.start += int32(w.n)
+	}
 	if err == nil && o.len() > 0 && l != nil {
+		var n int
 		s.setLimit(l)
 		n, err = s.link.transport.Write(o.bytes())
-		timedOut, err = s.clearLimit(l, err)
+		if err != nil || l.ctx != nil {
+			timedOut, err = s.clearLimit(l, err)
+		}
 		o.start += int32(min(max(n, 0), o.len())) // a wrapper may break the rules of io.Writer
 		if o.len() == 0 {
 			timedOut, err = false, nil
