@@ -5,7 +5,6 @@ package websocket
 import (
 	"context"
 	"io"
-	"net"
 	"testing"
 	"time"
 )
@@ -68,9 +67,6 @@ func TestReadingAllocates(t *testing.T) {
 			frame := peerFrames(server, peerFrame{true, opBinary, string(make([]byte, size))})
 			dst := make([]byte, 0, size+100)
 			own := min(float64(size), 1) // an empty message takes no memory
-			if _, tcp := a.c.NetConn().(*net.TCPConn); size > 16*maxControlFrame && !tcp {
-				own = 2 // since what comes into scratch is not enough to believe the announcement
-			}
 			check := func(p []byte, err error) {
 				if len(p) != size || err != nil {
 					t.Fatalf("got %d bytes, %v, want %d", len(p), err, size)

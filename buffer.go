@@ -5,14 +5,15 @@ import (
 	"sync"
 )
 
-// Pooled buffers have a power of two of bytes between these. What asks for more
-// gets the largest: a larger one would stay in the pool long after the one message
-// that wanted it.
+// Pooled buffers have a power of two of bytes, and those of a kilobyte or more have room for the
+// header of a message of that size, too.
 const (
-	minBufferSize = 4 << 10
-	maxBufferSize = 64<<10 + maxHeaderSize // for a message of 64 KiB with its header
+	minBufferSize     = 64
+	defaultBufferSize = 4 << 10                 // where neither the program nor a message says how much
+	maxBufferSize     = 64<<10 + maxHeaderSize  // for a message
+	readBufferSize    = 128<<10 + maxHeaderSize // for what a descriptor has, until that has been read
 
-	maxBufferClass = 4
+	bufferClasses = 12
 )
 
 // buffer is memory from the pool. Its owner has all of b.
@@ -21,39 +22,41 @@ type buffer struct {
 	raw rawWriter // writes a part of b
 }
 
-var bufferPools [maxBufferClass + 1]sync.Pool // 4, 8, 16, 32 and 64 KiB
+var bufferPools [bufferClasses]sync.Pool
 
 // poisonBuffers makes releaseBuffer overwrite what it takes back. Tests set it, so
 // that bytes show that are read from a buffer after its release.
 var poisonBuffers = false
 
-// bufferClass is the pool of the buffers of at least size bytes, as far as there is one.
+// bufferClass returns the pool of the smallest buffers of at least size bytes, if there is one.
 func bufferClass(size int) int {
-	size = min(max(size, minBufferSize), minBufferSize<<maxBufferClass)
-	return bits.Len(uint(size-1)) - bits.Len(minBufferSize-1)
+	class := bits.Len(uint(max(size, minBufferSize)-1)) - bits.Len(minBufferSize-1)
+	if class > 0 && size <= classSize(class-1) {
+		class--
+	}
+	return min(class, bufferClasses-1)
 }
-
-// bufferSize is the size of the buffer that acquireBuffer returns for size.
-func bufferSize(size int) int { return classSize(bufferClass(size)) }
 
 func classSize(class int) int {
-	if class == maxBufferClass {
-		return maxBufferSize
+	size := minBufferSize << class
+	if size >= 1<<10 {
+		size += maxHeaderSize
 	}
-	return minBufferSize << class
+	return size
 }
 
-// acquireBuffer returns a buffer of at least size bytes, but never of more than
-// maxBufferSize. Its content is arbitrary.
+// bufferSize returns the size of the buffer that acquireBuffer returns for size.
+func bufferSize(size int) int { return classSize(bufferClass(size)) }
+
+// acquireBuffer returns a buffer of at least size bytes, but never of more than readBufferSize: a
+// larger one would stay in the pool long after the one message that wanted it. Its content is
+// arbitrary.
 func acquireBuffer(size int) *buffer {
-	return acquireClass(uint8(bufferClass(size)))
-}
-
-func acquireClass(class uint8) *buffer {
+	class := bufferClass(size)
 	if b, _ := bufferPools[class].Get().(*buffer); b != nil {
 		return b
 	}
-	return &buffer{b: make([]byte, classSize(int(class)))}
+	return &buffer{b: make([]byte, classSize(class))}
 }
 
 func releaseBuffer(b *buffer) {
@@ -70,7 +73,7 @@ func releaseBuffer(b *buffer) {
 // which may be nil, is returned if it has the room and start is 0, else it is released.
 func growBuffer(old *buffer, start, end, n int) *buffer {
 	if old == nil {
-		return acquireBuffer(n)
+		return acquireBuffer(max(n, defaultBufferSize))
 	}
 	if start == 0 && end+n <= len(old.b) {
 		return old

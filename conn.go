@@ -85,10 +85,10 @@ func newConn(t transport, server bool, early []byte, o connOptions) *Conn {
 		o.readLimit = DefaultReadLimit
 	}
 	c := &Conn{
-		writeClass: uint8(bufferClass(o.writeBufferSize)),
+		writeClass: uint8(bufferClass(min(max(o.writeBufferSize, defaultBufferSize), maxBufferSize))),
 	}
 	c.send.link, c.send.outbox.client = newLink(t), !server
-	c.recv.init(c.send.link, server, early, bufferSize(o.readBufferSize), o.readLimit)
+	c.recv.init(c.send.link, server, early, o)
 	if o.agreed.deflate != nil {
 		c.recv.deflate = true
 		c.compression = newCompression(o.compression, *o.agreed.deflate, server)
@@ -163,7 +163,7 @@ func (c *Conn) beginRead() {
 
 // endRead ends the turn.
 func (c *Conn) endRead() {
-	c.recv.leaveRoom()
+	c.recv.shrink()
 	c.reading(false)
 	c.turn.give()
 	if c.send.lock.has(connClosed) {

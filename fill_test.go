@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -100,13 +101,11 @@ func (c *countedReads) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
-// With room for a message, one read of a wrapper brings all of it, and what comes with it. A
-// connection that waits holds nothing for that.
-func TestAppendMessageReadsAWrapperOnce(t *testing.T) {
+// One read of a wrapper brings a message of a kilobyte, and small ones that come together.
+func TestReadsOfAWrapper(t *testing.T) {
 	near, far := newPipe(t, 1<<20)
 	wrapper := &countedReads{Conn: near}
 	c := newConn(wrapper, true, nil, connOptions{})
-	p := make([]byte, 0, 4<<10)
 	ping := func(payload string) []byte { return peerFrames(true, peerFrame{true, opPing, payload}) }
 	for _, tt := range []struct {
 		name  string
@@ -114,15 +113,17 @@ func TestAppendMessageReadsAWrapperOnce(t *testing.T) {
 		sizes []int
 		reads int
 	}{
-		{"one message", frames(1, 4000), []int{4000}, 1},
-		{"three messages", frames(3, 1000), []int{1000, 1000, 1000}, 1},
+		{"one message", frames(1, 1024), []int{1024}, 1},
+		{"a large one", frames(1, 16<<10), []int{16 << 10}, 2},
+		{"a burst", frames(16, 50), slices.Repeat([]int{50}, 16), 1},
+		{"a large burst", frames(160, 50), slices.Repeat([]int{50}, 160), 2},
 		{"a ping before it", append(ping("p"), frames(1, 1000)...), []int{1000}, 1},
-		{"pings that fill the room", append(bytes.Repeat(ping(strings.Repeat("p", 122)), cap(p)/128), frames(1, 50)...), []int{50}, 2},
+		{"pings before it", append(bytes.Repeat(ping(strings.Repeat("p", 122)), 32), frames(1, 50)...), []int{50}, 2},
 	} {
 		wrapper.n = 0
 		far.Write(tt.wire)
 		for _, size := range tt.sizes {
-			_, p, err := c.AppendMessage(p)
+			_, p, err := c.AppendMessage(nil)
 			if err != nil || len(p) != size {
 				t.Fatalf("%s: got %d bytes, %v, want %d", tt.name, len(p), err, size)
 			}
@@ -130,14 +131,14 @@ func TestAppendMessageReadsAWrapperOnce(t *testing.T) {
 		if wrapper.n != tt.reads {
 			t.Errorf("%s: got %d reads, want %d", tt.name, wrapper.n, tt.reads)
 		}
-		if r := &c.recv; tt.reads == 1 && r.scratch != nil || r.buf != nil || r.inRoom || len(r.b) > 0 {
+		if r := &c.recv; r.buf != nil || len(r.b) > 0 {
 			t.Errorf("%s: got memory for what has been read", tt.name)
 		}
 	}
 }
 
-// Invariant: while a connection waits for data it holds no buffer, not even with a
-// part of a header or of a control frame in hand.
+// Invariant: while a connection waits for data it holds no buffer but for what has come of a header
+// or of a control frame.
 func TestWaitingHoldsNoBuffer(t *testing.T) {
 	eachTransport(t, func(t *testing.T, near, far net.Conn) {
 		c := newConn(near, true, nil, connOptions{})
@@ -147,8 +148,8 @@ func TestWaitingHoldsNoBuffer(t *testing.T) {
 			if _, _, err := c.ReadMessage(); !isTimeout(err) {
 				t.Fatalf("got %v, want a timeout", err)
 			}
-			if c.recv.buf != nil {
-				t.Errorf("after % q a buffer is held", sent)
+			if r := &c.recv; r.buf != nil && (len(r.b) == 0 || len(r.buf.b) > 16*len(r.b)+1<<10) {
+				t.Errorf("after % q: got a buffer of %d bytes for %d", sent, len(r.buf.b), len(r.b))
 			}
 		}
 	})
@@ -162,9 +163,8 @@ func TestReadNoProgress(t *testing.T) {
 	}
 }
 
-// TLS keeps what it has decrypted, so that a short scratch array waits for it. However what comes is
-// cut into records, nothing of it is lost; only a unit that waits for its end needs more.
-func TestScratchOfTLS(t *testing.T) {
+// However what comes over TLS is cut into records, nothing of it is lost.
+func TestRecordsOfTLS(t *testing.T) {
 	serverConfig, clientConfig := tlsConfigs()
 	ping := strings.Repeat("p", maxControlPayload)
 	wire := peerFrames(true, peerFrame{true, opPing, ping}, peerFrame{true, opText, strings.Repeat("t", 100)}, peerFrame{true, opBinary, "b"})
@@ -186,12 +186,8 @@ func TestScratchOfTLS(t *testing.T) {
 		if pinged != ping {
 			t.Fatalf("cut at %d: got a ping of %d bytes, want %d", cut, len(pinged), len(ping))
 		}
-		size := shortScratch
-		if shortScratch < cut && cut < maxControlFrame {
-			size = maxControlFrame
-		}
-		if len(c.recv.scratch.b) != size || c.recv.buf != nil {
-			t.Errorf("cut at %d: got a scratch array of %d bytes, want %d", cut, len(c.recv.scratch.b), size)
+		if c.recv.buf != nil {
+			t.Errorf("cut at %d: got a buffer though all has been read", cut)
 		}
 	}
 }

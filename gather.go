@@ -55,7 +55,7 @@ func (m *incoming) makeRoom(r *recv) {
 		larger = acquireBuffer(int(min(r.remaining+int64(len(m.b)), 16*int64(len(m.b)+len(r.b)))))
 		m.b = append(larger.b[:0], m.b...)
 	} else {
-		m.b = r.grow(m.b, 0, 0)
+		m.b = r.grow(m.b, 0)
 	}
 	if m.buf != nil {
 		releaseBuffer(m.buf)
@@ -135,7 +135,7 @@ func inflateAll(z *inflater, dst, window []byte, limit int64) ([]byte, error) {
 // far as the limit allows, and with room for n bytes.
 func growInflated(p []byte, start, n int, limit int64) []byte {
 	have := len(p) - start
-	size := max(2*have, minBufferSize)
+	size := max(2*have, defaultBufferSize)
 	size = max(int(min(int64(size), limit)), have+n)
 	grown := make([]byte, len(p), start+size)
 	copy(grown, p)

@@ -62,8 +62,8 @@ func TestPackageLevelUpgrade(t *testing.T) {
 	if got := string(far.take()); got != want || c.Subprotocol() != "superchat" {
 		t.Errorf("got subprotocol %q and answer %q, want superchat and %q", c.Subprotocol(), got, want)
 	}
-	if classSize(int(c.recv.leastClass)) != 16<<10 || c.writeBufferSize() != 32<<10 {
-		t.Errorf("got buffers of %d and %d bytes, want the next powers of two", classSize(int(c.recv.leastClass)), c.writeBufferSize())
+	if c.recv.restSize != 10_000 || c.writeBufferSize() != 32<<10 {
+		t.Errorf("got buffers of %d and %d bytes, want the next powers of two", c.recv.restSize, c.writeBufferSize())
 	}
 }
 
@@ -133,8 +133,8 @@ func TestNewClient(t *testing.T) {
 	if c.NetConn() != net.Conn(near) {
 		t.Errorf("got NetConn %v, want the one that was given", c.NetConn())
 	}
-	if classSize(int(c.recv.leastClass)) != 16<<10 || c.writeBufferSize() != 32<<10 {
-		t.Errorf("got buffers of %d and %d bytes, want the next powers of two", classSize(int(c.recv.leastClass)), c.writeBufferSize())
+	if c.recv.restSize != 10_000 || c.writeBufferSize() != 32<<10 {
+		t.Errorf("got buffers of %d and %d bytes, want the next powers of two", c.recv.restSize, c.writeBufferSize())
 	}
 	if _, p, err := c.ReadMessage(); string(p) != "Hello" || err != nil {
 		t.Errorf("got %q and error %v, want the message behind the answer", p, err)

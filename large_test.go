@@ -219,7 +219,7 @@ func TestLargeNumbers(t *testing.T) {
 func TestLargeFrameOverTCP(t *testing.T) {
 	near, far := tcpPair(t)
 	server, client := newConn(near, true, nil, connOptions{}), newConn(far, false, nil, connOptions{})
-	for _, size := range []int{minBufferSize, 100_000, headStart - 1, headStart, headStart + 1, 3 << 20} {
+	for _, size := range []int{defaultBufferSize, 100_000, headStart - 1, headStart, headStart + 1, 3 << 20} {
 		want := make([]byte, size)
 		for i := range want {
 			want[i] = byte(i * i >> 8)

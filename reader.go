@@ -19,7 +19,7 @@ const noMessage = -1
 // unfinished message, if anything. A peer that breaks the protocol is sent a Close
 // frame that says how. In every case the connection is still to be closed with Close.
 func (c *Conn) ReadMessage() (messageType int, p []byte, err error) {
-	return c.readWhole(nil, 0)
+	return c.readWhole(nil)
 }
 
 // ReadMessageContext is ReadMessage that the context can end, too. The error then has
@@ -28,7 +28,7 @@ func (c *Conn) ReadMessage() (messageType int, p []byte, err error) {
 // allocates nothing for it.
 func (c *Conn) ReadMessageContext(ctx context.Context) (messageType int, p []byte, err error) {
 	if ctx.Done() == nil {
-		return c.readWhole(nil, 0)
+		return c.readWhole(nil)
 	}
 	l := limit{ctx: ctx}
 	if err := l.ended(); err != nil {
@@ -40,7 +40,7 @@ func (c *Conn) ReadMessageContext(ctx context.Context) (messageType int, p []byt
 	c.beginRead()
 	w := &c.ownInterruption().watch
 	w.begin(ctx)
-	messageType, p, err = c.appendMessage(nil, 0)
+	messageType, p, err = c.appendMessage(nil)
 	if w.end() {
 		c.restoreReadDeadline()
 		if err != nil && c.recv.err == nil {
@@ -90,33 +90,30 @@ func (i *interruption) drop() {
 // timeout the slice is dst as it was. All of dst's capacity behind its length may be
 // overwritten in any case.
 func (c *Conn) AppendMessage(dst []byte) (messageType int, p []byte, err error) {
-	return c.readWhole(dst, maxHeaderSize)
+	return c.readWhole(dst)
 }
 
-// readWhole is AppendMessage. Spare is how much more memory is to be taken than a large
-// message needs, so that the next one like it can be read into it with its header.
-func (c *Conn) readWhole(dst []byte, spare int) (messageType int, p []byte, err error) {
+// readWhole is AppendMessage.
+func (c *Conn) readWhole(dst []byte) (messageType int, p []byte, err error) {
 	if err := c.takeTurn(); err != nil {
 		return noMessage, dst, err
 	}
 	if c.recv.isIdle() && !c.unclaimed && !c.compressed {
-		c.recv.useRoom(dst[len(dst):cap(dst)], c.send.link.descriptor.conn != nil)
 		if err = c.wait(); err != nil { // here, where the stack is shallow
 			c.endRead()
 			return noMessage, dst, err
 		}
 	}
-	messageType, p, err = c.appendMessage(dst, spare)
+	messageType, p, err = c.appendMessage(dst)
 	c.endRead()
 	return messageType, p, err
 }
 
-func (c *Conn) appendMessage(dst []byte, spare int) (messageType int, p []byte, err error) {
+func (c *Conn) appendMessage(dst []byte) (messageType int, p []byte, err error) {
 	if err := c.nextMessage(); err != nil {
 		return noMessage, dst, err
 	}
 	if c.compressed {
-		c.recv.leaveRoom() // which the message is to have
 		p, err = c.appendInflated(dst)
 		if err != nil && c.recv.err == nil {
 			c.unclaimed = true
@@ -140,7 +137,7 @@ func (c *Conn) appendMessage(dst []byte, spare int) (messageType int, p []byte, 
 		c.received(0, nil)
 	}
 	for c.recv.open {
-		p = c.recv.grow(p, len(dst), spare)
+		p = c.recv.grow(p, len(dst))
 		n, err := c.readSome(p[len(p):cap(p)])
 		p = p[:len(p)+n]
 		if err == nil {
@@ -175,7 +172,7 @@ func (c *Conn) readSome(p []byte) (n int, err error) {
 		return 0, c.advance()
 	case len(r.b) > 0:
 		n, err = r.read(p)
-	case !r.direct(len(p)):
+	case c.send.link.descriptor.conn != nil || !r.direct(len(p)):
 		return 0, c.wait()
 	default:
 		if err := c.flushBeforeWaiting(); err != nil {
@@ -194,9 +191,7 @@ func (c *Conn) wait() error {
 		return err
 	}
 	r := &c.recv
-	if len(r.b) > 0 || r.buf != nil {
-		r.drain()
-	}
+	r.shrink()
 	raw := &c.send.link.descriptor
 	if raw.conn == nil {
 		if err := r.fill(c.send.link); err != nil {

@@ -97,7 +97,7 @@ func TestPingFloodFromAPeerThatDoesNotRead(t *testing.T) {
 		}
 		frames := strings.Split(describeFrames(t, []byte(got)), "|")
 		pongs := frames[:len(frames)-1]
-		if most := (network + 2*minBufferSize) / len("\x8a\x0500000"); len(pongs) > most {
+		if most := (network + 2*defaultBufferSize) / len("\x8a\x0500000"); len(pongs) > most {
 			t.Errorf("got %d pongs, want at most %d", len(pongs), most)
 		}
 		if !slices.IsSorted(pongs) {

@@ -8,8 +8,8 @@ import (
 
 const (
 	// directSize is from where on payload is read into its destination without
-	// passing through a buffer.
-	directSize = minBufferSize / 2
+	// passing through a buffer, on a connection that has no descriptor.
+	directSize = 2 << 10
 
 	// maxEmptyFragments bounds the fragments of one message that carry nothing:
 	// no read limit counts them.
@@ -25,12 +25,10 @@ const (
 type recv struct {
 	err error // every later read returns it; set by Conn
 
-	// The bytes that were received and are not consumed yet. They lie in scratch, in
-	// buf, in the caller's room, or in memory of their own. Only fill, tryRead,
-	// leaveRoom and drain borrow and return.
-	b       []byte
-	buf     *buffer // borrowed, or nil
-	scratch *buffer // the connection's own; made when it is needed first
+	// The bytes that were received and are not consumed yet. They lie in buf, or in memory of
+	// their own. Only fill, tryRead and shrink borrow and return.
+	b   []byte
+	buf *buffer // borrowed, or nil
 
 	// The message in progress.
 	remaining int64        // payload bytes of the current frame that are not consumed
@@ -45,23 +43,26 @@ type recv struct {
 	text      bool   // it is checked for UTF-8 as it comes
 	deflated  bool   // it is compressed
 
-	inRoom  bool // b lies in memory of the caller; where it is empty, that is to be read into
 	server  bool // frames come from a client
 	deflate bool // permessage-deflate was agreed on
-	full    bool // the last read filled its space: there is probably more
-	keeps   bool // the transport itself keeps what it has read and was not asked for
 
-	// The classes of the buffers to borrow, see buffer.go: the smallest one, and the one that
-	// fits what has come lately.
-	leastClass, class uint8
+	// For fill.
+	full        bool  // the last read filled its space: there is probably more
+	waitingSize int16 // of the buffer that waits for a frame
+	restSize    int32 // of the buffer for the rest of a frame
 }
 
 // init prepares r for l, from which the bytes in early were read already.
-func (r *recv) init(l *link, server bool, early []byte, bufferSize int, limit int64) {
-	r.server, r.b, r.keeps = server, early, l.tls
-	r.leastClass = uint8(bufferClass(bufferSize))
-	r.class = r.leastClass
-	r.limit.Store(limit)
+func (r *recv) init(l *link, server bool, early []byte, o connOptions) {
+	r.server, r.b = server, early
+	r.limit.Store(o.readLimit)
+	r.waitingSize, r.restSize = 1<<10+maxHeaderSize, maxBufferSize
+	if l.tls {
+		r.waitingSize = minBufferSize // crypto/tls keeps the rest
+	}
+	if o.readBufferSize > 0 {
+		r.restSize = int32(min(o.readBufferSize, maxBufferSize))
+	}
 	if l.descriptor.conn != nil {
 		l.descriptor.read = r.tryRead(&l.descriptor)
 	}
@@ -238,9 +239,6 @@ func (r *recv) direct(n int) bool {
 // readDirect waits for payload of the current frame, of which nothing has come yet, and
 // reads it into p.
 func (r *recv) readDirect(t transport, p []byte) (n int, err error) {
-	if r.remaining > maxBufferSize {
-		r.class = r.leastClass // of the next one like this, most is better read into its place, too
-	}
 	n, err = receive(t, p[:min(int64(len(p)), r.remaining)])
 	if err != nil {
 		return 0, err
@@ -253,17 +251,16 @@ func (r *recv) readDirect(t transport, p []byte) (n int, err error) {
 }
 
 // grow returns p with room for payload of the current frame, where base bytes of p
-// are not of the message, and spare bytes beyond that. It gives the peer's announcement just
-// as much credit as has come of the message: sixteen times that up to 64 KiB, four times
-// beyond.
-func (r *recv) grow(p []byte, base, spare int) []byte {
+// are not of the message. It gives the peer's announcement just as much credit as has come of
+// the message: sixteen times that up to 64 KiB, four times beyond.
+func (r *recv) grow(p []byte, base int) []byte {
 	room := int64(cap(p) - len(p))
 	if room >= r.remaining {
 		return p
 	}
 	have := int64(len(p) - base)
 	came := have + min(int64(len(r.b)), r.remaining)
-	size := max(minBufferSize, min(16*came, maxBufferSize), 4*came)
+	size := max(1<<10, min(16*came, maxBufferSize), 4*came)
 	if size-have >= r.remaining {
 		size = have + r.remaining
 		if !r.fin {
@@ -272,7 +269,7 @@ func (r *recv) grow(p []byte, base, spare int) []byte {
 	} else if room > 0 {
 		return p // with what comes into that, there is more credit
 	}
-	grown := make([]byte, len(p), base+int(size)+spare)
+	grown := make([]byte, len(p), base+int(size))
 	copy(grown, p)
 	return grown
 }
@@ -316,12 +313,8 @@ func (r *recv) accept(p []byte) error {
 	return r.ended()
 }
 
-// consume takes n bytes off r.b, and gives the buffer back when that was the last.
-func (r *recv) consume(n int) {
-	if r.b = r.b[n:]; len(r.b) == 0 {
-		r.drain()
-	}
-}
+// consume takes n bytes off r.b.
+func (r *recv) consume(n int) { r.b = r.b[n:] }
 
 // ended closes the message where nothing of its last frame remains.
 func (r *recv) ended() error {

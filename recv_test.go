@@ -216,7 +216,7 @@ func TestMemoryFollowsBytesReceived(t *testing.T) {
 			}
 		}
 		c.SetReadDeadline(past)
-		if got, most := cap(partialOf(c)), max(minBufferSize, min(16*received, maxBufferSize), 4*received); got > most {
+		if got, most := cap(partialOf(c)), max(defaultBufferSize, min(16*received, maxBufferSize), 4*received); got > most {
 			t.Errorf("after %d bytes: got %d bytes of memory, want at most %d", received, got, most)
 		}
 		if p != nil {

@@ -11,26 +11,21 @@ import (
 // was nothing. It is one function, since it runs deep in the stack.
 func (r *recv) tryRead(raw *rawReader) func(fd uintptr) (done bool) {
 	return func(fd uintptr) bool {
-		var buf *buffer
-		space := r.room()
-		if space == nil {
-			buf = acquireClass(r.class)
-			space = buf.b
-		}
-		held := copy(space, r.b) // the beginning of a unit at most
-		n, err := syscall.Read(int(fd), space[held:])
+		buf := acquireBuffer(readBufferSize)
+		had := copy(buf.b, r.b) // the beginning of a unit at most
+		n, err := syscall.Read(int(fd), buf.b[had:])
 		for err == syscall.EINTR {
-			n, err = syscall.Read(int(fd), space[held:])
+			n, err = syscall.Read(int(fd), buf.b[had:])
 		}
 		if n > 0 {
-			r.b, r.buf, r.inRoom = space[:held+n], buf, buf == nil
-			r.adapt(held + n)
+			if r.buf != nil {
+				releaseBuffer(r.buf)
+			}
+			r.b, r.buf = buf.b[:had+n], buf
 			raw.n = n
 			return true
 		}
-		if buf != nil {
-			releaseBuffer(buf)
-		}
+		releaseBuffer(buf)
 		raw.n = 0
 		if errno, ok := err.(syscall.Errno); ok {
 			raw.n = -int(errno)

@@ -17,7 +17,7 @@ type slot struct {
 // maxReplies is up to where pongs are added; then each takes the place of the one before: "the
 // endpoint MAY elect to send a Pong frame for only the most recently processed Ping frame" (RFC
 // 6455, 5.5.3).
-const maxReplies = minBufferSize - 2*maxControlSize
+const maxReplies = defaultBufferSize - 2*maxControlSize
 
 // reply puts a control frame into the slot. It waits for nothing; any goroutine may call it.
 // tryFlush must follow before the reader waits or returns.

@@ -175,7 +175,7 @@ func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, key string, a
 
 // answer writes the 101 answer.
 func (u *Upgrader) answer(nc net.Conn, key string, agreed agreement, responseHeader http.Header) error {
-	buf := acquireBuffer(minBufferSize)
+	buf := acquireBuffer(defaultBufferSize)
 	defer releaseBuffer(buf)
 	nc.SetDeadline(time.Time{}) // net/http's
 	if u.HandshakeTimeout > 0 {

@@ -44,7 +44,7 @@ func TestUpgradeResponseHeader(t *testing.T) {
 
 // A long header grows beyond the buffer that the answer is made in.
 func TestUpgradeLongResponseHeader(t *testing.T) {
-	long := strings.Repeat("x", 3*minBufferSize)
+	long := strings.Repeat("x", 3*defaultBufferSize)
 	got := hsUpgradeOver(t, Upgrader{}, hsRequest(), http.Header{"X-A": {long}})
 	if want := hsAnswer101 + "X-A: " + long + "\r\n\r\n"; got != want {
 		t.Errorf("got %d bytes, want %d", len(got), len(want))

@@ -247,7 +247,7 @@ func TestNextWriterFragments(t *testing.T) {
 func TestNextWriterFullBuffer(t *testing.T) {
 	c, wire := newTestConn(t, true)
 	w, _ := c.NextWriter(BinaryMessage)
-	full := make([]byte, minBufferSize-maxHeaderSize)
+	full := make([]byte, defaultBufferSize-maxHeaderSize)
 	if n, err := w.Write(full); n != len(full) || err != nil {
 		t.Fatalf("got %d, %v, want %d, nil", n, err, len(full))
 	}
