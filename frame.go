@@ -150,7 +150,7 @@ type frameContext struct {
 }
 
 // check applies the rules that a frame's first two bytes can break. Each rule has a return.
-func (h header) check(c frameContext) error {
+func (h *header) check(c frameContext) error {
 	switch {
 	// "MUST be 0 unless an extension is negotiated that defines meanings for
 	// non-zero values. If a nonzero value is received and none of the negotiated

@@ -1,7 +1,6 @@
 package websocket
 
 import (
-	"encoding/binary"
 	"math"
 	"sync/atomic"
 )
@@ -73,9 +72,6 @@ func (r *recv) init(l *link, server bool, early []byte, o connOptions) {
 // a control frame is valid until the next call. The frame before must have been read
 // to its end.
 func (r *recv) next() (op opcode, payload []byte, ok bool, err error) {
-	if op := r.nextSimple(); op != 0 {
-		return op, nil, true, r.ended()
-	}
 	h, n, err := parseHeader(r.b)
 	if len(r.b) >= 2 {
 		if err := h.check(frameContext{server: r.server, inMessage: r.open, compression: r.deflate}); err != nil {
@@ -98,56 +94,13 @@ func (r *recv) next() (op opcode, payload []byte, ok bool, err error) {
 	return h.opcode, payload, true, nil
 }
 
-// nextSimple is next for what nearly all messages are: one frame, not compressed, of less
-// than 64 KiB and within the limit. It returns 0 where it is not that.
-func (r *recv) nextSimple() opcode {
-	const fin, masked = 0x80, 0x80
-	b := r.b
-	if len(b) < 8 || r.open || b[0] != fin|byte(opBinary) && b[0] != fin|byte(opText) || (b[1]&masked != 0) != r.server {
-		return 0
-	}
-	n, length := 2, int64(b[1]&^masked)
-	if length == 126 {
-		n, length = 4, int64(binary.BigEndian.Uint16(b[2:]))
-		if length < 126 {
-			return 0
-		}
-	}
-	if limit := r.limit.Load(); length == 127 || limit > 0 && length > limit {
-		return 0
-	}
-	if r.server {
-		r.key = [4]byte(b[n:])
-		n += 4
-	}
-	op := opcode(b[0] &^ fin)
-	r.open, r.fin, r.text, r.deflated = true, true, op == opText, false
-	r.total, r.remaining, r.pos, r.empty, r.utf8 = 0, length, 0, 0, utf8Validator{}
-	r.consume(n)
-	return op
-}
-
 // isIdle reports whether nothing has come of a next message.
 func (r *recv) isIdle() bool { return len(r.b) == 0 && !r.open && r.err == nil }
 
-// hasFrame reports whether another frame has come, all of it. It need not see one
-// of 64 KiB or more.
+// hasFrame reports whether another frame has come, all of it.
 func (r *recv) hasFrame() bool {
-	b := r.b
-	if len(b) < 2 {
-		return false
-	}
-	n, length := 2, int(b[1]&0x7f)
-	switch {
-	case length == 127 || length == 126 && len(b) < 4:
-		return false
-	case length == 126:
-		n, length = 4, int(binary.BigEndian.Uint16(b[2:]))
-	}
-	if r.server {
-		n += 4
-	}
-	return len(b) >= n+length
+	h, n, _ := parseHeader(r.b)
+	return n > 0 && h.length <= int64(len(r.b)-n)
 }
 
 // begin makes a data frame the current one.
