@@ -62,22 +62,24 @@ func validReceivedCloseCode(code int) bool {
 	return code >= CloseNormalClosure && code <= CloseBadGateway
 }
 
-// peerClosed answers the peer's Close frame and ends the reading.
-func (c *Conn) peerClosed(payload []byte) error {
+// peerClosed answers the peer's Close frame, by the program's handler if that may run, and ends the
+// reading.
+func (c *Conn) peerClosed(payload []byte, mayHandle bool) error {
 	code, text, err := parseClosePayload(payload)
 	if err != nil {
 		return c.fail(err)
 	}
 	c.send.lock.state.Or(closeReceived)
-	if h := handler(c, closeOf); h == nil {
-		c.replyClose(code)
-	} else {
-		c.send.tryFlush()
-		if err := (*h)(code, text); err != nil {
+	closed := &CloseError{Code: code, Text: text}
+	if h := handler(c, closeOf); h != nil && mayHandle {
+		c.recv.err = closed // if the handler panics
+		if err := c.handle(func() error { return (*h)(code, text) }); err != nil {
 			return c.stop(err)
 		}
+	} else {
+		c.replyClose(code)
 	}
-	return c.stop(&CloseError{Code: code, Text: text})
+	return c.stop(closed)
 }
 
 // replyClose answers a Close frame. "When sending a Close frame in response, the

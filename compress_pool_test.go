@@ -255,7 +255,7 @@ func TestEveryEndReturnsTheCodecs(t *testing.T) {
 						if n := codecsOnLoan.Load() - before; n != 0 {
 							t.Errorf("takeover %v, %s, %s: got %d codecs that were not returned", takeover, state.name, end.name, n)
 						}
-						if m := &c.compression.incoming; m.buf != nil || m.history != nil || m.b != nil {
+						if m, k := &c.compression.incoming, c.message.keep(); k.buf != nil || m.history != nil || k.b != nil {
 							t.Errorf("takeover %v, %s, %s: got memory of a message that is gone", takeover, state.name, end.name)
 						}
 					})

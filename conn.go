@@ -2,7 +2,6 @@ package websocket
 
 import (
 	"net"
-	"os"
 	"sync/atomic"
 	"time"
 )
@@ -25,22 +24,17 @@ type Conn struct {
 	recv recv
 	send send
 
-	burst       burst        // of the goroutine whose turn it is to read
 	compression *compression // nil where none was agreed on
 	keepalive   *keepalive   // nil where it is off
 	group       *Group       // the one that it belongs to, if any
 	deadlines   atomic.Pointer[deadlines]
 	extras      atomic.Pointer[extras]
 
-	// Of the goroutine whose turn it is to read.
-	turn        turn
-	readers     *readers      // nil before the first NextReader
-	interrupted *interruption // nil before the first read that a context may interrupt, or that was interrupted
-	messageType int8          // of the current message
-	compressed  bool          // it is, and has not been read to its end
-	unclaimed   bool          // it has begun, and nobody has got it
-	discard     bool          // the rest of it is not wanted
-	discarding  bool          // nor is any that follows: Shutdown is at work
+	// The holder of readLock has the rest of these, and recv.
+	readLock  lock
+	message   message
+	burst     burst
+	readWatch *watch // nil before the first read with a context
 
 	writeClass uint8                         // of the buffers of message writers
 	writer     atomic.Pointer[messageWriter] // the last one that was made, if any
@@ -56,6 +50,7 @@ type extras struct {
 
 	pings     pings        // those of Ping
 	shutdowns atomic.Int32 // calls of Shutdown that are at work
+	readers   atomic.Int32 // reads of the program that wait for the read lock
 }
 
 // ownExtras returns c.extras, allocating it on first use.
@@ -130,48 +125,61 @@ func (c *Conn) RemoteAddr() net.Addr { return c.NetConn().RemoteAddr() }
 // frame with CloseMessageTooBig. Any goroutine may call it at any time.
 func (c *Conn) SetReadLimit(limit int64) { c.recv.limit.Store(limit) }
 
-// releaseRead gives up what the reading of a connection that was closed still holds, unless
-// somebody is reading, who then does it.
+// releaseRead gives up what the reading of a connection that was closed still holds, unless a
+// read is at work, which does it then.
 func (c *Conn) releaseRead() {
-	if c.turn.tryTake() {
-		if c.interrupted != nil {
-			c.interrupted.watch.forget()
+	if c.readLock.tryAcquire(lockDrain) {
+		if c.readWatch != nil {
+			c.readWatch.forget()
 		}
-		if c.compressed {
+		if c.message.compressed {
 			c.stop(net.ErrClosed) // what was received of the message is gone
 		}
-		c.turn.give()
+		c.readLock.release(false)
 	}
 }
 
-// takeTurn waits until no other read is going on, at most until the read deadline.
-func (c *Conn) takeTurn() error {
-	if !c.turn.tryTake() {
-		deadline, _ := c.readDeadline()
-		if !c.turn.take(until(deadline)) {
-			return os.ErrDeadlineExceeded
+// beginRead waits within the limit until no other read is at work. One of Shutdown makes way.
+func (c *Conn) beginRead(l *limit) error {
+	if !c.readLock.state.CompareAndSwap(0, locked) {
+		if err := c.awaitRead(l); err != nil {
+			return err
 		}
 	}
-	c.beginRead()
+	c.reading(true)
 	return nil
 }
 
-// beginRead says that a turn begins.
-func (c *Conn) beginRead() {
-	c.reading(true)
+// awaitRead is beginRead for a lock that is not free, or closed.
+func (c *Conn) awaitRead(l *limit) error {
+	x := c.ownExtras()
+	x.readers.Add(1) // before the bit is looked at: see readForShutdown
+	defer x.readers.Add(-1)
+	interrupts := c.readLock.has(draining)
+	if interrupts {
+		c.interruptRead()
+	}
+	if _, err := c.readLock.acquire(lockRead, nil, l); err != nil {
+		return err
+	}
+	c.readLock.came()
+	if interrupts {
+		c.restoreReadDeadline() // Shutdown may have done so before
+	}
+	return nil
 }
 
-// endRead ends the turn.
+// endRead ends a read.
 func (c *Conn) endRead() {
 	c.recv.shrink()
 	c.reading(false)
-	c.turn.give()
+	c.readLock.release(false)
 	if c.send.lock.has(connClosed) {
 		c.releaseRead()
 	}
 }
 
-// reading tells the keepalive whether somebody would see what comes.
+// reading tells the keepalive whether what comes would be seen.
 func (c *Conn) reading(yes bool) {
 	if c.keepalive != nil {
 		c.keepalive.reading(yes, time.Now())

@@ -6,14 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// incoming is a compressed message that is being received. All of it is gathered
-// before it is decompressed, since an error of compress/flate is final: a read deadline
-// must not reach it.
+// incoming is a compressed message while the program reads it piece by piece. All of it is
+// gathered before it is decompressed, since an error of compress/flate is final: a read
+// deadline must not reach it.
 type incoming struct {
-	b   []byte  // what has come of it
-	buf *buffer // that b lies in, or nil
-
-	// While the program reads it piece by piece.
 	z       *inflater
 	history *buffer
 	out     []byte // in history: the end of what was decompressed, at least maxDistance bytes
@@ -23,44 +19,37 @@ type incoming struct {
 	ended   bool // all of it was decompressed
 }
 
-// inMessage reports whether a message has begun whose end the program has not got.
-func (c *Conn) inMessage() bool { return c.recv.open || c.compressed }
-
 // gather receives what has not come yet of the current message, which is compressed. It can
 // be interrupted and repeated.
 func (c *Conn) gather() error {
-	if !c.recv.open {
-		return nil
-	}
-	m := &c.compression.incoming
+	k := c.message.keep()
 	for c.recv.open {
-		m.makeRoom(&c.recv)
-		n, err := c.readSome(m.b[len(m.b):cap(m.b)])
-		m.b = m.b[:len(m.b)+n]
+		k.makeRoom(&c.recv)
+		n, err := c.readSome(k.b[len(k.b):cap(k.b)])
+		k.b = k.b[:len(k.b)+n]
 		if err != nil {
 			return err
 		}
 	}
-	c.setMoreInput()
 	return nil
 }
 
 // makeRoom makes room behind b: in borrowed buffers as long as one is large enough.
-func (m *incoming) makeRoom(r *recv) {
-	if len(m.b) < cap(m.b) || r.remaining == 0 {
+func (k *keptBytes) makeRoom(r *recv) {
+	if len(k.b) < cap(k.b) || r.remaining == 0 {
 		return
 	}
 	var larger *buffer
-	if cap(m.b) < maxBufferSize {
-		larger = acquireBuffer(int(min(r.remaining+int64(len(m.b)), 16*int64(len(m.b)+len(r.b)))))
-		m.b = append(larger.b[:0], m.b...)
+	if cap(k.b) < maxBufferSize {
+		larger = acquireBuffer(int(min(r.remaining+int64(len(k.b)), 16*int64(len(k.b)+len(r.b)))))
+		k.b = append(larger.b[:0], k.b...)
 	} else {
-		m.b = r.grow(m.b, 0)
+		k.b = r.grow(k.b, 0)
 	}
-	if m.buf != nil {
-		releaseBuffer(m.buf)
+	if k.buf != nil {
+		releaseBuffer(k.buf)
 	}
-	m.buf = larger
+	k.buf = larger
 }
 
 // appendInflated appends the current message, which is compressed, to dst.
@@ -69,7 +58,7 @@ func (c *Conn) appendInflated(dst []byte) ([]byte, error) {
 		return dst, err
 	}
 	k := c.compression
-	z := acquireInflater(k.incoming.b, k.window)
+	z := acquireInflater(c.message.bytes(), k.window)
 	p := dst
 	var scratch *buffer
 	if dst == nil {
@@ -79,7 +68,7 @@ func (c *Conn) appendInflated(dst []byte) ([]byte, error) {
 	p, err := inflateAll(z, p, k.window, c.recv.limit.Load())
 	releaseInflater(z)
 	message := p[len(dst):]
-	if err == nil && c.messageType == TextMessage && !utf8.Valid(message) {
+	if err == nil && c.message.kind == opText && !utf8.Valid(message) {
 		err = errInvalidUTF8
 	}
 	if err == nil {
@@ -151,6 +140,7 @@ func (c *Conn) readInflated(p []byte) (int, error) {
 	for len(m.unread) == 0 {
 		if m.ended {
 			c.delivered(m.out)
+			c.endMessageRead()
 			return 0, io.EOF
 		}
 		if err := c.inflateMore(); err != nil {
@@ -167,7 +157,7 @@ func (c *Conn) inflateMore() error {
 	k := c.compression
 	m := &k.incoming
 	if m.z == nil {
-		m.z = acquireInflater(m.b, k.window)
+		m.z = acquireInflater(c.message.bytes(), k.window)
 		m.history = acquireBuffer(maxBufferSize)
 		m.out = m.history.b[:0]
 	}
@@ -185,20 +175,18 @@ func (c *Conn) inflateMore() error {
 		return ErrReadLimit
 	case err != nil && err != io.EOF:
 		return err
-	case c.messageType == TextMessage && !(m.utf8.next(m.unread) && (!m.ended || m.utf8.complete())):
+	case c.message.kind == opText && !(m.utf8.next(m.unread) && (!m.ended || m.utf8.complete())):
 		return errInvalidUTF8
 	}
 	return nil
 }
 
-// skipCompressed discards some of the current message, which is compressed. The window
-// needs its end.
+// skipCompressed discards some of the current message, which is compressed, and whose end the window
+// needs, if that is not here only to be dropped.
 func (c *Conn) skipCompressed() error {
 	if !c.compression.recvTakeover {
-		if c.recv.open {
-			return c.skipFrames()
-		}
 		c.dropCompressed()
+		c.message.state = betweenMessages
 		return nil
 	}
 	if err := c.gather(); err != nil {
@@ -207,6 +195,7 @@ func (c *Conn) skipCompressed() error {
 	m := &c.compression.incoming
 	if m.unread = nil; m.ended {
 		c.delivered(m.out)
+		c.message.state = betweenMessages
 		return nil
 	}
 	if err := c.inflateMore(); err != nil {
@@ -215,8 +204,7 @@ func (c *Conn) skipCompressed() error {
 	return nil
 }
 
-// delivered says that the program has got the current message, or does not want it;
-// message is its end.
+// delivered says that the current message was decompressed; message is its end.
 func (c *Conn) delivered(message []byte) {
 	if k := c.compression; k.recvTakeover {
 		k.window = slide(k.window, message, k.recvBits)
@@ -226,7 +214,7 @@ func (c *Conn) delivered(message []byte) {
 
 // dropCompressed gives up what is held for the current message.
 func (c *Conn) dropCompressed() {
-	c.compressed = false
+	c.message.drop()
 	if c.compression == nil {
 		return
 	}
@@ -234,9 +222,6 @@ func (c *Conn) dropCompressed() {
 	if m.z != nil {
 		releaseInflater(m.z)
 		releaseBuffer(m.history)
-	}
-	if m.buf != nil {
-		releaseBuffer(m.buf)
 	}
 	*m = incoming{}
 }

@@ -52,7 +52,7 @@ type stream struct {
 	readMu  sync.Mutex
 	message io.Reader // being read; nil between messages
 
-	writing writeLock // of the Write at work
+	writing lock // of the Write at work
 
 	// The deadline of writes may change while one waits, so a context ends the wait.
 	deadlineMu sync.Mutex
@@ -91,7 +91,7 @@ func (s *stream) Read(p []byte) (int, error) {
 
 // refuse fails the connection because of the type of a message.
 func (s *stream) refuse() error {
-	if err := s.c.takeTurn(); err != nil {
+	if err := s.c.beginRead(&limit{}); err != nil {
 		return err
 	}
 	defer s.c.endRead()

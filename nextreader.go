@@ -9,102 +9,83 @@ import "io"
 // io.EOF. Errors, of the reader too, are as for ReadMessage: after a timeout call
 // the same method again.
 func (c *Conn) NextReader() (messageType int, r io.Reader, err error) {
-	if err := c.takeTurn(); err != nil {
+	if err := c.beginRead(&limit{}); err != nil {
 		return noMessage, nil, err
 	}
 	if err = c.nextMessage(); err != nil {
 		messageType = noMessage
 	} else {
-		messageType, r = int(c.messageType), c.newReader()
+		messageType, r = int(c.message.kind), c.message.claim(c)
 	}
 	c.endRead()
 	return messageType, r, err
 }
 
-// readers are made several at once: each message has one of its own, lest one that a
-// program has kept reads from the next message.
-type readers struct {
-	made int32
-	open bool // the last one that was made has the current message
-	of   [15]messageReader
+// messageReader reads a message that the program has claimed.
+type messageReader struct {
+	c    *Conn          // nil once the message has ended, or another one was asked for
+	next *messageReader // the one that was made with it, and has not been used
 }
 
-// newReader returns the reader of the current message.
-func (c *Conn) newReader() *messageReader {
-	rs := c.readers
-	if rs == nil || int(rs.made) == len(rs.of) {
-		rs = new(readers)
-		c.readers = rs
+// claim returns a reader of the current message. Readers are made several at once: each message has
+// one of its own, lest one that a program has kept reads from the next message.
+func (m *message) claim(c *Conn) *messageReader {
+	m.state = claimed
+	if m.reader != nil && m.reader.next != nil {
+		m.reader = m.reader.next
+		return m.reader
 	}
-	r := &rs.of[rs.made]
-	r.c = c
-	rs.made++
-	rs.open = true
-	return r
-}
-
-// current returns the reader that has the current message, or nil.
-func (rs *readers) current() *messageReader {
-	if rs == nil || !rs.open {
-		return nil
+	made := new([15]messageReader)
+	for i := range made {
+		made[i].c = c
+		if i > 0 {
+			made[i-1].next = &made[i]
+		}
 	}
-	return &rs.of[rs.made-1]
+	m.reader = &made[0]
+	return m.reader
 }
-
-// end takes the current message away from its reader, if it has one.
-func (rs *readers) end() {
-	if rs != nil {
-		rs.open = false
-	}
-}
-
-// messageReader reads the current message as long as it is the current one of readers.
-type messageReader struct{ c *Conn }
 
 func (r *messageReader) Read(p []byte) (n int, err error) {
 	c := r.c
-	if err := c.takeTurn(); err != nil {
+	if c == nil {
+		return 0, io.EOF
+	}
+	if err := c.beginRead(&limit{}); err != nil {
 		return 0, err
 	}
-	n, err = c.readMessage(r, p)
+	n, err = c.readMessage(p)
 	c.endRead()
 	return n, err
 }
 
-// readMessage reads from the current message, if r is its reader.
-func (c *Conn) readMessage(r *messageReader, p []byte) (n int, err error) {
-	if c.readers.current() != r {
-		return 0, io.EOF
-	}
-	if c.recv.err != nil {
+// readMessage reads from the current message. Each form that this can have has a return.
+func (c *Conn) readMessage(p []byte) (n int, err error) {
+	m := &c.message
+	switch {
+	case c.recv.err != nil:
 		return 0, c.recv.err
-	}
-	if len(p) == 0 {
+	case m.state != claimed: // Shutdown has found it empty
+		return 0, io.EOF
+	case len(p) == 0:
 		return 0, nil
+	case m.compressed:
+		return c.readInflated(p)
 	}
-	if c.compressed {
-		n, err = c.readInflated(p)
-		if err == io.EOF {
-			c.readers.end()
-		}
-		return n, err
-	}
-	if had := c.interrupted.had(); had != nil {
-		n = copy(p, had)
-		if c.interrupted.partial = had[n:]; n == len(had) {
-			c.interrupted.drop()
+	if kept := m.bytes(); kept != nil {
+		n = copy(p, kept)
+		if m.kept.b = kept[n:]; n == len(kept) {
+			m.drop()
 		}
 		return n, nil
 	}
-	for c.recv.open {
-		if n, err = c.readSome(p); n > 0 || err != nil {
-			if !c.recv.open {
-				c.setMoreInput()
-			}
-			return n, err
+	for c.recv.open && n == 0 && err == nil {
+		n, err = c.readSome(p)
+	}
+	if !c.recv.open && err == nil {
+		if c.endMessageRead(); n == 0 {
+			err = io.EOF
 		}
 	}
-	c.readers.end()
-	c.setMoreInput()
-	return 0, io.EOF
+	return n, err
 }

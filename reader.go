@@ -34,11 +34,13 @@ func (c *Conn) ReadMessageContext(ctx context.Context) (messageType int, p []byt
 	if err := l.ended(); err != nil {
 		return noMessage, nil, err
 	}
-	if !c.turn.take(l) {
-		return noMessage, nil, l.err()
+	if err := c.beginRead(&l); err != nil {
+		return noMessage, nil, err
 	}
-	c.beginRead()
-	w := &c.ownInterruption().watch
+	if c.readWatch == nil {
+		c.readWatch = &watch{interrupt: c.interruptRead}
+	}
+	w := c.readWatch
 	w.begin(ctx)
 	messageType, p, err = c.appendMessage(nil)
 	if w.end() {
@@ -54,36 +56,6 @@ func (c *Conn) ReadMessageContext(ctx context.Context) (messageType int, p []byt
 	return messageType, p, err
 }
 
-// interruption is what a read that was interrupted, by its deadline or by a context, leaves
-// to the next one.
-type interruption struct {
-	watch   watch  // of the contexts
-	partial []byte // what AppendMessage had of the message, while that is unclaimed; or nil
-}
-
-// ownInterruption returns c.interrupted, allocating it on first use.
-func (c *Conn) ownInterruption() *interruption {
-	if c.interrupted == nil {
-		c.interrupted = &interruption{watch: watch{interrupt: c.interruptRead}}
-	}
-	return c.interrupted
-}
-
-// had returns what an interrupted AppendMessage had of the message, or nil.
-func (i *interruption) had() []byte {
-	if i == nil {
-		return nil
-	}
-	return i.partial
-}
-
-// drop says that this has been delivered, or is not wanted.
-func (i *interruption) drop() {
-	if i != nil {
-		i.partial = nil
-	}
-}
-
 // AppendMessage is ReadMessage into memory of the caller: it appends the message to
 // dst, growing it where it is too small, and returns the extended slice. With dst
 // sliced to length 0 it reads message after message without allocating. After a
@@ -95,10 +67,10 @@ func (c *Conn) AppendMessage(dst []byte) (messageType int, p []byte, err error) 
 
 // readWhole is AppendMessage.
 func (c *Conn) readWhole(dst []byte) (messageType int, p []byte, err error) {
-	if err := c.takeTurn(); err != nil {
+	if err := c.beginRead(&limit{}); err != nil {
 		return noMessage, dst, err
 	}
-	if c.recv.isIdle() && !c.unclaimed && !c.compressed {
+	if c.message.state == betweenMessages && len(c.recv.b) == 0 && c.recv.err == nil {
 		if err = c.wait(); err != nil { // here, where the stack is shallow
 			c.endRead()
 			return noMessage, dst, err
@@ -113,54 +85,69 @@ func (c *Conn) appendMessage(dst []byte) (messageType int, p []byte, err error) 
 	if err := c.nextMessage(); err != nil {
 		return noMessage, dst, err
 	}
-	if c.compressed {
+	m := &c.message
+	messageType = int(m.kind)
+	switch {
+	case m.compressed:
 		p, err = c.appendInflated(dst)
-		if err != nil && c.recv.err == nil {
-			c.unclaimed = true
-			return noMessage, dst, err
-		}
-		return int(c.messageType), p, err
-	}
-	p = dst
-	if had := c.interrupted.had(); had != nil {
-		if p == nil {
-			p = had
-		} else {
-			p = append(p, had...)
-		}
-		c.interrupted.drop()
-	}
-	if p == nil && c.recv.hasAll() {
+	case dst == nil && m.bytes() == nil && c.recv.hasAll():
 		if p, err = c.recv.take(); err != nil {
-			return int(c.messageType), nil, c.fail(err)
+			return messageType, nil, c.fail(err)
 		}
 		c.received(0, nil)
+	default:
+		p, err = c.appendPayload(dst)
 	}
-	for c.recv.open {
-		p = c.recv.grow(p, len(dst))
-		n, err := c.readSome(p[len(p):cap(p)])
-		p = p[:len(p)+n]
-		if err == nil {
-			continue
-		}
-		if c.recv.err != nil {
-			return int(c.messageType), p, err
-		}
-		// A timeout: the message is still to be had.
-		c.unclaimed = true
-		if partial := p[len(dst):]; len(partial) > 0 {
-			if dst != nil {
-				partial = append([]byte(nil), partial...)
-			}
-			c.ownInterruption().partial = partial
-		}
+	if err != nil && c.recv.err == nil { // the message is still to be had
 		return noMessage, dst, err
 	}
-	c.setMoreInput()
-	if p == nil {
-		p = []byte{}
+	if err == nil {
+		c.endMessageRead()
+		if p == nil {
+			p = []byte{}
+		}
 	}
-	return int(c.messageType), p, nil
+	return messageType, p, err
+}
+
+// appendPayload appends the current message, which is not compressed, to dst. What it has when it is
+// interrupted is kept, and added to by the next call, so that each byte is copied once at most.
+func (c *Conn) appendPayload(dst []byte) (p []byte, err error) {
+	p, base := dst, len(dst)
+	kept := c.message.bytes()
+	if kept != nil {
+		p, base = kept, 0
+	}
+	for c.recv.open && err == nil {
+		var n int
+		p = c.recv.grow(p, base)
+		n, err = c.readSome(p[len(p):cap(p)])
+		p = p[:len(p)+n]
+	}
+	switch {
+	case err != nil && c.recv.err == nil: // interrupted
+		if kept == nil && dst != nil {
+			p = append(make([]byte, 0, c.recv.credit(len(p)-base)), p[base:]...)
+		}
+		if len(p) > 0 {
+			c.message.keep().b = p
+		}
+	case kept != nil:
+		c.message.drop()
+		if dst != nil {
+			p = append(dst, p...)
+		}
+	}
+	return p, err
+}
+
+// endMessageRead takes note that the program has got the current message.
+func (c *Conn) endMessageRead() {
+	if c.message.state == claimed {
+		c.message.reader.c = nil
+	}
+	c.message.state = betweenMessages
+	c.setMoreInput()
 }
 
 // readSome reads some payload of the current message into p, or does a step towards that,
@@ -209,52 +196,6 @@ func (c *Conn) wait() error {
 	return nil
 }
 
-// nextMessage makes a new message the current one, unless there is one already that
-// nobody has got. It can be interrupted and repeated.
-func (c *Conn) nextMessage() error {
-	if c.recv.err != nil {
-		return c.recv.err
-	}
-	if c.readers.current() != nil {
-		c.readers.end()
-		c.interrupted.drop()
-		c.discard = true
-	}
-	for c.discard && c.inMessage() {
-		if err := c.skip(); err != nil {
-			return err
-		}
-	}
-	c.discard = false
-	if !c.unclaimed {
-		if err := c.advance(); err != nil {
-			return err
-		}
-	}
-	c.unclaimed = false
-	return nil
-}
-
-// skip discards some of the current message.
-func (c *Conn) skip() error {
-	if c.compressed {
-		return c.skipCompressed()
-	}
-	return c.skipFrames()
-}
-
-// skipFrames discards some of the current message as it comes.
-func (c *Conn) skipFrames() error {
-	switch {
-	case c.recv.remaining == 0:
-		return c.advance()
-	case len(c.recv.b) == 0:
-		return c.wait()
-	}
-	_, err := c.received(0, c.recv.skip())
-	return err
-}
-
 // received takes note of how reading payload went.
 func (c *Conn) received(n int, err error) (int, error) {
 	if err != nil {
@@ -280,7 +221,8 @@ func (c *Conn) advance() error {
 			err = c.control(op, payload)
 		default:
 			if op != opContinuation {
-				c.messageType, c.compressed = int8(op), c.recv.deflated
+				m := &c.message
+				m.state, m.kind, m.compressed = begun, op, c.recv.deflated
 			}
 			if c.send.lock.has(posted) {
 				c.send.tryFlush() // pongs do not wait for the program
@@ -295,31 +237,31 @@ func (c *Conn) advance() error {
 }
 
 // control delivers a control frame. Its answer goes into the slot, which is emptied
-// before the reader waits or a message is delivered.
+// before the reader waits or a message is delivered. Shutdown reads without the program's handlers.
 func (c *Conn) control(op opcode, payload []byte) error {
 	c.received(0, nil)
+	own := !c.readLock.has(draining)
 	switch op {
 	case opPing:
-		h := handler(c, pingOf)
-		if h == nil {
-			c.send.reply(opPong, payload)
-			return nil
+		if h := handler(c, pingOf); h != nil && own {
+			return c.stop(c.handle(func() error { return (*h)(string(payload)) }))
 		}
-		return c.stop(c.handle(*h, payload))
+		c.send.reply(opPong, payload)
+		return nil
 	case opPong:
 		if x := c.extras.Load(); x != nil {
 			x.pings.received(payload, time.Now())
 		}
-		if h := handler(c, pongOf); h != nil {
-			return c.stop(c.handle(*h, payload))
+		if h := handler(c, pongOf); h != nil && own {
+			return c.stop(c.handle(func() error { return (*h)(string(payload)) }))
 		}
 		return nil
 	}
-	return c.peerClosed(payload)
+	return c.peerClosed(payload, own)
 }
 
-// handle calls a handler of the program, during which nothing is read.
-func (c *Conn) handle(h func(string) error, payload []byte) error {
+// handle calls a handler of the program, during which nothing is read, and keepalive does not count.
+func (c *Conn) handle(h func() error) error {
 	c.send.tryFlush()
 	c.reading(false)
 	returned := false
@@ -328,7 +270,7 @@ func (c *Conn) handle(h func(string) error, payload []byte) error {
 			c.endRead() // it panics, or ends the goroutine
 		}
 	}()
-	err := h(string(payload))
+	err := h()
 	returned = true
 	c.reading(true)
 	return err

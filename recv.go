@@ -94,9 +94,6 @@ func (r *recv) next() (op opcode, payload []byte, ok bool, err error) {
 	return h.opcode, payload, true, nil
 }
 
-// isIdle reports whether nothing has come of a next message.
-func (r *recv) isIdle() bool { return len(r.b) == 0 && !r.open && r.err == nil }
-
 // hasFrame reports whether another frame has come, all of it.
 func (r *recv) hasFrame() bool {
 	h, n, _ := parseHeader(r.b)
@@ -203,26 +200,29 @@ func (r *recv) readDirect(t transport, p []byte) (n int, err error) {
 	return n, nil
 }
 
+// credit returns how much memory a message may take of which have bytes are delivered. It gives the
+// peer's announcement just as much credit as has come of the message: sixteen times that up to
+// 64 KiB, four times beyond.
+func (r *recv) credit(have int) int {
+	came := int64(have) + min(int64(len(r.b)), r.remaining)
+	size := max(1<<10, min(16*came, maxBufferSize), 4*came)
+	if size-int64(have) >= r.remaining {
+		if size = int64(have) + r.remaining; !r.fin {
+			size = max(size, int64(2*have)) // more fragments follow
+		}
+	}
+	return int(size)
+}
+
 // grow returns p with room for payload of the current frame, where base bytes of p
-// are not of the message. It gives the peer's announcement just as much credit as has come of
-// the message: sixteen times that up to 64 KiB, four times beyond.
+// are not of the message.
 func (r *recv) grow(p []byte, base int) []byte {
 	room := int64(cap(p) - len(p))
-	if room >= r.remaining {
-		return p
+	have := len(p) - base
+	if room >= r.remaining || room > 0 && int64(r.credit(have)-have) < r.remaining {
+		return p // with what comes into the room, there is more credit
 	}
-	have := int64(len(p) - base)
-	came := have + min(int64(len(r.b)), r.remaining)
-	size := max(1<<10, min(16*came, maxBufferSize), 4*came)
-	if size-have >= r.remaining {
-		size = have + r.remaining
-		if !r.fin {
-			size = max(size, 2*have) // more fragments follow
-		}
-	} else if room > 0 {
-		return p // with what comes into that, there is more credit
-	}
-	grown := make([]byte, len(p), base+int(size))
+	grown := make([]byte, len(p), base+r.credit(have))
 	copy(grown, p)
 	return grown
 }

@@ -259,4 +259,4 @@ func TestAppendMessageAllocatesNothing(t *testing.T) {
 }
 
 // partialOf is what an interrupted read has left.
-func partialOf(c *Conn) []byte { return c.interrupted.had() }
+func partialOf(c *Conn) []byte { return c.message.bytes() }

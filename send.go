@@ -18,7 +18,7 @@ import (
 // The order of the locks: messageOpen, then locked, then the slot's mu, then the queue's mu.
 type send struct {
 	link    *link
-	lock    writeLock
+	lock    lock
 	slot    atomic.Pointer[slot]    // made for the first frame that is posted; else nil
 	delayed atomic.Pointer[delayed] // made for the first frame that must wait; else nil
 	outbox  outbox                  // belongs to the holder of the lock
@@ -59,6 +59,9 @@ const (
 
 	// connClosed: Conn.Close was called.
 	connClosed
+
+	// draining: Shutdown reads. A bit of the read lock, as locked, queued and closed are.
+	draining
 
 	// delayed.armed: the timer runs that flushes what is corked for too long.
 )

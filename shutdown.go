@@ -83,83 +83,80 @@ func checkClose(code int, reason string) error {
 	return nil
 }
 
+// errDiscarded is what the program's reads return while Shutdown discards messages.
+var errDiscarded = fmt.Errorf("websocket: Shutdown has discarded messages: %w", net.ErrClosed)
+
 // awaitClose reads until the reading has ended, and returns its error. Then it waits
-// for the peer to end the network connection, where it should.
+// for the peer to end the network connection, where it should. It returns with the context's error
+// when that ends.
 func (c *Conn) awaitClose(ctx context.Context) error {
 	l := limit{ctx: ctx}
-	idle := l
+	first := l
 	if c.send.lock.has(closeReceived) {
-		idle.deadline = time.Now() // the program's close handler may be waiting for Shutdown
+		first.deadline = time.Now() // the program's close handler may be waiting for Shutdown
+	}
+	_, err := c.readLock.acquire(lockDrain, nil, &first)
+	if err != nil && c.send.lock.has(closeReceived) {
+		return nil
 	}
 	w := &watch{interrupt: c.interruptRead}
 	defer w.forget()
-	for {
-		if !c.turn.takeIdle(idle) {
-			if c.send.lock.has(closeReceived) {
-				return nil
-			}
-			return l.err()
-		}
-		if c.recv.err == nil && c.wanted() {
+	for err == nil && (c.recv.err == nil || c.recv.err == errDiscarded) {
+		held, expired := true, false
+		switch {
+		case c.recv.err == nil && c.messageWaits():
 			claim := limit{deadline: time.Now().Add(claimTime), ctx: ctx}
-			if c.turn.giveToProgram(claim) || !c.turn.takeIdle(limit{deadline: time.Now()}) {
-				continue
+			if held, expired = c.readLock.yield(lockDrain, &claim); held && expired {
+				c.recv.err = errDiscarded // the program gets no messages with a gap before them
 			}
-			// Nobody comes for it. From here on the turn is not given back before the
-			// end: a program that reads later gets no messages with a gap before them.
-			c.discardAll()
+		case c.extras.Load().readers.Load() > 0:
+			held, _ = c.readLock.yield(lockDrain, &l)
+		default:
+			c.readForShutdown(ctx, w)
 		}
-		for c.recv.err == nil && !c.wanted() {
-			c.beginRead()
-			c.overrideReadDeadline(time.Time{})
-			interrupted := w.during(ctx, c.readForShutdown)
-			c.restoreReadDeadline()
-			if interrupted && c.recv.err == nil {
-				c.stop(net.ErrClosed) // as it will be at once
-				c.endRead()
-				return l.err()
-			}
-		}
-		if err := c.recv.err; err != nil {
+		if !held {
+			_, err = c.readLock.acquire(lockDrain, nil, &l)
+		} else if err = l.ended(); err != nil {
 			c.endRead()
-			c.linger(ctx, w, err)
-			return err
 		}
-		c.endRead()
 	}
+	if err != nil {
+		return err
+	}
+	err = c.recv.err
+	c.endRead()
+	c.linger(ctx, w, err)
+	return err
 }
 
-// discardAll gives up the current message and all that follow. A reader of the
-// message gets an error, lest its program takes a part of it for the whole.
-func (c *Conn) discardAll() {
-	if !c.inMessage() {
-		c.readers.end()
-	}
-	c.interrupted.drop()
-	c.unclaimed = false
-	c.discard, c.discarding = true, true
+// messageWaits reports whether there is a message for the program, or the rest of one.
+func (c *Conn) messageWaits() bool {
+	m := &c.message
+	return m.state == begun || m.state == claimed && (c.recv.open || m.compressed || m.bytes() != nil)
 }
 
-// wanted reports whether there is a message that the program may still read.
-func (c *Conn) wanted() bool {
-	return !c.discarding && (c.unclaimed || c.inMessage() && !c.discard)
-}
-
-// readForShutdown reads some of a message that nobody wants, or else up to the next
-// message, which is then to be claimed. Its error is that of the connection.
-func (c *Conn) readForShutdown() {
-	if c.discard && c.inMessage() {
-		c.skip()
-		return
+// readForShutdown reads some of what comes, up to the next message, until the context ends or the program
+// reads.
+func (c *Conn) readForShutdown(ctx context.Context, w *watch) {
+	c.reading(true)
+	c.readLock.state.Or(draining) // before readers is looked at: see awaitRead
+	c.overrideReadDeadline(time.Time{})
+	if c.extras.Load().readers.Load() == 0 {
+		w.during(ctx, func() {
+			if m := &c.message; m.state == begun || m.state == claimed {
+				c.discardMessage()
+			}
+			if c.message.state == discarded {
+				c.skip()
+			} else {
+				c.advance()
+			}
+		})
 	}
-	if c.discarding {
-		c.advance()
-		return
-	}
-	c.readers.end()
-	c.interrupted.drop()
-	c.discard = false
-	c.unclaimed = c.advance() == nil
+	c.readLock.clear(draining)
+	c.restoreReadDeadline()
+	c.reading(false)
+	c.recv.shrink()
 }
 
 // linger waits for the end of the network connection, where closing it now could

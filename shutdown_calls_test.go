@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,26 +77,6 @@ func TestShutdownInCloseHandler(t *testing.T) {
 	})
 }
 
-// The close handler of a connection that nobody reads is called by Shutdown, and may
-// call it too.
-func TestShutdownInCloseHandlerOfShutdown(t *testing.T) {
-	inClosing(t, func(t *testing.T, tc *closing) {
-		var got error
-		tc.c.SetCloseHandler(func(code int, text string) error {
-			got = tc.c.Shutdown(t.Context(), 4001, "")
-			return nil
-		})
-		shutdown := tc.shutdown(t.Context(), 4002, "")
-		synctest.Wait()
-		tc.send(closeFrame(4000, ""))
-		shutdown.want("the handshake is complete", 0, noError)
-		if got != nil {
-			t.Errorf("got %v, want nil", got)
-		}
-		tc.want("one Close frame", closeFrame(4002, ""))
-	})
-}
-
 // Another goroutine's Shutdown while the close handler runs and waits for it.
 func TestShutdownWhileCloseHandlerWaits(t *testing.T) {
 	inClosing(t, func(t *testing.T, tc *closing) {
@@ -110,25 +90,6 @@ func TestShutdownWhileCloseHandlerWaits(t *testing.T) {
 		tc.send(closeFrame(4000, ""))
 		read.want("the peer's Close frame", 0, "websocket: close 4000")
 		shutdown.want("the peer's Close frame has come", 0, noError)
-	})
-}
-
-// The result says whether the peer's Close frame has come, not what handlers return.
-func TestShutdownHandlerErrors(t *testing.T) {
-	inClosing(t, func(t *testing.T, tc *closing) {
-		tc.c.SetCloseHandler(func(int, string) error { return errors.New("mine") })
-		shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
-		tc.send(closeFrame(CloseNormalClosure, ""))
-		synctest.Wait()
-		tc.wire.Close()
-		shutdown.want("it has come", 0, noError)
-		tc.read().want("the handler's error is the read's", 0, "mine")
-	})
-	inClosing(t, func(t *testing.T, tc *closing) {
-		tc.c.SetPingHandler(func(string) error { return &CloseError{Code: 4000, Text: "mine"} })
-		shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
-		tc.send("\x89")
-		shutdown.want("it has not come", 0, "websocket: close 4000: mine")
 	})
 }
 
@@ -228,21 +189,98 @@ func TestShutdownWithinAMessage(t *testing.T) {
 	})
 }
 
-// The handlers are called as ever, by the goroutine that reads, be it Shutdown's.
-func TestShutdownCallsHandlers(t *testing.T) {
+// Shutdown answers what comes, and runs none of the program's handlers: they would run at the same time
+// as the program's own code, which a panic of theirs would end.
+func TestShutdownRunsNoHandlers(t *testing.T) {
 	inClosing(t, func(t *testing.T, tc *closing) {
-		var got []string
-		tc.c.SetPingHandler(func(s string) error { got = append(got, "ping "+s); return nil })
-		tc.c.SetPongHandler(func(s string) error { got = append(got, "pong "+s); return nil })
-		tc.c.SetCloseHandler(func(code int, s string) error { got = append(got, fmt.Sprint(code, " ", s)); return nil })
+		tc.c.SetPingHandler(func(string) error { panic("ping") })
+		tc.c.SetPongHandler(func(string) error { panic("pong") })
+		tc.c.SetCloseHandler(func(int, string) error { panic("close") })
 		shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
 		tc.send("\x891", "\x8a2", closeFrame(4000, "3"))
-		synctest.Wait()
+		tc.want("no pong follows a Close frame", closeFrame(CloseNormalClosure, ""))
 		tc.wire.Close()
 		shutdown.want("the handshake is complete", 0, noError)
-		if want := []string{"ping 1", "pong 2", "4000 3"}; !slices.Equal(got, want) {
-			t.Errorf("got %q, want %q", got, want)
+		tc.read().want("it is over", 0, "websocket: close 4000: 3")
+	})
+}
+
+// A handler of the program's read is at work: Shutdown waits for the read, as long as its context lasts.
+func TestShutdownWaitsForHandlers(t *testing.T) {
+	inClosing(t, func(t *testing.T, tc *closing) {
+		tc.c.SetPongHandler(func(string) error { time.Sleep(time.Minute); return nil })
+		read := tc.read()
+		tc.send("\x8a")
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		tc.shutdown(ctx, CloseNormalClosure, "").want("the context ends", time.Second, "context deadline exceeded")
+		<-read.done
+		if !errors.Is(read.err, net.ErrClosed) || read.took != time.Minute {
+			t.Errorf("got %v after %v, want net.ErrClosed after the handler", read.err, read.took)
 		}
+	})
+}
+
+// While Shutdown reads, the program's read makes it give way, and has its own deadline, context and
+// message.
+func TestShutdownGivesWayToReads(t *testing.T) {
+	inClosing(t, func(t *testing.T, tc *closing) {
+		shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
+		synctest.Wait()
+		tc.want("Shutdown begins with it", closeFrame(CloseNormalClosure, ""))
+		for range 3 {
+			read := tc.read()
+			synctest.Wait()
+			tc.c.SetReadDeadline(time.Now().Add(time.Second))
+			<-read.done
+			if !errors.Is(read.err, os.ErrDeadlineExceeded) || read.took != time.Second {
+				t.Errorf("got %v after %v, want a timeout after a second", read.err, read.took)
+			}
+			tc.c.SetReadDeadline(time.Time{})
+
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			_, _, err := tc.c.ReadMessageContext(ctx)
+			if err != context.DeadlineExceeded {
+				t.Errorf("got %v, want the context's error", err)
+			}
+			cancel()
+
+			read = tc.read()
+			synctest.Wait()
+			tc.send("\x82message")
+			read.wantMessage("it is for the program", "message")
+		}
+		read := tc.read()
+		tc.send(closeFrame(4000, ""))
+		read.want("the peer's Close frame", 0, "websocket: close 4000")
+		tc.wire.Close()
+		<-shutdown.done
+		if shutdown.err != nil {
+			t.Errorf("got %v, want nil", shutdown.err)
+		}
+	})
+}
+
+// While Shutdown discards messages, reads fail at once, instead of going on behind a gap.
+func TestReadsWhileShutdownDiscards(t *testing.T) {
+	inClosing(t, func(t *testing.T, tc *closing) {
+		shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
+		tc.send("\x82one", "\x02part")
+		time.Sleep(claimTime + 1)
+		const discarded = "websocket: Shutdown has discarded messages: use of closed network connection"
+		for range 2 {
+			read := tc.read()
+			read.want("a message was discarded", 0, discarded)
+			wantErrorIs(t, read.err, net.ErrClosed)
+			tc.send("\x80ial", "\x02part")
+		}
+		shutdown.wantWaiting("the peer's Close frame has not come")
+		tc.send("\x80", closeFrame(4000, ""))
+		synctest.Wait()
+		tc.wire.Close()
+		shutdown.want("it has come", claimTime+1, noError)
+		tc.read().want("it is over", 0, "websocket: close 4000")
 	})
 }
 

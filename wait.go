@@ -40,6 +40,24 @@ func (l *limit) err() error {
 	return errWriteTimeout
 }
 
+// afterFunc runs f in a goroutine of its own when the limit ends, unless stop is called before.
+func (l *limit) afterFunc(f func()) (stop func()) {
+	var timer *time.Timer
+	if !l.deadline.IsZero() {
+		timer = time.AfterFunc(time.Until(l.deadline), f)
+	}
+	stopWaiting := func() bool { return true }
+	if l.done() != nil {
+		stopWaiting = context.AfterFunc(l.ctx, f)
+	}
+	return func() {
+		stopWaiting()
+		if timer != nil {
+			timer.Stop()
+		}
+	}
+}
+
 // watch interrupts an operation when its context ends. It stays registered with the
 // context between operations, so that one operation after another with the same
 // context costs no allocation.

@@ -16,7 +16,7 @@ import (
 
 // lockTest is a lock and callers that want it, each by a name.
 type lockTest struct {
-	writeLock
+	lock
 	t      *testing.T
 	start  time.Time
 	events []string // what has happened since they were looked at
@@ -202,7 +202,7 @@ func TestLockFlushGoesFirst(t *testing.T) {
 
 // The lock is not released while frames lie in the outbox that are not corked.
 func TestLockReleaseWithUnsentFrames(t *testing.T) {
-	var k writeLock
+	var k lock
 	for _, bit := range []uint32{corked, moreInput} {
 		k.tryAcquire(lockFrame)
 		if k.release(true) {
@@ -339,7 +339,7 @@ func TestLockBatchFails(t *testing.T) {
 // One goroutine at a time has the lock, and one the message; each frame is written once, by its
 // sender or in a batch, in each sender's order.
 func TestLockExcludes(t *testing.T) {
-	var k writeLock
+	var k lock
 	var senders sync.WaitGroup
 	var holders, openers atomic.Int32
 	next := make([]int, 16) // guarded by the lock

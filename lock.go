@@ -1,16 +1,15 @@
 package websocket
 
 import (
-	"context"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// writeLock decides who may write: one goroutine at a time, in the order of their calls. While
-// a message of several frames is open, no other data message may begin; control frames pass
+// lock decides who may write, or who may read: one goroutine at a time, in the order of their calls.
+// While a message of several frames is open, no other data message may begin; control frames pass
 // between its frames. Its zero value is free. The bits of its state are listed in send.go.
-type writeLock struct {
+type lock struct {
 	state atomic.Uint32
 
 	// For yieldForBatch. They belong to the holder of the lock, and fill a gap here.
@@ -35,6 +34,10 @@ const (
 	lockData                    // write a data message of one frame
 	lockMessage                 // open a message of several frames, each written with lockFrame
 	lockFlush                   // write what lies in the outbox, also when the lock is closed
+
+	// Of the lock of the reading half.
+	lockRead  = lockFrame // read for the program
+	lockDrain = lockFlush // read for Shutdown, or give up what reads have borrowed
 )
 
 // lockModes has the bits that must be clear before a mode is granted, and the one that is set then.
@@ -71,6 +74,7 @@ type waitState uint8
 
 const (
 	waiting  waitState = iota
+	yields             // another caller must have had the lock
 	granted            // the caller has the lock
 	inBatch            // the holder of the lock is writing the frame
 	finished           // the holder has written it, or the lock is closed
@@ -80,22 +84,22 @@ const (
 var waiterPool = sync.Pool{New: func() any { return new(waiter) }}
 
 // has reports whether any of the bits is set.
-func (k *writeLock) has(bits uint32) bool { return k.state.Load()&bits != 0 }
+func (k *lock) has(bits uint32) bool { return k.state.Load()&bits != 0 }
 
 // clear clears the bits, where any of them is set.
-func (k *writeLock) clear(bits uint32) {
+func (k *lock) clear(bits uint32) {
 	if k.has(bits) {
 		k.state.And(^bits)
 	}
 }
 
 // corks reports whether frames are to stay in the outbox.
-func (k *writeLock) corks() bool { return corks(k.state.Load()) }
+func (k *lock) corks() bool { return corks(k.state.Load()) }
 
 func corks(state uint32) bool { return state&(corked|moreInput) != 0 && state&closed == 0 }
 
 // err returns why the lock is closed, or nil.
-func (k *writeLock) err() error {
+func (k *lock) err() error {
 	if e := k.errs.Load(); e != nil {
 		return e.write
 	}
@@ -104,7 +108,7 @@ func (k *writeLock) err() error {
 
 // lost returns the error because of which frames that were reported as written have not left,
 // or nil.
-func (k *writeLock) lost() error {
+func (k *lock) lost() error {
 	if e := k.errs.Load(); e != nil {
 		return e.lost
 	}
@@ -113,7 +117,7 @@ func (k *writeLock) lost() error {
 
 // close has every later write return err, and those that wait, unless the lock is closed
 // already. Lost is the reason why frames that were reported as written have not left, or nil.
-func (k *writeLock) close(err, lost error) {
+func (k *lock) close(err, lost error) {
 	if k.errs.CompareAndSwap(nil, &lockErrors{err, lost}) {
 		k.state.Or(closed)
 		k.grant()
@@ -124,7 +128,7 @@ func (k *writeLock) close(err, lost error) {
 
 // reopen clears closed, which the holder of the lock has set while it wrote a Close frame, unless
 // the lock has been closed since.
-func (k *writeLock) reopen() {
+func (k *lock) reopen() {
 	k.state.And(^uint32(closed))
 	if k.err() != nil {
 		k.state.Or(closed)
@@ -132,7 +136,7 @@ func (k *writeLock) reopen() {
 }
 
 // tryAcquire takes the lock if it is free, even if it is closed.
-func (k *writeLock) tryAcquire(mode lockMode) bool {
+func (k *lock) tryAcquire(mode lockMode) bool {
 	m := &lockModes[mode]
 	for {
 		s := k.state.Load()
@@ -149,7 +153,7 @@ func (k *writeLock) tryAcquire(mode lockMode) bool {
 // write it meanwhile: then written is true, or err is the reason why it could not. If the
 // limit ends or the lock is closed first, nothing has happened. The limit may have ended just when
 // the lock is granted: the caller must look.
-func (k *writeLock) acquire(mode lockMode, f *frame, l *limit) (written bool, err error) {
+func (k *lock) acquire(mode lockMode, f *frame, l *limit) (written bool, err error) {
 	if mode != lockFlush {
 		if err := k.err(); err != nil {
 			return false, err
@@ -162,24 +166,22 @@ func (k *writeLock) acquire(mode lockMode, f *frame, l *limit) (written bool, er
 }
 
 // wait is acquire for a lock that is not free.
-func (k *writeLock) wait(mode lockMode, f *frame, l *limit) (written bool, err error) {
+func (k *lock) wait(mode lockMode, f *frame, l *limit) (written bool, err error) {
 	q := own(&k.queue)
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	limited := !l.deadline.IsZero() || l.done() != nil
 	var w *waiter
-	if l.deadline.IsZero() && l.done() == nil {
+	if limited {
+		w = new(waiter)
+	} else {
 		w = waiterPool.Get().(*waiter)
 		defer waiterPool.Put(w)
-	} else {
-		w = new(waiter)
 	}
 	*w = waiter{mode: mode, deadline: l.deadline}
 	w.change.L = &q.mu
-	if !l.deadline.IsZero() {
-		defer time.AfterFunc(time.Until(l.deadline), w.expire).Stop()
-	}
-	if l.done() != nil {
-		defer context.AfterFunc(l.ctx, w.expire)()
+	if limited {
+		defer l.afterFunc(w.expire)()
 	}
 	if w.batched = f != nil && l.done() == nil && f.fitsBatch(); w.batched {
 		w.frame = *f
@@ -204,7 +206,7 @@ func (k *writeLock) wait(mode lockMode, f *frame, l *limit) (written bool, err e
 // release gives the lock back, unless frames lie in the outbox and are not corked, or in the
 // slot: then it returns false. Callers that wait go before the frames in the slot, and write these
 // with their own.
-func (k *writeLock) release(unsent bool) bool {
+func (k *lock) release(unsent bool) bool {
 	for {
 		s := k.state.Load()
 		if unsent && !corks(s) || s&(posted|queued) == posted {
@@ -220,15 +222,53 @@ func (k *writeLock) release(unsent bool) bool {
 	}
 }
 
+// yield gives the lock back until another caller has called came, and then acquires it again. If none
+// does before the limit ends, expired is true. If the lock is not free then, held is false.
+func (k *lock) yield(mode lockMode, l *limit) (held, expired bool) {
+	q := own(&k.queue)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	w := &waiter{mode: mode, state: yields}
+	w.change.L = &q.mu
+	defer l.afterFunc(w.expire)()
+	q.push(w)
+	k.state.Or(queued)
+	k.state.And(^uint32(locked))
+	k.grantLocked(q)
+	for w.state != granted && !w.expired {
+		w.change.Wait()
+	}
+	if w.state == granted {
+		return true, false
+	}
+	k.filter(q, func(other *waiter) (keep bool) { return other != w })
+	return w.state == yields && k.tryAcquire(mode), true
+}
+
+// came says that the holder of the lock is one for which others yield.
+func (k *lock) came() {
+	q := k.queue.Load()
+	if q == nil {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for w := q.first; w != nil; w = w.next {
+		if w.state == yields {
+			w.state = waiting
+		}
+	}
+}
+
 // endMessage says that the message of several frames is over.
-func (k *writeLock) endMessage() {
+func (k *lock) endMessage() {
 	k.state.And(^uint32(messageOpen))
 	k.grant()
 }
 
 // grant gives the callers that wait what is free, in their order. If the lock is closed, their
 // wait ends.
-func (k *writeLock) grant() {
+func (k *lock) grant() {
 	if !k.has(queued) {
 		return
 	}
@@ -238,7 +278,7 @@ func (k *writeLock) grant() {
 	k.grantLocked(q)
 }
 
-func (k *writeLock) grantLocked(q *lockQueue) {
+func (k *lock) grantLocked(q *lockQueue) {
 	err := k.err()
 	k.filter(q, func(w *waiter) (keep bool) {
 		switch {
@@ -259,7 +299,7 @@ func (k *writeLock) grantLocked(q *lockQueue) {
 // takeBatch calls add for the frames of the callers that wait and that may be written together
 // with a frame that has the deadline, in their order, until it returns 0; else it returns the end
 // of the frame in the outbox. The holder of the lock may call it, and then finishBatch.
-func (k *writeLock) takeBatch(deadline time.Time, add func(f *frame) (end int32)) {
+func (k *lock) takeBatch(deadline time.Time, add func(f *frame) (end int32)) {
 	q := k.queue.Load()
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -278,7 +318,7 @@ func (k *writeLock) takeBatch(deadline time.Time, add func(f *frame) (end int32)
 // finishBatch ends the calls whose frames have left, or have begun to: everything before left has.
 // They lie behind end in the outbox. It returns the end of the one that has only begun, or left.
 // The calls of the other frames fail if the lock is closed, else they wait on.
-func (k *writeLock) finishBatch(end, left int32) (begun int32) {
+func (k *lock) finishBatch(end, left int32) (begun int32) {
 	q := k.queue.Load()
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -321,7 +361,7 @@ func (q *lockQueue) push(w *waiter) {
 }
 
 // filter takes out the waiters for which keep returns false. The caller holds q.mu.
-func (k *writeLock) filter(q *lockQueue, keep func(*waiter) bool) {
+func (k *lock) filter(q *lockQueue, keep func(*waiter) bool) {
 	link := &q.first
 	q.last = nil
 	for w := q.first; w != nil; {
