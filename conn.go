@@ -132,7 +132,7 @@ func (c *Conn) releaseRead() {
 		if c.readWatch != nil {
 			c.readWatch.forget()
 		}
-		if c.message.compressed {
+		if m := &c.message; m.compressed && m.state != betweenMessages && c.readsOn() {
 			c.stop(net.ErrClosed) // what was received of the message is gone
 		}
 		c.readLock.release(false)

@@ -101,7 +101,7 @@ func (c *Conn) awaitClose(ctx context.Context) error {
 	}
 	w := &watch{interrupt: c.interruptRead}
 	defer w.forget()
-	for err == nil && (c.recv.err == nil || c.recv.err == errDiscarded) {
+	for err == nil && c.readsOn() {
 		held, expired := true, false
 		switch {
 		case c.recv.err == nil && c.messageWaits():
@@ -128,6 +128,9 @@ func (c *Conn) awaitClose(ctx context.Context) error {
 	c.linger(ctx, w, err)
 	return err
 }
+
+// readsOn reports whether the reading goes on, if only for Shutdown.
+func (c *Conn) readsOn() bool { return c.recv.err == nil || c.recv.err == errDiscarded }
 
 // messageWaits reports whether there is a message for the program, or the rest of one.
 func (c *Conn) messageWaits() bool {
