@@ -35,9 +35,17 @@ func (c *Conn) WriteJSON(v any) error {
 // the message has been read, and the connection is good. Other errors are as for
 // ReadMessage.
 func (c *Conn) ReadJSON(v any) error {
+	if err := c.awaitMessage(); err != nil {
+		return err
+	}
+	return c.readJSON(v)
+}
+
+// readJSON is ReadJSON for a read that awaitMessage has begun.
+func (c *Conn) readJSON(v any) error {
 	b := jsonPool.Get().(*bytes.Buffer)
 	defer releaseJSON(b)
-	_, p, err := c.AppendMessage(b.AvailableBuffer())
+	_, p, err := c.readMessage(b.AvailableBuffer())
 	if err != nil {
 		return err
 	}

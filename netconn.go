@@ -91,7 +91,7 @@ func (s *stream) Read(p []byte) (int, error) {
 
 // refuse fails the connection because of the type of a message.
 func (s *stream) refuse() error {
-	if err := s.c.beginRead(&limit{}); err != nil {
+	if err := s.c.beginRead(&noLimit); err != nil {
 		return err
 	}
 	defer s.c.endRead()

@@ -9,9 +9,14 @@ import "io"
 // io.EOF. Errors, of the reader too, are as for ReadMessage: after a timeout call
 // the same method again.
 func (c *Conn) NextReader() (messageType int, r io.Reader, err error) {
-	if err := c.beginRead(&limit{}); err != nil {
+	if err := c.awaitMessage(); err != nil {
 		return noMessage, nil, err
 	}
+	return c.claimMessage()
+}
+
+// claimMessage makes a reader of the next message, and ends the read.
+func (c *Conn) claimMessage() (messageType int, r io.Reader, err error) {
 	if err = c.nextMessage(); err != nil {
 		messageType = noMessage
 	} else {
@@ -51,16 +56,16 @@ func (r *messageReader) Read(p []byte) (n int, err error) {
 	if c == nil {
 		return 0, io.EOF
 	}
-	if err := c.beginRead(&limit{}); err != nil {
+	if err := c.beginRead(&noLimit); err != nil {
 		return 0, err
 	}
-	n, err = c.readMessage(p)
+	n, err = c.readPiece(p)
 	c.endRead()
 	return n, err
 }
 
-// readMessage reads from the current message. Each form that this can have has a return.
-func (c *Conn) readMessage(p []byte) (n int, err error) {
+// readPiece reads from the current message. Each form that this can have has a return.
+func (c *Conn) readPiece(p []byte) (n int, err error) {
 	m := &c.message
 	switch {
 	case c.recv.err != nil:

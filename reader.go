@@ -19,7 +19,10 @@ const noMessage = -1
 // unfinished message, if anything. A peer that breaks the protocol is sent a Close
 // frame that says how. In every case the connection is still to be closed with Close.
 func (c *Conn) ReadMessage() (messageType int, p []byte, err error) {
-	return c.readWhole(nil)
+	if err := c.awaitMessage(); err != nil {
+		return noMessage, nil, err
+	}
+	return c.readMessage(nil)
 }
 
 // ReadMessageContext is ReadMessage that the context can end, too. The error then has
@@ -28,7 +31,7 @@ func (c *Conn) ReadMessage() (messageType int, p []byte, err error) {
 // allocates nothing for it.
 func (c *Conn) ReadMessageContext(ctx context.Context) (messageType int, p []byte, err error) {
 	if ctx.Done() == nil {
-		return c.readWhole(nil)
+		return c.ReadMessage()
 	}
 	l := limit{ctx: ctx}
 	if err := l.ended(); err != nil {
@@ -62,23 +65,32 @@ func (c *Conn) ReadMessageContext(ctx context.Context) (messageType int, p []byt
 // timeout the slice is dst as it was. All of dst's capacity behind its length may be
 // overwritten in any case.
 func (c *Conn) AppendMessage(dst []byte) (messageType int, p []byte, err error) {
-	return c.readWhole(dst)
-}
-
-// readWhole is AppendMessage.
-func (c *Conn) readWhole(dst []byte) (messageType int, p []byte, err error) {
-	if err := c.beginRead(&limit{}); err != nil {
+	if err := c.awaitMessage(); err != nil {
 		return noMessage, dst, err
 	}
-	if c.message.state == betweenMessages && len(c.recv.b) == 0 && c.recv.err == nil {
-		if err = c.wait(); err != nil { // here, where the stack is shallow
-			c.endRead()
-			return noMessage, dst, err
-		}
-	}
+	return c.readMessage(dst)
+}
+
+// readMessage appends a message to dst, and ends the read.
+func (c *Conn) readMessage(dst []byte) (messageType int, p []byte, err error) {
 	messageType, p, err = c.appendMessage(dst)
 	c.endRead()
 	return messageType, p, err
+}
+
+// awaitMessage begins a read, and waits until there is something of a message or of a control frame
+// before it: here, where few frames of the library lie on the stack.
+func (c *Conn) awaitMessage() error {
+	if err := c.beginRead(&noLimit); err != nil {
+		return err
+	}
+	if c.message.state == betweenMessages && len(c.recv.b) == 0 && c.recv.err == nil {
+		if err := c.wait(); err != nil {
+			c.endRead()
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *Conn) appendMessage(dst []byte) (messageType int, p []byte, err error) {

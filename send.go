@@ -327,7 +327,7 @@ func (s *send) startFlusher() {
 func (s *send) flushRest() {
 	for {
 		s.takePosted()
-		s.flush(&limit{}) // an error closes the lock
+		s.flush(&noLimit) // an error closes the lock
 		if s.lock.release(s.outbox.len() > 0) {
 			return
 		}
@@ -349,7 +349,7 @@ func (s *send) arm() {
 // flushCorked is what the timer runs. The reader is slow, so the answers of this burst wait no
 // longer; Cork stays in force.
 func (s *send) flushCorked() {
-	s.lock.acquire(lockFlush, nil, &limit{})
+	s.lock.acquire(lockFlush, nil, &noLimit)
 	s.ownDelayed().armed = false
 	s.lock.clear(moreInput)
 	s.flushRest()

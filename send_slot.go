@@ -62,7 +62,7 @@ func (s *send) post(f *frame, l *limit, wait bool) error {
 		if err == nil {
 			s.cork(f)
 			if s.link.tls {
-				l = &limit{} // a timeout would fail the connection
+				l = &noLimit // a timeout would fail the connection
 			}
 			if wait {
 				s.flush(l) // its error is that of the next call

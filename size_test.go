@@ -155,6 +155,56 @@ func TestIdleStack(t *testing.T) {
 	}
 }
 
+// All ways of reading wait with few frames of the library on the stack: the next larger frame of a
+// program doubles the stack that a goroutine begins with.
+func TestStackOfReads(t *testing.T) {
+	if raceEnabled || runtime.GOARCH != "amd64" {
+		t.Skip("the frames have other sizes")
+	}
+	for name, read := range map[string]func(c *Conn){
+		"ReadMessage":   func(c *Conn) { c.ReadMessage() },
+		"AppendMessage": func(c *Conn) { c.AppendMessage(nil) },
+		"NextReader":    func(c *Conn) { c.NextReader() },
+		"ReadJSON":      func(c *Conn) { c.ReadJSON(nil) },
+	} {
+		near, _ := tcpPair(t)
+		c := newConn(near, true, nil, connOptions{})
+		descriptor := &c.send.link.descriptor
+		if descriptor.conn == nil {
+			t.Skip("descriptors are not read here")
+		}
+		var depth uintptr // of the function that is called when there is something to read
+		descriptor.read = func(uintptr) bool {
+			var here byte
+			depth = uintptr(unsafe.Pointer(&here))
+			return true // with nothing, which is the end
+		}
+		measure := func(call func()) uintptr {
+			done := make(chan uintptr)
+			go func() { // whose stack does not move
+				var here byte
+				growStack(16 << 10)
+				call()
+				done <- uintptr(unsafe.Pointer(&here)) - depth
+			}()
+			return <-done
+		}
+		bare := measure(func() { descriptor.conn.Read(descriptor.read) })
+		if n := measure(func() { read(c) }) - bare; n > 200 {
+			t.Errorf("%s: got %d bytes of stack between the caller and the wait, want at most 200", name, n)
+		}
+	}
+}
+
+// growStack has the stack of the goroutine grow to more than n bytes.
+func growStack(n int) byte {
+	var b [256]byte
+	if n > 0 {
+		return growStack(n-len(b)) + b[n%len(b)]
+	}
+	return b[0]
+}
+
 // makeThreads has the runtime make n threads, which it keeps. Each counts as much stack as
 // eight goroutines, and more of them are needed where a system call takes long.
 func makeThreads(n int) {

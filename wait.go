@@ -13,6 +13,9 @@ type limit struct {
 	ctx      context.Context
 }
 
+// noLimit ends no wait.
+var noLimit limit
+
 // until returns the limit of a deadline alone.
 func until(deadline time.Time) limit { return limit{deadline: deadline} }
 

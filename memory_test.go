@@ -1,0 +1,141 @@
+//go:build go1.25
+
+package websocket
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// heldBytes returns the bytes that live on the heap.
+func heldBytes() int {
+	runtime.GC()
+	runtime.GC() // pools forget what they had before
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc)
+}
+
+// What a connection holds is at most sixteen times what has come and was not delivered, and a kilobyte:
+// while it waits in the middle of a message, and while the program's code runs between two reads.
+func TestMemoryFollowsWhatHasCome(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector takes memory")
+	}
+	const conns, head = 200, 14
+	message := frames(1, 64<<10)
+	small := frames(1, 100)
+	for _, tt := range []struct {
+		name string
+		wire []byte
+		read func(c *Conn) // of what comes
+		held int           // of what comes, while the program waits or runs
+	}{
+		{"a header", message[:head], func(c *Conn) { c.ReadMessage() }, 0},
+		{"ReadMessage, 100 bytes", message[:head+100], func(c *Conn) { c.ReadMessage() }, 100},
+		{"ReadMessage, 1,000 bytes", message[:head+1000], func(c *Conn) { c.ReadMessage() }, 1000},
+		{"ReadMessage, 60,000 bytes", message[:head+60000], func(c *Conn) { c.ReadMessage() }, 60000},
+		{"NextReader", message[:head+60000], func(c *Conn) {
+			_, r, _ := c.NextReader()
+			io.CopyN(io.Discard, r, 60000)
+			r.Read(make([]byte, 1))
+		}, 0},
+		{"a program that has a message", small, func(c *Conn) { c.AppendMessage(nil) }, 100},
+		{"a program that has a message of a burst", bytes.Repeat(small, 20), func(c *Conn) { c.AppendMessage(nil) }, 20 * len(small)},
+		{"a program that has the beginning of a message", message, func(c *Conn) { c.NextReader() }, len(message)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var idle atomic.Int32 // connections that wait, or whose program runs
+			ended := make(chan struct{})
+			defer close(ended)
+			all, fars := make([]*Conn, conns), make([]io.Writer, conns)
+			for i := range all {
+				near, far := tcpPair(t)
+				c := newConn(near, true, nil, connOptions{})
+				if c.send.link.descriptor.conn == nil {
+					t.Skip("descriptors are not read here")
+				}
+				all[i], fars[i] = c, far
+				far.Write(small)
+				c.AppendMessage(nil) // whatever is made once is there
+				read := c.send.link.descriptor.read
+				c.send.link.descriptor.read = func(fd uintptr) bool {
+					done := read(fd)
+					if !done {
+						idle.Add(1)
+					}
+					return done
+				}
+				go func() {
+					tt.read(c)
+					idle.Add(1)
+					<-ended
+				}()
+			}
+			wait := func(n int32) {
+				for start := time.Now(); idle.Load() < n; runtime.Gosched() {
+					if time.Since(start) > patience {
+						t.Fatalf("got %d reads that wait, want %d", idle.Load(), n)
+					}
+				}
+			}
+			wait(conns)
+			before := heldBytes()
+			for _, far := range fars {
+				far.Write(tt.wire)
+			}
+			wait(2 * conns)
+			if got, most := (heldBytes()-before)/conns, 16*tt.held+1024; got > most {
+				t.Errorf("got %d bytes for a connection, want at most %d", got, most)
+			}
+			runtime.KeepAlive(all)
+		})
+	}
+}
+
+// A read that is interrupted again and again takes memory for the message once.
+func TestInterruptedReadsTakeNoMemory(t *testing.T) {
+	const came, size = 8 << 20, 9 << 20
+	for name, read := range map[string]func(c *Conn, dst []byte) ([]byte, error){
+		"ReadMessage":   func(c *Conn, _ []byte) ([]byte, error) { _, p, err := c.ReadMessage(); return p, err },
+		"AppendMessage": func(c *Conn, dst []byte) ([]byte, error) { _, p, err := c.AppendMessage(dst); return p, err },
+		"ReadJSON":      func(c *Conn, _ []byte) ([]byte, error) { var v any; return nil, c.ReadJSON(&v) },
+	} {
+		bothSides(t, func(t *testing.T, server bool) {
+			near, far := newPipe(t, size+1000)
+			c := newConn(near, server, nil, connOptions{})
+			wire := peerFrames(server, peerFrame{true, opText, string(bytes.Repeat([]byte("1"), size))})
+			far.Write(wire[:came])
+			dst := make([]byte, 0, size)
+			poll := func() {
+				near.SetReadDeadline(time.Now().Add(time.Millisecond / 2))
+				if _, err := read(c, dst); !errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Fatalf("%s: got %v, want a timeout", name, err)
+				}
+			}
+			for len(c.message.bytes()) < came-100 { // the first ones, which find it
+				poll()
+			}
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			for range 50 {
+				poll()
+			}
+			runtime.ReadMemStats(&after)
+			if n := after.TotalAlloc - before.TotalAlloc; n > 1<<20 {
+				t.Errorf("%s: got %d bytes for 50 calls, want none for the message", name, n)
+			}
+			near.SetReadDeadline(time.Time{})
+			far.Write(wire[came:])
+			if p, err := read(c, dst); name != "ReadJSON" && (err != nil || len(p) != size) {
+				t.Errorf("%s: got %d bytes, %v, want all %d", name, len(p), err, size)
+			}
+		})
+	}
+}
