@@ -63,7 +63,8 @@
 // reads. A program that expects no messages must read all the same, and may discard
 // what it reads. By default a ping is answered by a pong and a Close frame by a
 // Close frame; [Conn.SetPingHandler], [Conn.SetPongHandler] and
-// [Conn.SetCloseHandler] replace that. The reader does not wait for writers: an
+// [Conn.SetCloseHandler] replace that, except while Shutdown reads because the program does
+// not. The reader does not wait for writers: an
 // answer that finds the network busy leaves when the network takes it, or, if another goroutine is
 // writing, after its frame.
 //
@@ -101,7 +102,9 @@
 //
 // [Conn.Shutdown] closes the connection in an orderly way (RFC 6455, 7): it sends a
 // Close frame, waits for the peer's, and closes the network connection, bounded by a
-// context. Messages that the peer has sent before go to the goroutine that reads.
+// context. Messages that the peer has sent before go to the goroutine that reads. If the
+// program does not read, Shutdown does, and runs no handlers of the program: clean up behind
+// the loop that reads, not in a close handler.
 // [Conn.Close] ends the network connection at once, and sends nothing. A connection
 // must be closed by one of the two in the end, whatever the error was.
 //

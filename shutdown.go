@@ -24,8 +24,12 @@ const (
 // frame. CloseNoStatusReceived sends an empty frame.
 //
 // Messages that still come are for the goroutine that reads, which gets the
-// *CloseError in the end. Where nobody comes for a message within a second, Shutdown
-// discards it and all that follow.
+// *CloseError in the end. If the program does not read a message within a second, Shutdown
+// discards it and all that follow, and reads return an error that is net.ErrClosed for
+// errors.Is until the connection is closed.
+//
+// While no read of the program is at work, Shutdown reads. It runs no handlers of the program
+// then: code that must see the end belongs behind the loop that reads.
 //
 // The context bounds all of it, and should have a deadline: a peer may never answer.
 // The connection is closed when Shutdown returns. The result is nil where the peer's

@@ -21,10 +21,12 @@ type Upgrader struct {
 	HandshakeTimeout time.Duration
 
 	// ReadBufferSize and WriteBufferSize are the sizes in bytes of the buffers that a
-	// connection borrows while it reads, where what comes needs no larger one, and while
-	// a message is written with NextWriter. They are rounded up to a power of two from
-	// 4,096 (also for 0) to 65,536, and limit no message. A connection that waits holds
-	// no buffer.
+	// connection borrows while it reads and while a message is written with NextWriter;
+	// they limit no message. WriteBufferSize is rounded up to a power of two from 4,096
+	// (also for 0) to 65,536. ReadBufferSize, of at most 65,536 (also for 0), matters only
+	// over TLS and wrappers, for the rest of a message whose beginning has come: a
+	// *net.TCPConn or *net.UnixConn is always read with 128 KiB, which is given back as
+	// soon as nothing is left in it.
 	ReadBufferSize, WriteBufferSize int
 
 	// WriteBufferPool is not used: all connections borrow their buffers from pools of
