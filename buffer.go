@@ -45,9 +45,6 @@ func classSize(class int) int {
 	return size
 }
 
-// bufferSize returns the size of the buffer that acquireBuffer returns for size.
-func bufferSize(size int) int { return classSize(bufferClass(size)) }
-
 // acquireBuffer returns a buffer of at least size bytes, but never of more than readBufferSize: a
 // larger one would stay in the pool long after the one message that wanted it. Its content is
 // arbitrary.

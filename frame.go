@@ -33,9 +33,6 @@ const (
 	// maxControlPayload: "All control frames MUST have a payload length of 125
 	// bytes or less" (5.5).
 	maxControlPayload = 125
-	// maxControlFrame is the size of the largest control frame. A control frame, like a
-	// header, is consumed as a whole.
-	maxControlFrame = 2 + 4 + maxControlPayload
 )
 
 // header is the header of a frame (RFC 6455, 5.2).
