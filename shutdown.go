@@ -110,7 +110,8 @@ func (c *Conn) awaitClose(ctx context.Context) error {
 		switch {
 		case c.recv.err == nil && c.messageWaits():
 			claim := limit{deadline: time.Now().Add(claimTime), ctx: ctx}
-			if held, expired = c.readLock.yield(lockDrain, &claim); held && expired {
+			held, expired = c.readLock.yield(lockDrain, &claim)
+			if held && expired && c.recv.err == nil && c.messageWaits() { // else another Shutdown has read
 				c.recv.err = errDiscarded // the program gets no messages with a gap before them
 			}
 		case c.extras.Load().readers.Load() > 0:
