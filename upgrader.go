@@ -98,6 +98,7 @@ type Upgrader struct {
 // Returning from the handler soon, while another goroutine uses the connection,
 // saves several kilobytes; HandlerFunc does so.
 func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header) (*Conn, error) {
+	// Each reason to refuse the request has a return.
 	if refused := checkRequest(r); refused != nil {
 		return nil, u.refuse(w, r, refused)
 	}
