@@ -30,12 +30,13 @@ type Conn struct {
 	deadlines   atomic.Pointer[deadlines]
 	extras      atomic.Pointer[extras]
 
-	// The holder of readLock has the rest of these, and recv.
+	// Guarded by readLock, as is recv.
 	readLock  lock
 	message   message
 	burst     burst
 	readWatch *watch // nil before the first read with a context
 
+	// For NextWriter.
 	writeClass uint8                         // of the buffers of message writers
 	writer     atomic.Pointer[messageWriter] // the last one that was made, if any
 }
