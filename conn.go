@@ -154,19 +154,13 @@ func (c *Conn) beginRead(l *limit) error {
 // awaitRead is beginRead for a lock that is not free, or closed.
 func (c *Conn) awaitRead(l *limit) error {
 	x := c.ownExtras()
-	x.readers.Add(1) // before the bit is looked at: see readForShutdown
+	x.readers.Add(1) // before it is known whether Shutdown reads: see readForShutdown
 	defer x.readers.Add(-1)
-	interrupts := c.readLock.has(draining)
-	if interrupts {
-		c.interruptRead()
-	}
+	c.interruptShutdown()
 	if _, err := c.readLock.acquire(lockRead, nil, l); err != nil {
 		return err
 	}
 	c.readLock.came()
-	if interrupts {
-		c.restoreReadDeadline() // Shutdown may have done so before
-	}
 	return nil
 }
 

@@ -43,6 +43,18 @@ func (c *Conn) overrideReadDeadline(t time.Time) {
 // interruptRead makes a read that waits return a timeout.
 func (c *Conn) interruptRead() { c.overrideReadDeadline(aLongTimeAgo) }
 
+// interruptShutdown is interruptRead for a read of Shutdown, if there is one. It is not too late then:
+// Shutdown restores the deadline after it has cleared draining.
+func (c *Conn) interruptShutdown() {
+	d := c.ownDeadlines()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if c.readLock.has(draining) {
+		d.overridden = true
+		c.send.link.SetReadDeadline(aLongTimeAgo)
+	}
+}
+
 // restoreReadDeadline gives the transport the program's read deadline again.
 func (c *Conn) restoreReadDeadline() {
 	d := c.ownDeadlines()
