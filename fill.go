@@ -1,22 +1,31 @@
 package websocket
 
-import "io"
+import (
+	"io"
+	"math"
+)
 
 // maxEmptyReads bounds the reads of a transport that return neither bytes nor an error.
 const maxEmptyReads = 100
 
 // fill waits for bytes and appends them to r.b, which is less than a unit. It is for a transport
 // that cannot be asked without waiting (TLS, wrappers): a small buffer waits for it. Only if
-// that came back full within a frame, and more must follow, is a larger one borrowed for the rest.
-func (r *recv) fill(t transport) error {
-	size := int(r.waitingSize)
-	if r.full && (len(r.b) > 0 || r.remaining > 0) {
-		size = int(r.restSize)
+// that came back full within a frame, and more must follow, is a buffer of sixteen times its size
+// borrowed for the rest.
+func (r *recv) fill(l *link) error {
+	size := 1<<10 + maxHeaderSize
+	if l.tls {
+		size = minBufferSize // crypto/tls keeps the rest
+	}
+	if len(r.b) > 0 || r.remaining > 0 {
+		size = max(size, min(16*int(r.filled), int(r.restSize)))
 	}
 	r.move(max(size, len(r.b)+1))
-	n, err := receive(t, r.buf.b[len(r.b):])
+	n, err := receive(l, r.buf.b[len(r.b):])
 	r.b = r.buf.b[:len(r.b)+n]
-	r.full = len(r.b) == len(r.buf.b)
+	if r.filled = 0; len(r.b) == len(r.buf.b) {
+		r.filled = uint16(min(len(r.b), math.MaxUint16))
+	}
 	return err
 }
 

@@ -46,19 +46,15 @@ type recv struct {
 	deflate bool // permessage-deflate was agreed on
 
 	// For fill.
-	full        bool  // the last read filled its space: there is probably more
-	waitingSize int16 // of the buffer that waits for a frame
-	restSize    int32 // of the buffer for the rest of a frame
+	filled   uint16 // how much the last read brought if it has filled its buffer; else 0
+	restSize int32  // of the buffer for the rest of a frame at most
 }
 
 // init prepares r for l, from which the bytes in early were read already.
 func (r *recv) init(l *link, server bool, early []byte, o connOptions) {
 	r.server, r.b = server, early
 	r.limit.Store(o.readLimit)
-	r.waitingSize, r.restSize = 1<<10+maxHeaderSize, maxBufferSize
-	if l.tls {
-		r.waitingSize = minBufferSize // crypto/tls keeps the rest
-	}
+	r.restSize = maxBufferSize
 	if o.readBufferSize > 0 {
 		r.restSize = int32(min(o.readBufferSize, maxBufferSize))
 	}
