@@ -162,10 +162,10 @@ var _ = scenes(
 	scenario{name: "writing to a peer that does not read", tcpOnly: true, run: func(x *exchange) {
 		x.programsOnly = true // how much fits in between is the machine's business
 		x.connect()
-		x.server.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
 		big := make([]byte, 1<<20)
 		var err error
-		for err == nil {
+		for err == nil { // each has its time, so that it passes within a message
+			x.server.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
 			err = x.server.WriteMessage(binaryMessage, big)
 		}
 		x.server.noteErr("WriteMessage in the end", err)
