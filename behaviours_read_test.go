@@ -165,7 +165,7 @@ func TestBehaviourReadErrorsStay(t *testing.T) {
 	}{
 		{"the peer closes", func(c *Conn, wire *pipeConn) { wire.Write(bhFrame(false, 0x88, "\x03\xe9bye")) }, "websocket: close 1001 (going away): bye"},
 		{"end", func(c *Conn, wire *pipeConn) { wire.Close() }, "websocket: close 1006 (abnormal closure): unexpected EOF"},
-		{"Close", func(c *Conn, wire *pipeConn) { c.Close() }, "use of closed network connection"},
+		{"Close", func(c *Conn, wire *pipeConn) { c.Close() }, "read pipe pipe->pipe: use of closed network connection"},
 		{"protocol error", func(c *Conn, wire *pipeConn) { wire.Write(unhex(t, "c1 00")) }, "websocket: reserved bit RSV1 is set"},
 		{"limit", func(c *Conn, wire *pipeConn) { c.SetReadLimit(2); wire.Write(bhFrame(false, 0x81, "abc")) }, "websocket: read limit exceeded"},
 		{"handler", func(c *Conn, wire *pipeConn) {

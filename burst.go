@@ -65,7 +65,7 @@ func (c *Conn) flushBeforeWaiting() error {
 	if err := c.send.lock.lost(); err != nil {
 		// Do not wrap the error: errors.Is(err, os.ErrDeadlineExceeded) would make callers
 		// retry the read.
-		return c.stop(fmt.Errorf("websocket: messages that waited to be sent are lost: %v", err))
+		return c.stop(phaseFailed, fmt.Errorf("websocket: messages that waited to be sent are lost: %v", err))
 	}
 	return nil
 }

@@ -2,8 +2,6 @@ package websocket
 
 import (
 	"encoding/binary"
-	"net"
-	"time"
 	"unicode/utf8"
 )
 
@@ -69,94 +67,19 @@ func (c *Conn) peerClosed(payload []byte, mayHandle bool) error {
 	if err != nil {
 		return c.fail(err)
 	}
-	c.send.lock.state.Or(closeReceived)
-	closed := &CloseError{Code: code, Text: text}
+	closed := c.stop(phaseClosed, &CloseError{Code: code, Text: text})
 	if h := handler(c, closeOf); h != nil && mayHandle {
-		c.recv.err = closed // if the handler panics
-		if err := c.handle(func() error { return (*h)(code, text) }); err != nil {
-			return c.stop(err)
+		if err := c.handle(phaseClosed, func() error { return (*h)(code, text) }); err != nil {
+			return err
 		}
 	} else {
 		c.replyClose(code)
 	}
-	return c.stop(closed)
+	return closed
 }
 
 // replyClose answers a Close frame. "When sending a Close frame in response, the
 // endpoint typically echos the status code it received" (5.5.1).
 func (c *Conn) replyClose(code int) {
 	c.reply(opClose, FormatCloseMessage(code, ""))
-}
-
-// closeTimeout is how long Close waits for the network to take frames that no caller waits for.
-const closeTimeout = time.Second
-
-// fail ends the reading because of err, and returns the error that all reads
-// return from now on. Where err is our verdict that the peer has broken a rule, the
-// peer is sent it in a Close frame. A timeout ends nothing.
-func (c *Conn) fail(err error) error {
-	if c.keepalive != nil {
-		if dead := c.keepalive.verdict(); dead != nil {
-			return c.stop(dead) // that is why the read failed
-		}
-	}
-	if isTimeout(err) {
-		return err
-	}
-	if code, reason := closeCodeFor(err); code != 0 {
-		c.reply(opClose, FormatCloseMessage(code, reason))
-	}
-	return c.stop(readError(err))
-}
-
-// stop makes err, if it is not nil, the error of all reads, and returns it.
-func (c *Conn) stop(err error) error {
-	if err != nil {
-		c.recv.err = err
-		c.dropCompressed()
-		c.endWaits(err)
-	}
-	return err
-}
-
-// endWaits ends what only goes on while something reads: the timer and the pings
-// that wait for an answer.
-func (c *Conn) endWaits(err error) {
-	if c.keepalive != nil {
-		c.keepalive.stop()
-	}
-	c.ownExtras().pings.fail(err)
-}
-
-// Close closes the network connection at once. It sends no Close frame and waits for
-// nothing, except that frames that no call waits for any more, corked ones, answers to pings and
-// Close frames, and those of a stream, have a second to leave: to close the WebSocket
-// connection in an orderly way, use Shutdown. Any goroutine may call it. Reads and writes that
-// are blocked return an error that is net.ErrClosed for errors.Is.
-func (c *Conn) Close() error {
-	l := until(time.Now().Add(closeTimeout))
-	if c.send.hasUnsent() && c.send.drain(&l) == errWriteTimeout {
-		return c.close(c.send.link.abort)
-	}
-	return c.close(c.send.link.Close)
-}
-
-// abort is Close that waits for nothing.
-func (c *Conn) abort() { c.close(c.send.link.abort) }
-
-// close closes the transport by the function, and gives up what the connection holds.
-func (c *Conn) close(closeLink func() error) error {
-	c.send.lock.state.Or(connClosed)
-	err := closeLink()
-	c.send.close()
-	if w := c.writer.Load(); w != nil {
-		w.abandon(net.ErrClosed)
-	}
-	c.endWaits(net.ErrClosed)
-	c.releaseRead()
-	c.dropDeflater()
-	if c.group != nil {
-		c.group.remove(c)
-	}
-	return err
 }

@@ -144,12 +144,3 @@ func (c *Conn) deflateAndWrite(op opcode, data []byte, mode lockMode, l *limit) 
 	}
 	return err
 }
-
-// dropDeflater gives up the deflater of a connection that was closed, unless a message
-// is being written: endMessage does it then.
-func (c *Conn) dropDeflater() {
-	if c.compression != nil && c.send.lock.tryAcquire(lockMessage) {
-		c.compression.drop()
-		c.send.lock.endMessage()
-	}
-}

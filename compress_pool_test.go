@@ -248,15 +248,17 @@ func TestEveryEndReturnsTheCodecs(t *testing.T) {
 						p := &pooled{t: t, c: c, wire: far, server: server, takeover: takeover}
 						state.enter(p)
 						end.end(p)
-						if !c.send.lock.has(connClosed) {
+						isClosed := false
+						near.in.set(func(h *pipeHalf) { isClosed = h.readEnd.closed })
+						if !isClosed {
 							c.Close()
 						}
 						synctest.Wait()
 						if n := codecsOnLoan.Load() - before; n != 0 {
 							t.Errorf("takeover %v, %s, %s: got %d codecs that were not returned", takeover, state.name, end.name, n)
 						}
-						if m, k := &c.compression.incoming, c.message.keep(); k.buf != nil || m.history != nil || k.b != nil {
-							t.Errorf("takeover %v, %s, %s: got memory of a message that is gone", takeover, state.name, end.name)
+						if got := borrowed(c); got != "" {
+							t.Errorf("takeover %v, %s, %s: got that %s was not given back", takeover, state.name, end.name, got)
 						}
 					})
 				})

@@ -126,20 +126,6 @@ func (c *Conn) RemoteAddr() net.Addr { return c.NetConn().RemoteAddr() }
 // frame with CloseMessageTooBig. Any goroutine may call it at any time.
 func (c *Conn) SetReadLimit(limit int64) { c.recv.limit.Store(limit) }
 
-// releaseRead gives up what the reading of a connection that was closed still holds, unless a
-// read is at work, which does it then.
-func (c *Conn) releaseRead() {
-	if c.readLock.tryAcquire(lockDrain) {
-		if c.readWatch != nil {
-			c.readWatch.forget()
-		}
-		if m := &c.message; m.compressed && m.state != betweenMessages && c.readsOn() {
-			c.stop(net.ErrClosed) // what was received of the message is gone
-		}
-		c.readLock.release(false)
-	}
-}
-
 // beginRead waits within the limit until no other read is at work. One of Shutdown makes way.
 func (c *Conn) beginRead(l *limit) error {
 	if !c.readLock.state.CompareAndSwap(0, locked) {
@@ -155,13 +141,11 @@ func (c *Conn) beginRead(l *limit) error {
 func (c *Conn) awaitRead(l *limit) error {
 	x := c.ownExtras()
 	x.readers.Add(1) // before it is known whether Shutdown reads: see readForShutdown
-	defer x.readers.Add(-1)
 	c.interruptShutdown()
-	if _, err := c.readLock.acquire(lockRead, nil, l); err != nil {
-		return err
-	}
+	_, err := c.readLock.acquire(lockRead, nil, l)
+	x.readers.Add(-1)
 	c.readLock.came()
-	return nil
+	return err
 }
 
 // endRead ends a read.
@@ -169,8 +153,8 @@ func (c *Conn) endRead() {
 	c.recv.shrink()
 	c.reading(false)
 	c.readLock.release(false)
-	if c.send.lock.has(connClosed) {
-		c.releaseRead()
+	if c.readLock.has(ended) {
+		c.giveBack()
 	}
 }
 

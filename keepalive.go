@@ -15,7 +15,6 @@ type keepalive struct {
 	mu      sync.Mutex
 	timer   *time.Timer
 	stopped bool
-	dead    error         // the verdict, once it is given
 	last    time.Time     // when something came last
 	asked   time.Time     // when the first ping since then was due; zero before
 	pinged  time.Time     // when the last one was
@@ -82,13 +81,6 @@ func (k *keepalive) reading(yes bool, now time.Time) {
 	}
 }
 
-// verdict returns the error of a peer that was found dead, else nil.
-func (k *keepalive) verdict() error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.dead
-}
-
 func (k *keepalive) stop() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -119,9 +111,7 @@ func (c *Conn) look(k *keepalive) {
 		return
 	}
 	ping, dead, next := k.step(now)
-	if dead {
-		k.dead = &keepaliveError{k.timeout}
-	} else {
+	if !dead {
 		k.timer.Reset(next.Sub(now))
 	}
 	k.mu.Unlock()
@@ -132,9 +122,10 @@ func (c *Conn) look(k *keepalive) {
 		l := until(now.Add(k.timeout))
 		c.send.post(&frame{fin: true, opcode: opPing}, &l, false)
 	case dead:
-		c.send.lock.close(k.dead, nil)
-		c.endWaits(k.dead)
-		c.abort() // the reader that waits finds the verdict
+		err := &keepaliveError{k.timeout}
+		c.send.lock.end(phaseFailed, err, nil)
+		c.stop(phaseFailed, err)
+		c.abort()
 	}
 }
 

@@ -16,14 +16,8 @@ type lock struct {
 	tries  uint8  // how often a writer will still yield
 	writes uint16 // counts
 
-	errs  atomic.Pointer[lockErrors] // set when it is closed
-	queue atomic.Pointer[lockQueue]  // made for the first caller that waits
-}
-
-// lockErrors is why no frame may be written any more.
-type lockErrors struct {
-	write error // returned by every later write
-	lost  error // why frames that were reported as written have not left; or nil
+	ending atomic.Pointer[ending]    // set when the direction has ended
+	queue  atomic.Pointer[lockQueue] // made for the first caller that waits
 }
 
 // lockMode is what a caller wants to do with the lock.
@@ -96,44 +90,7 @@ func (k *lock) clear(bits uint32) {
 // corks reports whether frames are to stay in the outbox.
 func (k *lock) corks() bool { return corks(k.state.Load()) }
 
-func corks(state uint32) bool { return state&(corked|moreInput) != 0 && state&closed == 0 }
-
-// err returns why the lock is closed, or nil.
-func (k *lock) err() error {
-	if e := k.errs.Load(); e != nil {
-		return e.write
-	}
-	return nil
-}
-
-// lost returns the error because of which frames that were reported as written have not left,
-// or nil.
-func (k *lock) lost() error {
-	if e := k.errs.Load(); e != nil {
-		return e.lost
-	}
-	return nil
-}
-
-// close has every later write return err, and those that wait, unless the lock is closed
-// already. Lost is the reason why frames that were reported as written have not left, or nil.
-func (k *lock) close(err, lost error) {
-	if k.errs.CompareAndSwap(nil, &lockErrors{err, lost}) {
-		k.state.Or(closed)
-		k.grant()
-	} else if e := k.errs.Load(); lost != nil && e.lost == nil {
-		k.errs.CompareAndSwap(e, &lockErrors{e.write, lost})
-	}
-}
-
-// reopen clears closed, which the holder of the lock has set while it wrote a Close frame, unless
-// the lock has been closed since.
-func (k *lock) reopen() {
-	k.state.And(^uint32(closed))
-	if k.err() != nil {
-		k.state.Or(closed)
-	}
-}
+func corks(state uint32) bool { return state&(corked|moreInput) != 0 && state&ended == 0 }
 
 // tryAcquire takes the lock if it is free, even if it is closed.
 func (k *lock) tryAcquire(mode lockMode) bool {
@@ -187,7 +144,7 @@ func (k *lock) wait(mode lockMode, f *frame, l *limit) (written bool, err error)
 		w.frame = *f
 	}
 	q.push(w)
-	if s := k.state.Or(queued); s&lockModes[mode].blockedBy == 0 || s&closed != 0 {
+	if s := k.state.Or(queued); s&lockModes[mode].blockedBy == 0 || s&ended != 0 {
 		k.grantLocked(q) // it has become free, or been closed
 	}
 
@@ -245,7 +202,7 @@ func (k *lock) yield(mode lockMode, l *limit) (held, expired bool) {
 	return w.state == yields && k.tryAcquire(mode), true
 }
 
-// came says that the holder of the lock is one for which others yield.
+// came says that a caller for which others yield has the lock, or has given up.
 func (k *lock) came() {
 	q := k.queue.Load()
 	if q == nil {
@@ -258,6 +215,7 @@ func (k *lock) came() {
 			w.state = waiting
 		}
 	}
+	k.grantLocked(q)
 }
 
 // endMessage says that the message of several frames is over.

@@ -166,9 +166,9 @@ func TestLockClosed(t *testing.T) {
 		w.ask("message", lockMessage, nil, limit{})
 		w.ask("flush", lockFlush, nil, limit{})
 		w.want("all wait", "writer has it", "holder has it")
-		w.close(errMine, nil)
+		w.end(phaseFailed, errMine, nil)
 		w.want("closed", "data gave up: mine", "frame gave up: mine", "message gave up: mine")
-		w.close(ErrCloseSent, nil)
+		w.end(phaseClosed, ErrCloseSent, nil)
 		if err := w.err(); err != errMine || w.lost() != nil {
 			t.Errorf("got %v, %v, want the first reason", err, w.lost())
 		}
@@ -179,7 +179,7 @@ func TestLockClosed(t *testing.T) {
 		w.want("what is in the outbox may still leave", "flush has it")
 		w.unlock(lockFlush)
 		w.unlock(lockMessage)
-		w.state.And(^uint32(closed))
+		w.state.And(^uint32(ended))
 		w.wantIdle()
 	})
 }
@@ -213,11 +213,11 @@ func TestLockReleaseWithUnsentFrames(t *testing.T) {
 			t.Error("got the lock held, want it released: the frames are corked")
 		}
 		k.tryAcquire(lockFrame)
-		k.state.Or(closed)
+		k.state.Or(ended)
 		if k.release(true) {
 			t.Error("got the lock released, want it held: it is closed")
 		}
-		k.state.And(^(bit | closed))
+		k.state.And(^(bit | ended))
 		k.release(false)
 	}
 }
@@ -329,7 +329,7 @@ func TestLockBatchFails(t *testing.T) {
 		w.ask("one", lockFrame, batchFrame(opPing, 1), limit{})
 		w.ask("two", lockFrame, batchFrame(opPing, 2), limit{})
 		w.batchSizes(w.start, 100)
-		w.close(errMine, nil)
+		w.end(phaseFailed, errMine, nil)
 		w.want("they are being written", "holder has it")
 		w.finishBatch(0, 10)
 		w.want("the first had left", "one was written", "two gave up: mine")

@@ -62,9 +62,6 @@ func (m *message) drop() {
 // nextMessage waits for a message that the program has not got, which is then the current one. It can be
 // interrupted and repeated.
 func (c *Conn) nextMessage() error {
-	if c.recv.err != nil {
-		return c.recv.err
-	}
 	if c.message.state == claimed {
 		c.message.reader.c = nil
 		c.discardMessage()

@@ -92,12 +92,9 @@ func (s *stream) Read(p []byte) (int, error) {
 // refuse fails the connection because of the type of a message.
 func (s *stream) refuse() error {
 	if err := s.c.beginRead(&noLimit); err != nil {
-		return err
-	}
-	defer s.c.endRead()
-	if err := s.c.recv.err; err != nil {
 		return streamError(err)
 	}
+	defer s.c.endRead()
 	return s.c.fail(&protocolError{CloseUnsupportedData, "message of the wrong type in a stream"})
 }
 

@@ -68,8 +68,6 @@ func (r *messageReader) Read(p []byte) (n int, err error) {
 func (c *Conn) readPiece(p []byte) (n int, err error) {
 	m := &c.message
 	switch {
-	case c.recv.err != nil:
-		return 0, c.recv.err
 	case m.state != claimed: // Shutdown has found it empty
 		return 0, io.EOF
 	case len(p) == 0:

@@ -23,7 +23,8 @@ type readModel struct {
 	next int           // the number of the message that the program reads next
 	open io.Reader     // the reader of a message that is not read to its end
 	got  []byte        // of that message
-	slow time.Duration // the longest time that the program has not read for
+	last time.Time     // when the program has read last
+	slow time.Duration // the longest time that it has not read for
 }
 
 // Whatever interrupts its reads, the program gets each message once, whole, and in order, and then the
@@ -35,25 +36,43 @@ func TestReadModel(t *testing.T) {
 	for i := range modelNumber("WEBSOCKET_TEST_ROUNDS", 100) {
 		seed := first + i
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { playReads(t, seed) })
+			random := rand.New(rand.NewPCG(seed, 0))
+			synctest.Test(t, func(t *testing.T) {
+				var near, far net.Conn
+				near, far = newPipe(t, 100+random.IntN(1<<18))
+				switch random.IntN(3) {
+				case 0:
+					if raceEnabled {
+						return // as for TestSendModel
+					}
+					near, far = overTLS(t, near, far)
+				case 1:
+					near = wrappedConn{near}
+				}
+				playReads(t, seed, near, far, random.IntN(2) == 0, 20+random.IntN(60))
+			})
 		})
 	}
 }
 
-func playReads(t *testing.T, seed uint64) {
-	random := rand.New(rand.NewPCG(seed, 0))
-	server := random.IntN(2) == 0
-	var near, far net.Conn
-	near, far = newPipe(t, 100+random.IntN(1<<18))
-	switch random.IntN(3) {
-	case 0:
-		if raceEnabled {
-			return // as for TestSendModel
+// The same over sockets, where time passes.
+func TestReadModelOfSockets(t *testing.T) {
+	first := modelNumber("WEBSOCKET_TEST_SEED", uint64(time.Now().UnixNano()%1e6))
+	eachLink(t, func(t *testing.T, l testLink) {
+		for i := range modelNumber("WEBSOCKET_TEST_ROUNDS", 100) / 50 {
+			seed := first + i
+			t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+				t.Parallel()
+				near, far := l.pair(t)
+				playReads(t, seed, near, far, l.server, 15)
+			})
 		}
-		near, far = overTLS(t, near, far)
-	case 1:
-		near = wrappedConn{near}
-	}
+	})
+}
+
+// playReads plays a run in which the peer sends count messages.
+func playReads(t *testing.T, seed uint64, near, far net.Conn, server bool, count int) {
+	random := rand.New(rand.NewPCG(seed, 2))
 	o := connOptions{}
 	if random.IntN(2) == 0 {
 		options := CompressionOptions{ContextTakeover: random.IntN(2) == 0, Threshold: 1}
@@ -61,8 +80,7 @@ func playReads(t *testing.T, seed uint64) {
 		o.agreed.deflate, o.compression = &answer, options
 	}
 	peer := newConn(far, !server, nil, o)
-	m := &readModel{T: t, rand: random, c: newConn(near, server, nil, o)}
-	count := 20 + random.IntN(60)
+	m := &readModel{T: t, rand: random, c: newConn(near, server, nil, o), last: time.Now()}
 	sent := make(chan struct{})
 	go sendNumbered(peer, rand.New(rand.NewPCG(seed, 1)), count, sent)
 	go func() { // which answers the Close frame behind the last message
@@ -88,6 +106,9 @@ func playReads(t *testing.T, seed uint64) {
 		if err := <-shutdowns; err != nil {
 			t.Errorf("Shutdown: got %v, want nil", err)
 		}
+	}
+	if got := borrowed(m.c); got != "" {
+		t.Errorf("got that %s was not given back", got)
 	}
 }
 
@@ -125,9 +146,7 @@ func (m *readModel) readAll(count int) {
 	for {
 		switch m.rand.IntN(20) {
 		case 0:
-			pause := time.Duration(m.rand.IntN(1200)) * time.Millisecond
-			m.slow = max(m.slow, pause)
-			time.Sleep(pause)
+			time.Sleep(time.Duration(m.rand.IntN(1200)) * time.Millisecond)
 		case 1, 2:
 			m.c.SetReadDeadline(time.Time{})
 		case 3, 4, 5:
@@ -136,7 +155,9 @@ func (m *readModel) readAll(count int) {
 			at := time.Now().Add(time.Duration(m.rand.IntN(20)) * time.Millisecond)
 			time.AfterFunc(time.Millisecond, func() { m.c.SetReadDeadline(at) })
 		}
+		m.slow = max(m.slow, time.Since(m.last))
 		err := m.read()
+		m.last = time.Now()
 		switch {
 		case err == nil, isTimeout(err), errors.Is(err, context.DeadlineExceeded):
 			continue

@@ -48,12 +48,9 @@ func (c *Conn) ReadMessageContext(ctx context.Context) (messageType int, p []byt
 	messageType, p, err = c.appendMessage(nil)
 	if w.end() {
 		c.restoreReadDeadline()
-		if err != nil && c.recv.err == nil {
+		if err != nil && isTimeout(err) {
 			err = contextError(ctx)
 		}
-	}
-	if c.recv.err != nil {
-		w.forget() // there will be no other read
 	}
 	c.endRead()
 	return messageType, p, err
@@ -84,7 +81,7 @@ func (c *Conn) awaitMessage() error {
 	if err := c.beginRead(&noLimit); err != nil {
 		return err
 	}
-	if c.message.state == betweenMessages && len(c.recv.b) == 0 && c.recv.err == nil {
+	if c.message.state == betweenMessages && len(c.recv.b) == 0 {
 		if err := c.wait(); err != nil {
 			c.endRead()
 			return err
@@ -110,8 +107,8 @@ func (c *Conn) appendMessage(dst []byte) (messageType int, p []byte, err error) 
 	default:
 		p, err = c.appendPayload(dst)
 	}
-	if err != nil && c.recv.err == nil { // the message is still to be had
-		return noMessage, dst, err
+	if err != nil && isTimeout(err) {
+		return noMessage, dst, err // the message is still to be had
 	}
 	if err == nil {
 		c.endMessageRead()
@@ -137,7 +134,7 @@ func (c *Conn) appendPayload(dst []byte) (p []byte, err error) {
 		p = p[:len(p)+n]
 	}
 	switch {
-	case err != nil && c.recv.err == nil: // interrupted
+	case err != nil && isTimeout(err):
 		if kept == nil && dst != nil {
 			p = append(make([]byte, 0, c.recv.credit(len(p)-base)), p[base:]...)
 		}
@@ -256,7 +253,7 @@ func (c *Conn) control(op opcode, payload []byte) error {
 	switch op {
 	case opPing:
 		if h := handler(c, pingOf); h != nil && own {
-			return c.stop(c.handle(func() error { return (*h)(string(payload)) }))
+			return c.handle(phaseFailed, func() error { return (*h)(string(payload)) })
 		}
 		c.send.reply(opPong, payload)
 		return nil
@@ -265,7 +262,7 @@ func (c *Conn) control(op opcode, payload []byte) error {
 			x.pings.received(payload, time.Now())
 		}
 		if h := handler(c, pongOf); h != nil && own {
-			return c.stop(c.handle(func() error { return (*h)(string(payload)) }))
+			return c.handle(phaseFailed, func() error { return (*h)(string(payload)) })
 		}
 		return nil
 	}
@@ -273,7 +270,8 @@ func (c *Conn) control(op opcode, payload []byte) error {
 }
 
 // handle calls a handler of the program, during which nothing is read, and keepalive does not count.
-func (c *Conn) handle(h func() error) error {
+// The handler's error ends the reading with the phase.
+func (c *Conn) handle(p phase, h func() error) error {
 	c.send.tryFlush()
 	c.reading(false)
 	returned := false
@@ -285,5 +283,8 @@ func (c *Conn) handle(h func() error) error {
 	err := h()
 	returned = true
 	c.reading(true)
+	if err != nil {
+		c.stop(p, err)
+	}
 	return err
 }

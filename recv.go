@@ -22,8 +22,6 @@ const (
 //
 // All of it belongs to the goroutine that reads.
 type recv struct {
-	err error // every later read returns it; set by Conn
-
 	// The bytes that were received and are not consumed yet. They lie in buf, or in memory of
 	// their own. Only fill, tryRead and shrink borrow and return.
 	b   []byte

@@ -3,7 +3,6 @@ package websocket
 import (
 	"fmt"
 	"io"
-	"net"
 	"sync/atomic"
 	"time"
 )
@@ -35,10 +34,9 @@ const (
 	// queued: callers wait in the lock's queue.
 	queued
 
-	// closed: no frame may be written or posted any more; lock.errs says why, or is nil while a
-	// caller's Close frame is being written, when only replies may still be posted. What is in
-	// the outbox leaves all the same after a Close frame, but not after an error.
-	closed
+	// ended: the direction has ended; lock.ending says how. What is in the outbox leaves all the
+	// same after a Close frame, but not after an error.
+	ended
 
 	// posted: there are frames in the slot.
 	posted
@@ -54,13 +52,7 @@ const (
 	// quickly, so frames wait for the end of the burst.
 	moreInput
 
-	// closeReceived: the peer's Close frame is here.
-	closeReceived
-
-	// connClosed: Conn.Close was called.
-	connClosed
-
-	// draining: Shutdown reads. A bit of the read lock, as locked, queued and closed are.
+	// draining: Shutdown reads. A bit of the read lock, as locked, queued and ended are.
 	draining
 
 	// delayed.armed: the timer runs that flushes what is corked for too long.
@@ -107,7 +99,7 @@ func (s *send) writeLocked(f *frame, l *limit) error {
 	if f.opcode == opClose {
 		return s.writeClose(f, l)
 	}
-	if s.lock.has(posted | closed) {
+	if s.lock.has(posted | ended) {
 		if err := s.takePosted(); err != nil {
 			return err
 		}
@@ -147,8 +139,8 @@ func (s *send) writeLocked(f *frame, l *limit) error {
 // before goes first. Until the frame has left, or was taken back, only replies are posted.
 func (s *send) writeClose(f *frame, l *limit) error {
 	b, o := own(&s.slot), &s.outbox
-	b.mu.Lock() // so that what was posted before is there
-	s.lock.state.Or(closed)
+	b.mu.Lock()
+	b.accepts = max(b.accepts, replies)
 	b.mu.Unlock()
 	err := s.takePosted()
 	if err == nil {
@@ -163,10 +155,14 @@ func (s *send) writeClose(f *frame, l *limit) error {
 		err = s.flushFrom(o.add(f), l)
 	}
 	if err == nil {
-		s.lock.close(ErrCloseSent, nil)
-	} else {
-		s.lock.reopen()
+		s.lock.end(phaseClosed, ErrCloseSent, nil)
+		return nil
 	}
+	b.mu.Lock()
+	if b.accepts == replies {
+		b.accepts = allFrames
+	}
+	b.mu.Unlock()
 	return err
 }
 
@@ -295,7 +291,8 @@ func (s *send) fail(err error) {
 	if s.outbox.start < s.outbox.reported || s.hasReported() {
 		lost = err
 	}
-	s.closeLock(err, lost)
+	s.lock.end(phaseFailed, err, lost)
+	s.forgetContext()
 	s.truncate(s.outbox.start)
 }
 
@@ -394,20 +391,10 @@ func (s *send) drain(l *limit) error {
 // hasUnsent reports whether there are frames that no caller waits for.
 func (s *send) hasUnsent() bool { return s.lock.has(unsent | posted) }
 
-// closeLock closes the lock of a connection that has failed, or whose transport is closed. A write
-// that goes on meanwhile fails.
-func (s *send) closeLock(err, lost error) {
-	s.lock.close(err, lost)
+// forgetContext takes the watch off the context that a write had last.
+func (s *send) forgetContext() {
 	if d := s.delayed.Load(); d != nil {
 		d.watch.forget()
-	}
-}
-
-// close is for a connection whose transport is closed.
-func (s *send) close() {
-	s.closeLock(s.link.opError("write", net.ErrClosed), nil)
-	if s.lock.tryAcquire(lockFlush) { // else the goroutine that holds the lock cleans up
-		s.unlock()
 	}
 }
 

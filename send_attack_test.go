@@ -181,7 +181,7 @@ func (c lookedAtContext) Done() <-chan struct{} {
 func TestCloseBeforeAWriteRegisters(t *testing.T) {
 	c, _ := newTestConn(t, true)
 	ctx := lookedAtContext{newCountedContext(), func() {
-		if c.send.lock.has(locked) && !c.send.lock.has(connClosed) {
+		if c.send.lock.has(locked) && c.send.lock.phase() == phaseOpen {
 			c.Close()
 		}
 	}}

@@ -11,8 +11,17 @@ type slot struct {
 	n        int32   // bytes
 	pong     int32   // where the pong at the end begins, or n
 	reported int32   // the end of the last frame that was reported as written
-	closes   bool    // the last frame is a Close frame, which nothing follows
+	accepts  accepts // what may still be put here
 }
+
+// accepts says which frames the slot takes.
+type accepts uint8
+
+const (
+	allFrames accepts = iota
+	replies           // a caller's Close frame is being written
+	noFrames          // the last one is a Close frame, which nothing follows
+)
 
 // maxReplies is up to where pongs are added; then each takes the place of the one before: "the
 // endpoint MAY elect to send a Pong frame for only the most recently processed Ping frame" (RFC
@@ -25,7 +34,7 @@ func (s *send) reply(op opcode, payload []byte) {
 	b := own(&s.slot)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.closes || s.lock.err() != nil {
+	if b.accepts == noFrames || s.lock.has(ended) {
 		return
 	}
 	if op != opClose && b.n > maxReplies {
@@ -33,8 +42,10 @@ func (s *send) reply(op opcode, payload []byte) {
 	}
 	begin := b.n
 	s.addLocked(b, &frame{fin: true, opcode: op, payload: payload})
-	b.closes = op == opClose
-	if op == opPong {
+	switch op {
+	case opClose:
+		b.accepts = noFrames
+	case opPong:
 		b.pong = begin
 	}
 }
@@ -84,7 +95,7 @@ func (s *send) tryPost(f *frame) bool {
 	b := own(&s.slot)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.closes || s.lock.has(closed) || int(b.n)+f.size()+2*maxControlSize > maxBufferSize {
+	if b.accepts != allFrames || s.lock.has(ended) || int(b.n)+f.size()+2*maxControlSize > maxBufferSize {
 		return false
 	}
 	s.addLocked(b, f)
@@ -120,13 +131,13 @@ func (s *send) movePosted() {
 	default:
 		s.lock.state.Or(unsent) // before posted is cleared: Close looks at both
 		o.take(b.buf, b.n, b.reported)
-		if b.closes {
+		if b.accepts == noFrames {
 			// "The application MUST NOT send any more data frames after sending a Close
 			// frame" (RFC 6455, 5.5.1).
-			s.lock.close(ErrCloseSent, nil)
+			s.lock.end(phaseClosed, ErrCloseSent, nil)
 		}
 	}
-	b.buf, b.n, b.pong, b.reported, b.closes = nil, 0, 0, 0, false
+	b.buf, b.n, b.pong, b.reported = nil, 0, 0, 0
 	s.lock.clear(posted)
 }
 

@@ -54,7 +54,7 @@ func (c *Conn) Shutdown(ctx context.Context, code int, reason string) error {
 	if err == nil {
 		err = c.awaitClose(ctx)
 	}
-	if c.send.lock.has(closeReceived) && !c.send.hasUnsent() && c.send.lock.lost() == nil {
+	if c.readLock.phase() == phaseClosed && !c.send.hasUnsent() && c.send.lock.lost() == nil {
 		c.Close()
 		return nil // the handshake is complete, whatever came after
 	}
@@ -96,23 +96,23 @@ var errDiscarded = fmt.Errorf("websocket: Shutdown has discarded messages: %w", 
 func (c *Conn) awaitClose(ctx context.Context) error {
 	l := limit{ctx: ctx}
 	first := l
-	if c.send.lock.has(closeReceived) {
+	if c.readLock.phase() == phaseClosed {
 		first.deadline = time.Now() // the program's close handler may be waiting for Shutdown
 	}
 	_, err := c.readLock.acquire(lockDrain, nil, &first)
-	if err != nil && c.send.lock.has(closeReceived) {
+	if err != nil && c.readLock.phase() == phaseClosed {
 		return nil
 	}
 	w := &watch{interrupt: c.interruptRead}
 	defer w.forget()
-	for err == nil && c.readsOn() {
+	for err == nil && c.readLock.phase() < phaseClosed {
 		held, expired := true, false
 		switch {
-		case c.recv.err == nil && c.messageWaits():
+		case c.messageWaits():
 			claim := limit{deadline: time.Now().Add(claimTime), ctx: ctx}
 			held, expired = c.readLock.yield(lockDrain, &claim)
-			if held && expired && c.recv.err == nil && c.messageWaits() { // else another Shutdown has read
-				c.recv.err = errDiscarded // the program gets no messages with a gap before them
+			if held && expired && c.messageWaits() { // else another Shutdown has read
+				c.readLock.end(phaseDiscarded, errDiscarded, nil) // the program gets no messages with a gap before them
 			}
 		case c.extras.Load().readers.Load() > 0:
 			held, _ = c.readLock.yield(lockDrain, &l)
@@ -128,19 +128,16 @@ func (c *Conn) awaitClose(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = c.recv.err
+	err = c.readLock.err()
 	c.endRead()
 	c.linger(ctx, w, err)
 	return err
 }
 
-// readsOn reports whether the reading goes on, if only for Shutdown.
-func (c *Conn) readsOn() bool { return c.recv.err == nil || c.recv.err == errDiscarded }
-
 // messageWaits reports whether there is a message for the program, or the rest of one.
 func (c *Conn) messageWaits() bool {
 	m := &c.message
-	return m.state == begun || m.state == claimed && (c.recv.open || m.compressed || m.bytes() != nil)
+	return c.readLock.phase() == phaseOpen && (m.state == begun || m.state == claimed && (c.recv.open || m.compressed || m.bytes() != nil))
 }
 
 // readForShutdown reads some of what comes, up to the next message, until the context ends or the program
@@ -175,7 +172,7 @@ func (c *Conn) linger(ctx context.Context, w *watch, readErr error) {
 	switch code, _ := closeCodeFor(readErr); {
 	case code != 0:
 		c.send.link.closeWrite()
-	case c.send.lock.has(closeReceived) && !c.recv.server:
+	case c.readLock.phase() == phaseClosed && !c.recv.server:
 	default:
 		return
 	}

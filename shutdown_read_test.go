@@ -341,3 +341,45 @@ func TestShutdownSlowReader(t *testing.T) {
 		shutdown.want("the handshake is complete", 6*claimTime-1, noError)
 	})
 }
+
+// A read that Shutdown makes way for may fail before it has begun: Shutdown does not wait for it.
+func TestShutdownMakesWayForAReadThatFails(t *testing.T) {
+	canceled, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, tt := range []struct {
+		name string
+		read func(c *Conn) error
+		want error
+	}{
+		{"the context has ended", func(c *Conn) error { return c.awaitRead(&limit{ctx: canceled}) }, context.Canceled},
+		{"messages are discarded", func(c *Conn) error {
+			c.readLock.end(phaseDiscarded, errDiscarded, nil)
+			return second3(c.ReadMessage())
+		}, errDiscarded},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c, _ := newTestConn(t, true)
+			other := make(chan struct{})
+			c.readLock.tryAcquire(lockDrain)
+			done := make(chan bool)
+			go func() {
+				held, _ := c.readLock.yield(lockDrain, &noLimit)
+				done <- held
+			}()
+			synctest.Wait()
+			c.readLock.tryAcquire(lockDrain) // another one has been faster, so that the read must wait
+			go func() {
+				defer close(other)
+				if err := tt.read(c); err != tt.want {
+					t.Errorf("%s: got %v, want %v", tt.name, err, tt.want)
+				}
+			}()
+			<-other
+			c.readLock.release(false)
+			if held := <-done; !held {
+				t.Errorf("%s: got the lock to another one, want it back", tt.name)
+			}
+			c.endRead()
+		})
+	}
+}

@@ -415,7 +415,7 @@ func TestShutdownAfterWriteControl(t *testing.T) {
 func TestShutdownAfterFailedWrite(t *testing.T) {
 	inClosing(t, func(t *testing.T, tc *closing) {
 		mine := errors.New("mine")
-		tc.c.send.lock.close(mine, nil)
+		tc.c.send.lock.end(phaseFailed, mine, nil)
 		tc.shutdown(t.Context(), CloseNormalClosure, "").want("why no Close frame was sent", 0, "mine")
 		tc.wantClosed("Shutdown closes the network connection", true)
 	})

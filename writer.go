@@ -86,8 +86,8 @@ func (c *Conn) beginMessage(l *limit) error {
 // endMessage says that the message is over.
 func (c *Conn) endMessage() {
 	c.send.lock.endMessage()
-	if c.send.lock.has(connClosed) {
-		c.dropDeflater()
+	if c.send.lock.has(ended) {
+		c.giveBack()
 	}
 }
 
@@ -354,7 +354,7 @@ func (w *messageWriter) sent(err error) error {
 	if err == errWriteTimeout && w.opcode == opContinuation {
 		// The peer has the beginning of a message that does not go on.
 		err = errMessageTimeout
-		w.c.send.lock.close(err, nil)
+		w.c.send.lock.end(phaseFailed, err, nil)
 	}
 	if err != nil {
 		return w.end(err)

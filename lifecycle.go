@@ -1,0 +1,163 @@
+package websocket
+
+import (
+	"net"
+	"time"
+)
+
+// phase says how far one direction of a connection has come. Each ends on its own: after a Close
+// frame was sent, what the peer still sends is read, and after a write has failed, what it had sent
+// before. A phase is followed by later ones only.
+type phase uint8
+
+const (
+	// phaseOpen: frames are read, or written.
+	phaseOpen phase = iota
+
+	// phaseDiscarded: Shutdown has discarded a message. It goes on reading; the program does not.
+	phaseDiscarded
+
+	// phaseClosed: a Close frame has come, or is in the outbox or has left. It is the last frame of
+	// its direction (RFC 6455, 5.5.1). When both are closed, so is the connection, and cleanly (7.1.4).
+	phaseClosed
+
+	// phaseFailed: an error has ended the direction without a Close frame (7.1.7), or Close has.
+	phaseFailed
+)
+
+// ending is how a direction has ended.
+type ending struct {
+	phase phase
+	err   error // of every later call
+	lost  error // why frames that were reported as written have not left, or nil
+}
+
+// end moves the direction of the lock to a later phase, in which calls return err, also those that
+// wait for the lock. If it is closed or has failed already, all that can be new is that frames are lost,
+// and a close handler's error, which takes the place of the Close frame's.
+func (k *lock) end(p phase, err, lost error) {
+	for {
+		old, e := k.ending.Load(), ending{p, err, lost}
+		if old != nil && old.phase > phaseDiscarded {
+			if old.phase != phaseClosed || p != phaseClosed {
+				e.phase, e.err = old.phase, old.err
+			}
+			if old.lost != nil {
+				e.lost = old.lost
+			}
+		}
+		if k.ending.CompareAndSwap(old, &e) {
+			break
+		}
+	}
+	k.state.Or(ended)
+	k.grant()
+}
+
+// phase returns how far the direction has come.
+func (k *lock) phase() phase {
+	if e := k.ending.Load(); e != nil {
+		return e.phase
+	}
+	return phaseOpen
+}
+
+// err returns the error of all calls from now on, or nil.
+func (k *lock) err() error {
+	if e := k.ending.Load(); e != nil {
+		return e.err
+	}
+	return nil
+}
+
+// lost returns the error because of which frames that were reported as written have not left,
+// or nil.
+func (k *lock) lost() error {
+	if e := k.ending.Load(); e != nil {
+		return e.lost
+	}
+	return nil
+}
+
+// fail ends the reading because of err, and returns the error of all reads from now on. Where err is
+// our verdict that the peer has broken a rule, the peer is sent it in a Close frame. A timeout ends
+// nothing.
+func (c *Conn) fail(err error) error {
+	if isTimeout(err) {
+		return err
+	}
+	if code, reason := closeCodeFor(err); code != 0 {
+		c.reply(opClose, FormatCloseMessage(code, reason))
+	}
+	return c.stop(phaseFailed, readError(err))
+}
+
+// stop ends the reading because of err, and returns the error of all reads from now on.
+func (c *Conn) stop(p phase, err error) error {
+	c.readLock.end(p, err, nil)
+	err = c.readLock.err()
+	if c.keepalive != nil {
+		c.keepalive.stop()
+	}
+	c.ownExtras().pings.fail(err) // nobody sees their pongs
+	return err
+}
+
+// closeTimeout is how long Close waits for the network to take frames that no caller waits for.
+const closeTimeout = time.Second
+
+// Close closes the network connection at once. It sends no Close frame and waits for
+// nothing, except that frames that no call waits for any more, corked ones, answers to pings and
+// Close frames, and those of a stream, have a second to leave: to close the WebSocket
+// connection in an orderly way, use Shutdown. Any goroutine may call it. Reads and writes that
+// are blocked, and all later ones, return an error that is net.ErrClosed for errors.Is, unless
+// they had another one before.
+func (c *Conn) Close() error {
+	l := until(time.Now().Add(closeTimeout))
+	if c.send.hasUnsent() && c.send.drain(&l) == errWriteTimeout {
+		return c.close(c.send.link.abort)
+	}
+	return c.close(c.send.link.Close)
+}
+
+// abort is Close that waits for nothing.
+func (c *Conn) abort() { c.close(c.send.link.abort) }
+
+// close ends both directions, and closes the transport by the function.
+func (c *Conn) close(closeLink func() error) error {
+	l := c.send.link
+	c.stop(phaseFailed, l.opError("read", net.ErrClosed))
+	c.send.lock.end(phaseFailed, l.opError("write", net.ErrClosed), nil)
+	err := closeLink()
+	if w := c.writer.Load(); w != nil {
+		w.abandon(net.ErrClosed)
+	}
+	c.giveBack()
+	if c.group != nil {
+		c.group.remove(c)
+	}
+	return err
+}
+
+// giveBack gives back what has been borrowed for a direction that has ended. A call that is at work
+// there does it when it ends.
+func (c *Conn) giveBack() {
+	if c.readLock.phase() > phaseDiscarded && c.readLock.tryAcquire(lockDrain) {
+		if c.readWatch != nil {
+			c.readWatch.forget()
+		}
+		c.dropCompressed()
+		c.recv.b = nil
+		c.recv.shrink()
+		c.readLock.release(false)
+	}
+	s := &c.send
+	if s.lock.phase() == phaseOpen {
+		return
+	}
+	if c.compression != nil && s.lock.tryAcquire(lockMessage) {
+		c.compression.drop()
+		s.lock.endMessage()
+	}
+	s.forgetContext()
+}
