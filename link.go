@@ -50,7 +50,7 @@ func (l *link) netConn() net.Conn {
 // opError returns an error of an operation in the form in which the transport returns its own.
 func (l *link) opError(operation string, err error) error {
 	nc := l.netConn()
-	if nc == nil || l.tls || nc.LocalAddr() == nil { // crypto/tls has no more to say
+	if nc == nil || l.tls && operation == "write" || nc.LocalAddr() == nil { // crypto/tls does not get that far
 		return err
 	}
 	local := nc.LocalAddr()

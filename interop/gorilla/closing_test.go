@@ -130,6 +130,13 @@ var _ = scenes(
 		_, err := x.client.NextWriter(textMessage)
 		x.client.noteErr("NextWriter", err)
 	}},
+	scenario{name: "a read after Close, behind a message that has come", ends: serverOnly, run: func(x *exchange) {
+		x.connect()
+		x.client.sendRaw(x.client.frame(0x81, "one") + x.client.frame(0x81, "two"))
+		x.server.read()
+		x.server.close()
+		x.server.read()
+	}},
 	scenario{name: "Close in the middle of a message", run: func(x *exchange) {
 		x.connect()
 		x.server.begun()

@@ -207,6 +207,11 @@ var _ = differ(unencodableJSON, asClient, `
 
 // Reading.
 
+var _ = differ(closedReads, asServer, `
+- server: ReadMessage: text "two", ok
++ server: ReadMessage: none "", error "read tcp ADDR->ADDR: use of closed network connection" (is net.ErrClosed, net.Error)`,
+	"a read after Close, behind a message that has come")
+
 var _ = differ(readsGoOn, asServer, `
 - server: ReadMessage: none "", error "read tcp ADDR->ADDR: i/o timeout" (is os.ErrDeadlineExceeded, net.Error with Timeout)
 + server: ReadMessage: text "hello", ok`,

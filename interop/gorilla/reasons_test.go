@@ -19,6 +19,7 @@ const (
 const (
 	timeoutsAreFound reason = "errors.Is finds os.ErrDeadlineExceeded in a timeout"
 	readsGoOn        reason = "a read that timed out can be repeated, and loses nothing"
+	closedReads      reason = "a read after Close fails, also if messages have come that the program has not read"
 	noPanic          reason = "reads of a failed connection return its error for ever; gorilla panics at the 1000th"
 	checksUTF8       reason = "text is checked for UTF-8 (RFC 6455, 8.1); 1007"
 	checksReason     reason = "a reason of a Close frame that is not UTF-8 is 1007 (RFC 6455, 8.1 and 7.4.1), not 1002"
