@@ -28,7 +28,7 @@ func TestMemoryFollowsWhatHasCome(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector takes memory")
 	}
-	const conns, head = 200, 14
+	const conns, head = 1000, 14
 	message := frames(1, 64<<10)
 	small := frames(1, 100)
 	for _, tt := range []struct {
