@@ -112,33 +112,34 @@ func (k *compression) drop() {
 }
 
 // writeCompressed sends a message of one frame, compressed if that makes it shorter.
-func (c *Conn) writeCompressed(op opcode, data []byte, l *limit) error {
+func (c *Conn) writeCompressed(f *frame, l *limit) error {
 	if !c.compression.sendTakeover {
-		return c.deflateAndWrite(op, data, lockData, l)
+		return c.deflateAndWrite(f, lockData, l)
 	}
 	// The messages must leave in the order in which they were compressed.
 	if err := c.beginMessage(l); err != nil {
 		return err
 	}
-	err := c.deflateAndWrite(op, data, lockFrame, l)
+	err := c.deflateAndWrite(f, lockFrame, l)
 	c.endMessage()
 	return err
 }
 
-func (c *Conn) deflateAndWrite(op opcode, data []byte, mode lockMode, l *limit) error {
-	buf := acquireBuffer(len(data) + len(deflateTail))
+// deflateAndWrite sends a frame, compressed if that makes it shorter.
+func (c *Conn) deflateAndWrite(f *frame, mode lockMode, l *limit) error {
+	buf := acquireBuffer(len(f.payload) + len(deflateTail))
 	defer releaseBuffer(buf)
 	k := c.compression
 	d := k.acquire()
-	p, ok := d.message(buf.b[:0], data)
+	p, ok := d.message(buf.b[:0], f.payload)
 	if d != k.deflater {
 		k.release(d, true) // before the network is waited for
 	}
 	if !ok {
-		return c.send.write(&frame{fin: true, opcode: op, payload: data}, mode, l)
+		return c.send.write(f, mode, l)
 	}
-	f := frame{fin: true, rsv1: true, opcode: op, payload: p}
-	err := c.send.write(&f, mode, l)
+	compressed := frame{fin: true, rsv1: true, opcode: f.opcode, payload: p}
+	err := c.send.write(&compressed, mode, l)
 	if err != nil && k.sendTakeover {
 		k.forgetSent()
 	}

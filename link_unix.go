@@ -25,7 +25,9 @@ func rawConn(t transport) syscall.RawConn {
 	return c
 }
 
-// init makes the closure.
+// init makes the closure. It is no part of prepare, lest that takes more stack.
+//
+//go:noinline
 func (w *rawWriter) init() {
 	w.write = func(fd uintptr) {
 		n, err := syscall.Write(int(fd), w.p)

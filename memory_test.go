@@ -28,33 +28,34 @@ func TestMemoryFollowsWhatHasCome(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector takes memory")
 	}
-	const conns, head = 1000, 14
+	const many, some, head = 1000, 200, 14
 	message := frames(1, 64<<10)
 	small := frames(1, 100)
 	for _, tt := range []struct {
-		name string
-		wire []byte
-		read func(c *Conn) // of what comes
-		held int           // of what comes, while the program waits or runs
+		name  string
+		conns int
+		wire  []byte
+		read  func(c *Conn) // of what comes
+		held  int           // of what comes, while the program waits or runs
 	}{
-		{"a header", message[:head], func(c *Conn) { c.ReadMessage() }, 0},
-		{"ReadMessage, 100 bytes", message[:head+100], func(c *Conn) { c.ReadMessage() }, 100},
-		{"ReadMessage, 1,000 bytes", message[:head+1000], func(c *Conn) { c.ReadMessage() }, 1000},
-		{"ReadMessage, 60,000 bytes", message[:head+60000], func(c *Conn) { c.ReadMessage() }, 60000},
-		{"NextReader", message[:head+60000], func(c *Conn) {
+		{"a header", some, message[:head], func(c *Conn) { c.ReadMessage() }, 0},
+		{"ReadMessage, 100 bytes", some, message[:head+100], func(c *Conn) { c.ReadMessage() }, 100},
+		{"ReadMessage, 1,000 bytes", some, message[:head+1000], func(c *Conn) { c.ReadMessage() }, 1000},
+		{"ReadMessage, 60,000 bytes", many, message[:head+60000], func(c *Conn) { c.ReadMessage() }, 60000},
+		{"NextReader", some, message[:head+60000], func(c *Conn) {
 			_, r, _ := c.NextReader()
 			io.CopyN(io.Discard, r, 60000)
 			r.Read(make([]byte, 1))
 		}, 0},
-		{"a program that has a message", small, func(c *Conn) { c.AppendMessage(nil) }, 100},
-		{"a program that has a message of a burst", bytes.Repeat(small, 20), func(c *Conn) { c.AppendMessage(nil) }, 20 * len(small)},
-		{"a program that has the beginning of a message", message, func(c *Conn) { c.NextReader() }, len(message)},
+		{"a program that has a message", many, small, func(c *Conn) { c.AppendMessage(nil) }, 100},
+		{"a program that has a message of a burst", some, bytes.Repeat(small, 20), func(c *Conn) { c.AppendMessage(nil) }, 20 * len(small)},
+		{"a program that has the beginning of a message", some, message, func(c *Conn) { c.NextReader() }, len(message)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var idle atomic.Int32 // connections that wait, or whose program runs
 			ended := make(chan struct{})
 			defer close(ended)
-			all, fars := make([]*Conn, conns), make([]io.Writer, conns)
+			all, fars := make([]*Conn, tt.conns), make([]io.Writer, tt.conns)
 			for i := range all {
 				near, far := tcpPair(t)
 				c := newConn(near, true, nil, connOptions{})
@@ -85,13 +86,13 @@ func TestMemoryFollowsWhatHasCome(t *testing.T) {
 					}
 				}
 			}
-			wait(conns)
+			wait(int32(tt.conns))
 			before := heldBytes()
 			for _, far := range fars {
 				far.Write(tt.wire)
 			}
-			wait(2 * conns)
-			if got, most := (heldBytes()-before)/conns, 16*tt.held+1024; got > most {
+			wait(2 * int32(tt.conns))
+			if got, most := (heldBytes()-before)/tt.conns, 16*tt.held+1024; got > most {
 				t.Errorf("got %d bytes for a connection, want at most %d", got, most)
 			}
 			runtime.KeepAlive(all)

@@ -248,24 +248,41 @@ func (s *send) flush(l *limit) (timedOut bool, err error) {
 		if err = descriptor.Control(w.write); err == nil {
 			err = w.err
 		}
-		if err != nil {
-			err = s.link.rawError("write", err)
-		}
 		o.start += int32(w.n)
-	}
-	if err == nil && o.len() > 0 && l != nil {
-		var n int
-		s.setLimit(l)
-		n, err = s.link.transport.Write(o.bytes())
-		if err != nil || l.ctx != nil {
-			timedOut, err = s.clearLimit(l, err)
+		if err != nil {
+			return false, s.failRaw(err)
 		}
-		o.start += int32(min(max(n, 0), o.len())) // a wrapper may break the rules of io.Writer
 		if o.len() == 0 {
-			timedOut, err = false, nil
-		} else if err == nil {
-			err = io.ErrShortWrite
+			s.truncate(o.end)
+			return false, nil
 		}
+	}
+	if l == nil {
+		return false, nil
+	}
+	return s.flushWaiting(l)
+}
+
+// failRaw is fail for the error of a descriptor, which it returns as the program sees it.
+func (s *send) failRaw(err error) error {
+	err = s.link.rawError("write", err)
+	s.fail(err)
+	return err
+}
+
+// flushWaiting is flush by a call that waits for the network.
+func (s *send) flushWaiting(l *limit) (timedOut bool, err error) {
+	o := &s.outbox
+	s.setLimit(l)
+	n, err := s.link.transport.Write(o.bytes())
+	if err != nil || l.ctx != nil {
+		timedOut, err = s.clearLimit(l, err)
+	}
+	o.start += int32(min(max(n, 0), o.len())) // a wrapper may break the rules of io.Writer
+	if o.len() == 0 {
+		timedOut, err = false, nil
+	} else if err == nil {
+		err = io.ErrShortWrite
 	}
 	if err != nil && !timedOut {
 		s.fail(err)

@@ -47,7 +47,8 @@ func (c *Conn) Shutdown(ctx context.Context, code int, reason string) error {
 	shutdowns.Add(1)
 	defer shutdowns.Add(-1)
 	l := limit{ctx: ctx}
-	err := c.writeMessage(CloseMessage, FormatCloseMessage(code, reason), &l)
+	f := frame{fin: true, opcode: opClose, payload: FormatCloseMessage(code, reason)}
+	err := c.writeMessage(&f, &l)
 	if err == ErrCloseSent {
 		err = c.send.drain(&l) // the answer to the peer's may not have left
 	}

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"unsafe"
 )
@@ -135,6 +136,10 @@ func TestIdleStack(t *testing.T) {
 			c := newConn(near, true, nil, connOptions{})
 			return func() { echoAll(c) }
 		},
+		"a program with a frame of its own": func(near net.Conn) func() {
+			c := newConn(near, true, nil, connOptions{})
+			return func() { echoInFrame(c) }
+		},
 	}
 	if name := os.Getenv(stackVariable); name != "" {
 		fmt.Printf("stack %d\n", measureStack(t, programs[name]))
@@ -155,46 +160,71 @@ func TestIdleStack(t *testing.T) {
 	}
 }
 
-// All ways of reading wait with few frames of the library on the stack: the next larger frame of a
-// program doubles the stack that a goroutine begins with.
-func TestStackOfReads(t *testing.T) {
+// echoInFrame is echoAll with a frame as ordinary programs have one.
+//
+//go:noinline
+func echoInFrame(c *Conn) byte {
+	var local [128]byte
+	echoAll(c)
+	return local[len(os.Args)%len(local)]
+}
+
+// All ways of reading wait with few frames of the library on the stack, and a message is written with
+// few: the next larger frame of a program doubles the stack that a goroutine begins with.
+func TestStack(t *testing.T) {
 	if raceEnabled || runtime.GOARCH != "amd64" {
 		t.Skip("the frames have other sizes")
 	}
-	for name, read := range map[string]func(c *Conn){
-		"ReadMessage":   func(c *Conn) { c.ReadMessage() },
-		"AppendMessage": func(c *Conn) { c.AppendMessage(nil) },
-		"NextReader":    func(c *Conn) { c.NextReader() },
-		"ReadJSON":      func(c *Conn) { c.ReadJSON(nil) },
+	for name, tt := range map[string]struct {
+		call func(c *Conn)
+		most uintptr
+	}{
+		"ReadMessage":   {func(c *Conn) { c.ReadMessage() }, 200},
+		"AppendMessage": {func(c *Conn) { c.AppendMessage(nil) }, 200},
+		"NextReader":    {func(c *Conn) { c.NextReader() }, 200},
+		"ReadJSON":      {func(c *Conn) { c.ReadJSON(nil) }, 200},
+		"WriteMessage":  {func(c *Conn) { c.WriteMessage(BinaryMessage, nil) }, 500},
 	} {
 		near, _ := tcpPair(t)
 		c := newConn(near, true, nil, connOptions{})
 		descriptor := &c.send.link.descriptor
 		if descriptor.conn == nil {
-			t.Skip("descriptors are not read here")
+			t.Skip("there is no descriptor here")
 		}
-		var depth uintptr // of the function that is called when there is something to read
-		descriptor.read = func(uintptr) bool {
-			var here byte
-			depth = uintptr(unsafe.Pointer(&here))
-			return true // with nothing, which is the end
-		}
+		deep := &deepConn{}
+		descriptor.conn = deep
 		measure := func(call func()) uintptr {
 			done := make(chan uintptr)
 			go func() { // whose stack does not move
 				var here byte
 				growStack(16 << 10)
 				call()
-				done <- uintptr(unsafe.Pointer(&here)) - depth
+				done <- uintptr(unsafe.Pointer(&here)) - deep.end
 			}()
 			return <-done
 		}
-		bare := measure(func() { descriptor.conn.Read(descriptor.read) })
-		if n := measure(func() { read(c) }) - bare; n > 200 {
-			t.Errorf("%s: got %d bytes of stack between the caller and the wait, want at most 200", name, n)
+		bare := measure(func() { deep.Read(nil) })
+		if n := measure(func() { tt.call(c) }) - bare; n > tt.most {
+			t.Errorf("%s: got %d bytes of stack between the caller and package net, want at most %d", name, n, tt.most)
 		}
 	}
 }
+
+// deepConn is a descriptor that finds out how far the stack reaches, and has nothing to read.
+type deepConn struct {
+	syscall.RawConn
+	end uintptr // of the stack in the last call
+}
+
+//go:noinline
+func (c *deepConn) Read(func(uintptr) bool) error {
+	var here byte
+	c.end = uintptr(unsafe.Pointer(&here))
+	return io.EOF
+}
+
+//go:noinline
+func (c *deepConn) Control(func(uintptr)) error { return c.Read(nil) }
 
 // growStack has the stack of the goroutine grow to more than n bytes.
 func growStack(n int) byte {

@@ -47,7 +47,8 @@ const (
 // every write returns this error.
 func (c *Conn) WriteMessage(messageType int, data []byte) error {
 	l := until(c.loadWriteDeadline())
-	return c.writeMessage(messageType, data, &l)
+	op := messageOpcode(messageType)
+	return c.writeMessage(&frame{fin: true, opcode: op, payload: data}, &l)
 }
 
 // WriteMessageContext is WriteMessage that the context can end, too. The error then
@@ -57,24 +58,35 @@ func (c *Conn) WriteMessage(messageType int, data []byte) error {
 // connection has failed, the error says so, and every later write returns it. Over TLS a
 // write for which the network is waited for is within the message.
 func (c *Conn) WriteMessageContext(ctx context.Context, messageType int, data []byte) error {
-	return c.writeMessage(messageType, data, &limit{deadline: c.loadWriteDeadline(), ctx: ctx})
+	l := limit{deadline: c.loadWriteDeadline(), ctx: ctx}
+	op := messageOpcode(messageType)
+	return c.writeMessage(&frame{fin: true, opcode: op, payload: data}, &l)
 }
 
-func (c *Conn) writeMessage(messageType int, data []byte, l *limit) error {
+// messageOpcode returns the opcode of a message type, or 0 if that is bad.
+func messageOpcode(messageType int) opcode {
+	if isData(messageType) || isControl(messageType) {
+		return opcode(messageType)
+	}
+	return 0
+}
+
+// writeMessage sends a message. Its frame is the caller's, since each frame on the stack between the
+// program and the system call may be the one that doubles the stack.
+func (c *Conn) writeMessage(f *frame, l *limit) error {
 	mode := lockFrame
 	switch {
-	case isData(messageType):
-		if c.compresses(len(data)) {
-			return c.writeCompressed(opcode(messageType), data, l)
+	case f.opcode == 0:
+		return errBadMessageType
+	case !f.opcode.isControl():
+		if c.compresses(len(f.payload)) {
+			return c.writeCompressed(f, l)
 		}
 		mode = lockData
-	case !isControl(messageType):
-		return errBadMessageType
-	case len(data) > maxControlPayload:
+	case len(f.payload) > maxControlPayload:
 		return errInvalidControlFrame
 	}
-	f := frame{fin: true, opcode: opcode(messageType), payload: data}
-	return c.send.write(&f, mode, l)
+	return c.send.write(f, mode, l)
 }
 
 // beginMessage waits until a message may begin that takes several frames or steps.
@@ -107,7 +119,8 @@ func (c *Conn) WriteControl(messageType int, data []byte, deadline time.Time) er
 		return errBadMessageType
 	}
 	l := until(deadline)
-	return c.writeMessage(messageType, data, &l)
+	op := messageOpcode(messageType)
+	return c.writeMessage(&frame{fin: true, opcode: op, payload: data}, &l)
 }
 
 // Cork has the messages that are written from now on wait, to be sent together: until
@@ -309,7 +322,7 @@ func (w *messageWriter) send(p []byte, fin bool) error {
 	case !w.deflates(len(p), fin):
 		return w.sent(w.c.send.write(&frame{fin: fin, opcode: w.opcode, payload: p}, lockFrame, &l))
 	case fin && w.deflater == nil:
-		return w.sent(w.c.deflateAndWrite(w.opcode, p, lockFrame, &l))
+		return w.sent(w.c.deflateAndWrite(&frame{fin: true, opcode: w.opcode, payload: p}, lockFrame, &l))
 	}
 	return w.deflate(p, fin, &l)
 }

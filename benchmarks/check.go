@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"time"
 )
 
@@ -31,8 +32,10 @@ func check(l *library, pattern string) error {
 	switch {
 	case l == limitRaw && pattern == patternEcho, pattern == patternHandshake:
 		return nil // of raw, which knows no frames, the load counts them
-	case l == limitLean:
-		return c.echo(opBinary, idleSize)
+	case pattern == patternIdle+"-json":
+		return c.reply(`{"ID":123456789,"Status":200}` + "\n")
+	case l == limitLean, strings.HasPrefix(pattern, patternIdle+"-"):
+		return c.reply(idlePayload)
 	case pattern == patternDeflate:
 		return c.deflated()
 	case pattern == patternBroadcast:
@@ -74,6 +77,14 @@ func (c *checker) echo(opcode, size int) error {
 		return err
 	}
 	return c.want(fmt.Sprintf("a message of %d bytes", size), opcode, p)
+}
+
+// reply checks the answer to the message of idle connections.
+func (c *checker) reply(text string) error {
+	if _, err := c.Write(appendClientFrame(nil, finBit|opText, []byte(idlePayload))); err != nil {
+		return err
+	}
+	return c.want("a small message", opText, []byte(text))
 }
 
 func (c *checker) broadcast(s *server) error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"net"
 	"net/http"
 	"sync"
 
@@ -14,14 +15,23 @@ var libGorilla = &library{
 	name:   "gorilla",
 	about:  "NextReader into a buffer that is used again, and WriteMessage; buffers of 4 KiB from net/http",
 	module: gorillaModule,
-	servers: servers{
+	servers: withHandlers(servers{
 		patternEcho:      onHTTP(gorillaEcho(&websocket.Upgrader{})),
 		patternIdle:      onHTTP(gorillaEcho(&websocket.Upgrader{})),
 		patternHandshake: onHTTP(gorillaEcho(&websocket.Upgrader{})),
 		patternDeflate:   onHTTP(gorillaEcho(&websocket.Upgrader{EnableCompression: true})),
 		patternBroadcast: onHTTP(gorillaBroadcast()),
 		patternContended: onHTTP(gorillaContended()),
-	},
+	}, func(serve func(messages)) func(net.Listener) error {
+		return onHTTP(func(w http.ResponseWriter, r *http.Request) {
+			c, err := new(websocket.Upgrader).Upgrade(w, r, nil)
+			if err != nil {
+				return
+			}
+			defer c.Close()
+			serve(c)
+		})
+	}),
 }
 
 var libGorillaLean = &library{

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"io"
+	"net"
 	"net/http"
 
 	"github.com/switching-protocols/websocket"
@@ -14,14 +15,16 @@ var libWebsocket = &library{
 	name:   "websocket",
 	about:  "this library: Upgrader.HandlerFunc; AppendMessage into one slice per connection and WriteMessage; ReadMessage where connections idle",
 	module: websocketModule,
-	servers: servers{
+	servers: withHandlers(servers{
 		patternEcho:      onHTTP(websocketAppend(&websocket.Upgrader{})),
 		patternIdle:      onHTTP(websocketRead(&websocket.Upgrader{})),
 		patternHandshake: onHTTP(websocketRead(&websocket.Upgrader{})),
 		patternDeflate:   onHTTP(websocketAppend(&websocket.Upgrader{EnableCompression: true})),
 		patternBroadcast: onHTTP(websocketBroadcast()),
 		patternContended: onHTTP(websocketContended()),
-	},
+	}, func(serve func(messages)) func(net.Listener) error {
+		return onHTTP(new(websocket.Upgrader).HandlerFunc(func(c *websocket.Conn, _ *http.Request) { serve(c) }))
+	}),
 }
 
 var libReadMessage = &library{

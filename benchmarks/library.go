@@ -58,7 +58,7 @@ func (l *library) offers(pattern string) bool {
 
 // libraries are all that are compared. Each is in a file of its own.
 var libraries = []*library{
-	limitRaw, limitFrame, limitFrame1, limitFrame1New, limitLean, limitHijack,
+	limitRaw, limitFrame, limitFrame1, limitFrame1New, limitLean, limitParked, limitHijack,
 	libWebsocket, libReadMessage, libNextReader, libStream,
 	libGobwas, libGobwasWsutil, libGws, libGorilla, libGorillaLean, libFasthttp, libCoder,
 	libBun, libNode,

@@ -191,14 +191,17 @@ func echoOnAll(srv *server, n int, overTLS bool, then func() error) error {
 		return err
 	}
 	defer closeAll(conns)
-	frame := appendClientFrame(nil, finBit|opBinary, payload(idleSize))
-	reply := make([]byte, 2+idleSize)
+	frame := appendClientFrame(nil, finBit|opText, []byte(idlePayload))
+	reply := make([]byte, 2+125) // the longest with the shortest header
 	for _, nc := range conns {
 		nc.SetDeadline(time.Now().Add(setup))
 		if _, err := nc.Write(frame); err != nil {
 			return err
 		}
-		if _, err := io.ReadFull(nc, reply); err != nil {
+		if _, err := io.ReadFull(nc, reply[:2]); err != nil {
+			return err
+		}
+		if _, err := io.ReadFull(nc, reply[2:2+reply[1]]); err != nil {
 			return err
 		}
 	}

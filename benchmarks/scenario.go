@@ -40,10 +40,12 @@ type sample struct {
 }
 
 const (
-	idleSize      = 16
 	idleConns     = 5000
 	broadcastSize = 128
 )
+
+// idlePayload is the message that each connection has echoed that then idles, or a handler has answered.
+const idlePayload = `{"id":123456789}`
 
 var scenarios = slices.Concat(
 	echoes(),
@@ -85,6 +87,7 @@ var scenarios = slices.Concat(
 			measure: measureIdle, rounds: 3, conns: idleConns, tls: true,
 		},
 	},
+	handlerScenarios(),
 	inProcess,
 )
 
