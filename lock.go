@@ -179,15 +179,15 @@ func (k *lock) release(unsent bool) bool {
 	}
 }
 
-// yield gives the lock back until another caller has called came, and then acquires it again. If none
-// does before the limit ends, expired is true. If the lock is not free then, held is false.
-func (k *lock) yield(mode lockMode, l *limit) (held, expired bool) {
+// yield gives the lock back until another caller has called came or the deadline, unless it is zero,
+// has passed, and then acquires it again. It reports whether one has come. If the limit ends first, the
+// caller may not have the lock: then err is why.
+func (k *lock) yield(mode lockMode, deadline time.Time, l *limit) (came bool, err error) {
 	q := own(&k.queue)
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	w := &waiter{mode: mode, state: yields}
 	w.change.L = &q.mu
-	defer l.afterFunc(w.expire)()
+	stop := (&limit{deadline, l.ctx}).afterFunc(w.expire)
 	q.push(w)
 	k.state.Or(queued)
 	k.state.And(^uint32(locked))
@@ -195,11 +195,18 @@ func (k *lock) yield(mode lockMode, l *limit) (held, expired bool) {
 	for w.state != granted && !w.expired {
 		w.change.Wait()
 	}
-	if w.state == granted {
-		return true, false
+	came = w.state != yields
+	has := w.state == granted
+	if !has {
+		k.filter(q, func(other *waiter) (keep bool) { return other != w })
+		has = !came && k.tryAcquire(mode)
 	}
-	k.filter(q, func(other *waiter) (keep bool) { return other != w })
-	return w.state == yields && k.tryAcquire(mode), true
+	q.mu.Unlock()
+	stop()
+	if !has {
+		_, err = k.acquire(mode, nil, l)
+	}
+	return came, err
 }
 
 // came says that a caller for which others yield has the lock, or has given up.

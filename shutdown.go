@@ -96,40 +96,38 @@ var errDiscarded = fmt.Errorf("websocket: Shutdown has discarded messages: %w", 
 // when that ends.
 func (c *Conn) awaitClose(ctx context.Context) error {
 	l := limit{ctx: ctx}
-	first := l
-	if c.readLock.phase() == phaseClosed {
-		first.deadline = time.Now() // the program's close handler may be waiting for Shutdown
-	}
-	_, err := c.readLock.acquire(lockDrain, nil, &first)
-	if err != nil && c.readLock.phase() == phaseClosed {
-		return nil
+	if c.readLock.phase() < phaseClosed {
+		if _, err := c.readLock.acquire(lockDrain, nil, &l); err != nil {
+			return err
+		}
+	} else if !c.readLock.tryAcquire(lockDrain) {
+		return nil // the program's close handler may be waiting for Shutdown
 	}
 	w := &watch{interrupt: c.interruptRead}
 	defer w.forget()
-	for err == nil && c.readLock.phase() < phaseClosed {
-		held, expired := true, false
+	for c.readLock.phase() < phaseClosed {
+		err := l.ended()
+		if err != nil {
+			c.endRead()
+			return err
+		}
 		switch {
 		case c.messageWaits():
-			claim := limit{deadline: time.Now().Add(claimTime), ctx: ctx}
-			held, expired = c.readLock.yield(lockDrain, &claim)
-			if held && expired && c.messageWaits() { // else another Shutdown has read
+			var came bool
+			came, err = c.readLock.yield(lockDrain, time.Now().Add(claimTime), &l)
+			if !came && err == nil && c.messageWaits() { // else another Shutdown has read
 				c.readLock.end(phaseDiscarded, errDiscarded, nil) // the program gets no messages with a gap before them
 			}
 		case c.extras.Load().readers.Load() > 0:
-			held, _ = c.readLock.yield(lockDrain, &l)
+			_, err = c.readLock.yield(lockDrain, time.Time{}, &l)
 		default:
 			c.readForShutdown(ctx, w)
 		}
-		if !held {
-			_, err = c.readLock.acquire(lockDrain, nil, &l)
-		} else if err = l.ended(); err != nil {
-			c.endRead()
+		if err != nil {
+			return err
 		}
 	}
-	if err != nil {
-		return err
-	}
-	err = c.readLock.err()
+	err := c.readLock.err()
 	c.endRead()
 	c.linger(ctx, w, err)
 	return err

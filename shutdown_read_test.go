@@ -363,8 +363,8 @@ func TestShutdownMakesWayForAReadThatFails(t *testing.T) {
 			c.readLock.tryAcquire(lockDrain)
 			done := make(chan bool)
 			go func() {
-				held, _ := c.readLock.yield(lockDrain, &noLimit)
-				done <- held
+				came, err := c.readLock.yield(lockDrain, time.Time{}, &noLimit)
+				done <- came && err == nil
 			}()
 			synctest.Wait()
 			c.readLock.tryAcquire(lockDrain) // another one has been faster, so that the read must wait

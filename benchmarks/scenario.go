@@ -93,7 +93,7 @@ var scenarios = slices.Concat(
 
 // echoes are the echo scenarios of small and middle sizes.
 func echoes() (list []*scenario) {
-	for _, size := range []int{16, 125, 1 << 10, 16 << 10, 64 << 10} {
+	for _, size := range []int{16, 125, 1 << 10, 16 << 10, 32 << 10, 64 << 10, 65 << 10, 128 << 10} {
 		list = append(list, &scenario{
 			name:    "echo-" + shortSize(size),
 			title:   fmt.Sprintf("Echo of %s, 100 connections, one in flight", longSize(size)),
@@ -101,6 +101,20 @@ func echoes() (list []*scenario) {
 			measure: measureEcho, conns: 100, inFlight: 1, size: size,
 			quick: size == 1<<10 || size == 16<<10,
 		})
+	}
+	for _, c := range []struct{ size, conns int }{
+		{1 << 10, 1000}, {16 << 10, 1000}, {64 << 10, 1000}, {1 << 20, 1}, {1 << 20, 10},
+	} {
+		s := &scenario{
+			name:    fmt.Sprintf("echo-%s-x%d", shortSize(c.size), c.conns),
+			title:   fmt.Sprintf("Echo of %s, %d connection%s, one in flight", longSize(c.size), c.conns, plural(c.conns)),
+			pattern: patternEcho, limit: "frame1", also: []string{"raw", "frame1-new"},
+			measure: measureEcho, conns: c.conns, inFlight: 1, size: c.size,
+		}
+		if c.size >= 1<<20 {
+			s.settle = time.Second
+		}
+		list = append(list, s)
 	}
 	for _, c := range []struct{ size, inFlight, conns int }{
 		{125, 16, 100}, {1 << 10, 16, 100}, {125, 64, 1}, {1 << 10, 64, 1},
