@@ -51,7 +51,7 @@ func (k *lock) end(p phase, err, lost error) {
 		}
 	}
 	k.state.Or(ended)
-	k.grant()
+	k.came()
 }
 
 // phase returns how far the direction has come.

@@ -209,7 +209,8 @@ func (k *lock) yield(mode lockMode, deadline time.Time, l *limit) (came bool, er
 	return came, err
 }
 
-// came says that a caller for which others yield has the lock, or has given up.
+// came ends the waits of callers that yield: one that they have yielded to has the lock, or has given
+// up, or the direction has ended.
 func (k *lock) came() {
 	q := k.queue.Load()
 	if q == nil {

@@ -341,3 +341,24 @@ func TestShutdownThenRead(t *testing.T) {
 		}
 	})
 }
+
+// Close ends Shutdown at once, whatever that is waiting for.
+func TestCloseDuringShutdown(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		before func(tc *closing)
+	}{
+		{"the peer's Close frame", func(tc *closing) {}},
+		{"the program to read a message", func(tc *closing) { tc.send("\x81hello") }},
+		{"a read that is at work", func(tc *closing) { tc.read().wantWaiting("nothing has come") }},
+	} {
+		inClosing(t, func(t *testing.T, tc *closing) {
+			shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
+			shutdown.wantWaiting("the peer has not answered")
+			tt.before(tc)
+			shutdown.wantWaiting(tt.name)
+			tc.c.Close()
+			shutdown.want(tt.name, 0, "read pipe pipe->pipe: use of closed network connection")
+		})
+	}
+}
