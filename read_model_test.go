@@ -25,6 +25,7 @@ type readModel struct {
 	got  []byte        // of that message
 	last time.Time     // when the program has read last
 	slow time.Duration // the longest time that it has not read for
+	busy bool          // a read of the program is at work
 }
 
 // Whatever interrupts its reads, the program gets each message once, whole, and in order, and then the
@@ -101,6 +102,7 @@ func playReads(t *testing.T, seed uint64, near, far net.Conn, server bool, count
 			shutdowns <- m.c.Shutdown(context.Background(), CloseNormalClosure, "")
 		}()
 	}
+	m.handle()
 	m.readAll(count)
 	for range calls {
 		if err := <-shutdowns; err != nil {
@@ -120,6 +122,7 @@ func sendNumbered(peer *Conn, random *rand.Rand, count int, sent chan<- struct{}
 		switch random.IntN(4) {
 		case 0:
 			peer.WriteControl(PingMessage, []byte("between"), time.Time{})
+			peer.WriteControl(PongMessage, []byte("between"), time.Time{})
 			fallthrough
 		case 1:
 			peer.WriteMessage(BinaryMessage, message)
@@ -141,6 +144,29 @@ func sendNumbered(peer *Conn, random *rand.Rand, count int, sent chan<- struct{}
 	}
 }
 
+// handle sets handlers, which must run in the program's reads only: the race detector sees that, too.
+func (m *readModel) handle() {
+	called := func(what string) {
+		if !m.busy {
+			m.Errorf("got the %s handler called by Shutdown", what)
+		}
+	}
+	m.c.SetPingHandler(func(text string) error {
+		called("ping")
+		m.c.WriteControl(PongMessage, []byte(text), time.Time{})
+		return nil
+	})
+	m.c.SetPongHandler(func(string) error {
+		called("pong")
+		return nil
+	})
+	m.c.SetCloseHandler(func(code int, _ string) error {
+		called("close")
+		m.c.WriteControl(CloseMessage, FormatCloseMessage(code, ""), time.Time{})
+		return nil
+	})
+}
+
 // readAll reads until the end.
 func (m *readModel) readAll(count int) {
 	for {
@@ -156,7 +182,9 @@ func (m *readModel) readAll(count int) {
 			time.AfterFunc(time.Millisecond, func() { m.c.SetReadDeadline(at) })
 		}
 		m.slow = max(m.slow, time.Since(m.last))
+		m.busy = true
 		err := m.read()
+		m.busy = false
 		m.last = time.Now()
 		switch {
 		case err == nil, isTimeout(err), errors.Is(err, context.DeadlineExceeded):
