@@ -27,7 +27,7 @@ const (
 	lockFrame   lockMode = iota // write a control frame, or a frame of the open message
 	lockData                    // write a data message of one frame
 	lockMessage                 // open a message of several frames, each written with lockFrame
-	lockFlush                   // write what lies in the outbox, also when the lock is closed
+	lockFlush                   // write what lies in the outbox, also when the direction has ended
 
 	// Of the lock of the reading half.
 	lockRead  = lockFrame // read for the program
@@ -71,7 +71,7 @@ const (
 	yields             // another caller must have had the lock
 	granted            // the caller has the lock
 	inBatch            // the holder of the lock is writing the frame
-	finished           // the holder has written it, or the lock is closed
+	finished           // the holder has written it, or the direction has ended
 )
 
 // waiterPool has waiters whose callers had no limit: a timer may still refer to another one.
@@ -92,7 +92,7 @@ func (k *lock) corks() bool { return corks(k.state.Load()) }
 
 func corks(state uint32) bool { return state&(corked|moreInput) != 0 && state&ended == 0 }
 
-// tryAcquire takes the lock if it is free, even if it is closed.
+// tryAcquire takes the lock if it is free, even if the direction has ended.
 func (k *lock) tryAcquire(mode lockMode) bool {
 	m := &lockModes[mode]
 	for {
@@ -108,7 +108,7 @@ func (k *lock) tryAcquire(mode lockMode) bool {
 
 // acquire waits for the lock within the limit. If f is not nil, the holder of the lock may
 // write it meanwhile: then written is true, or err is the reason why it could not. If the
-// limit ends or the lock is closed first, nothing has happened. The limit may have ended just when
+// limit ends or the direction ends first, nothing has happened. The limit may have ended just when
 // the lock is granted: the caller must look.
 func (k *lock) acquire(mode lockMode, f *frame, l *limit) (written bool, err error) {
 	if mode != lockFlush {
@@ -145,7 +145,7 @@ func (k *lock) wait(mode lockMode, f *frame, l *limit) (written bool, err error)
 	}
 	q.push(w)
 	if s := k.state.Or(queued); s&lockModes[mode].blockedBy == 0 || s&ended != 0 {
-		k.grantLocked(q) // it has become free, or been closed
+		k.grantLocked(q) // it has become free, or the direction has ended
 	}
 
 	for w.state == waiting || w.state == inBatch {
@@ -232,7 +232,7 @@ func (k *lock) endMessage() {
 	k.grant()
 }
 
-// grant gives the callers that wait what is free, in their order. If the lock is closed, their
+// grant gives the callers that wait what is free, in their order. If the direction has ended, their
 // wait ends.
 func (k *lock) grant() {
 	if !k.has(queued) {
@@ -283,7 +283,7 @@ func (k *lock) takeBatch(deadline time.Time, add func(f *frame) (end int32)) {
 
 // finishBatch ends the calls whose frames have left, or have begun to: everything before left has.
 // They lie behind end in the outbox. It returns the end of the one that has only begun, or left.
-// The calls of the other frames fail if the lock is closed, else they wait on.
+// The calls of the other frames fail if the direction has ended, else they wait on.
 func (k *lock) finishBatch(end, left int32) (begun int32) {
 	q := k.queue.Load()
 	q.mu.Lock()

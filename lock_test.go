@@ -155,7 +155,7 @@ func TestLockLimits(t *testing.T) {
 	})
 }
 
-// Closing the lock ends the wait of all callers but those that flush, and lets no other one in.
+// The end of the direction ends the wait of all callers but those that flush, and lets no other one in.
 func TestLockClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newLockTest(t)
@@ -321,7 +321,7 @@ func TestLockBatchOutlastsALimit(t *testing.T) {
 	}
 }
 
-// If the lock is closed, the frames of a batch that have not left fail.
+// If the direction has ended, the frames of a batch that have not left fail.
 func TestLockBatchFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newLockTest(t)

@@ -23,13 +23,10 @@ type send struct {
 	outbox  outbox                  // belongs to the holder of the lock
 }
 
-// The states of a connection, which are bits of the lock's state, but for delayed.armed.
+// The bits of the state of a lock.
 const (
 	// locked: a goroutine holds the lock.
 	locked = 1 << iota
-
-	// messageOpen: a message of several frames has begun and has not ended.
-	messageOpen
 
 	// queued: callers wait in the lock's queue.
 	queued
@@ -37,6 +34,11 @@ const (
 	// ended: the direction has ended; lock.ending says how. What is in the outbox leaves all the
 	// same after a Close frame, but not after an error.
 	ended
+
+	// Of the write lock only.
+
+	// messageOpen: a message of several frames has begun and has not ended.
+	messageOpen
 
 	// posted: there are frames in the slot.
 	posted
@@ -52,10 +54,10 @@ const (
 	// quickly, so frames wait for the end of the burst.
 	moreInput
 
-	// draining: Shutdown reads. A bit of the read lock, as locked, queued and ended are.
-	draining
+	// Of the read lock only.
 
-	// delayed.armed: the timer runs that flushes what is corked for too long.
+	// draining: Shutdown reads.
+	draining
 )
 
 // corkTime is how long a frame is corked at most.
@@ -68,7 +70,7 @@ type delayed struct {
 	watch     watch     // of the contexts of calls that wait for the network
 	flushRest func()    // send.flushRest
 	timer     *time.Timer
-	armed     bool
+	armed     bool // the timer runs
 }
 
 // ownDelayed returns s.delayed, allocating it on first use. The caller holds the lock.
@@ -235,7 +237,7 @@ func (s *send) takeBack(begin int32, l *limit, err error) error {
 
 // flush writes the outbox within the limit, or, if that is nil, as much of it as the network takes
 // without waiting. If the limit ends before all has left, timedOut is true, and err is the error
-// for a frame of which a part has left. Any other error closes the lock.
+// for a frame of which a part has left. Any other error ends the direction.
 func (s *send) flush(l *limit) (timedOut bool, err error) {
 	o := &s.outbox
 	if o.len() == 0 {
@@ -302,7 +304,7 @@ func (s *send) truncate(end int32) {
 	}
 }
 
-// fail closes the lock because of err, and drops what is in the outbox.
+// fail ends the direction because of err, and drops what is in the outbox.
 func (s *send) fail(err error) {
 	var lost error
 	if s.outbox.start < s.outbox.reported || s.hasReported() {
@@ -341,7 +343,7 @@ func (s *send) startFlusher() {
 func (s *send) flushRest() {
 	for {
 		s.takePosted()
-		s.flush(&noLimit) // an error closes the lock
+		s.flush(&noLimit) // an error ends the direction
 		if s.lock.release(s.outbox.len() > 0) {
 			return
 		}

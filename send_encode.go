@@ -23,7 +23,7 @@ const (
 func (f *frame) size() int { return maxHeaderSize + len(f.payload) }
 
 // fitsBatch reports whether the holder of the write lock may write the frame for its sender. A
-// Close frame closes the lock, which its sender has to see.
+// Close frame ends the direction, which its sender has to see.
 func (f *frame) fitsBatch() bool { return f.size() <= maxCopied && f.opcode != opClose }
 
 // header returns the header. "A masking key is a 32-bit value chosen at random by the client",

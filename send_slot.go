@@ -87,7 +87,7 @@ func (s *send) post(f *frame, l *limit, wait bool) error {
 }
 
 // tryPost puts a frame into the slot. It returns false if there is no room, or the connection
-// is closed.
+// has ended.
 func (s *send) tryPost(f *frame) bool {
 	if f.size() > maxCopied {
 		return false
