@@ -19,7 +19,7 @@ const (
 // buffer is memory from the pool. Its owner has all of b.
 type buffer struct {
 	b   []byte
-	raw rawWriter // writes a part of b
+	raw *rawWriter // writes a part of b; made on first use
 }
 
 var bufferPools [bufferClasses]sync.Pool

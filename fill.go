@@ -15,7 +15,9 @@ const maxEmptyReads = 100
 func (r *recv) fill(l *link) error {
 	size := 1<<10 + maxHeaderSize
 	if l.tls {
-		size = minBufferSize // crypto/tls keeps the rest
+		// crypto/tls keeps the rest. A smaller one costs more than it saves: it lies where the
+		// handshake has left small objects and, when these are gone, holes.
+		size = 256
 	}
 	if len(r.b) > 0 || r.remaining > 0 {
 		size = max(size, min(16*int(r.filled), int(r.restSize)))

@@ -75,19 +75,10 @@ func (l *link) abort() error {
 
 // rawWriter is one write(2), with its closure, so that the closure is allocated once for a buffer.
 type rawWriter struct {
-	write func(fd uintptr)
+	write func(fd uintptr) // writes the bytes of p that the kernel takes without waiting, which may be none
 	p     []byte
 	n     int
 	err   error
-}
-
-// prepare has the next call of w.write write the bytes of p that the kernel takes without waiting,
-// which may be none.
-func (w *rawWriter) prepare(p []byte) {
-	if w.write == nil {
-		w.init()
-	}
-	w.p, w.n, w.err = p, 0, nil
 }
 
 const (

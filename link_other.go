@@ -7,7 +7,7 @@ import "syscall"
 // rawConn returns nil: descriptors are used without waiting on unix only.
 func rawConn(transport) syscall.RawConn { return nil }
 
-func (w *rawWriter) init() {
+func newRawWriter() *rawWriter {
 	panic("websocket: BUG: no raw connection on this system")
 }
 

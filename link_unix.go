@@ -25,10 +25,8 @@ func rawConn(t transport) syscall.RawConn {
 	return c
 }
 
-// init makes the closure. It is no part of prepare, lest that takes more stack.
-//
-//go:noinline
-func (w *rawWriter) init() {
+func newRawWriter() *rawWriter {
+	w := new(rawWriter)
 	w.write = func(fd uintptr) {
 		n, err := syscall.Write(int(fd), w.p)
 		for err == syscall.EINTR {
@@ -39,6 +37,7 @@ func (w *rawWriter) init() {
 			w.err = err
 		}
 	}
+	return w
 }
 
 // rawError gives an error of a descriptor the form that net.Conn gives it. The operation

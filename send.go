@@ -244,8 +244,11 @@ func (s *send) flush(l *limit) (timedOut bool, err error) {
 		return false, nil
 	}
 	if descriptor := s.link.descriptor.conn; descriptor != nil {
-		w := &o.buf.raw
-		w.prepare(o.bytes())
+		if o.buf.raw == nil {
+			o.buf.raw = newRawWriter()
+		}
+		w := o.buf.raw
+		w.p, w.n, w.err = o.bytes(), 0, nil
 		// Control, unlike RawConn.Write, heeds no deadline and waits for nobody.
 		if err = descriptor.Control(w.write); err == nil {
 			err = w.err
