@@ -101,7 +101,7 @@ func (c *Conn) awaitClose(ctx context.Context) error {
 			return err
 		}
 	} else if !c.readLock.tryAcquire(lockDrain) {
-		return nil // the program's close handler may be waiting for Shutdown
+		return c.readLock.err() // a handler of the program is at work, and may be waiting for Shutdown
 	}
 	w := &watch{interrupt: c.interruptRead}
 	defer w.forget()

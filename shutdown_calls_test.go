@@ -362,3 +362,25 @@ func TestCloseDuringShutdown(t *testing.T) {
 		})
 	}
 }
+
+// Close has ended the reading, in which a handler is still at work: the handshake is not complete, and
+// Shutdown does not wait for the handler.
+func TestShutdownAfterCloseInAHandler(t *testing.T) {
+	inClosing(t, func(t *testing.T, tc *closing) {
+		handling, done := make(chan struct{}), make(chan struct{})
+		tc.c.SetPingHandler(func(string) error {
+			close(handling)
+			<-done
+			return nil
+		})
+		read := tc.read()
+		tc.send("\x89")
+		<-handling
+		tc.c.WriteControl(CloseMessage, FormatCloseMessage(CloseNormalClosure, ""), time.Time{})
+		tc.c.Close()
+		const closed = "read pipe pipe->pipe: use of closed network connection"
+		tc.shutdown(t.Context(), CloseNormalClosure, "").want("no Close frame has come", 0, closed)
+		close(done)
+		read.want("the read goes on behind the handler", 0, closed)
+	})
+}
