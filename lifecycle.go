@@ -33,8 +33,8 @@ type ending struct {
 }
 
 // end moves the direction of the lock to a later phase, in which calls return err, also those that
-// wait for the lock. If it is closed or has failed already, all that can be new is that frames are lost,
-// and a close handler's error, which takes the place of the Close frame's.
+// wait for the lock. If it is closed or has failed already, all that can be new is that frames are
+// lost, and the error of a close handler, which takes the place of the *CloseError.
 func (k *lock) end(p phase, err, lost error) {
 	for {
 		old, e := k.ending.Load(), ending{p, err, lost}
@@ -79,9 +79,9 @@ func (k *lock) lost() error {
 	return nil
 }
 
-// fail ends the reading because of err, and returns the error of all reads from now on. Where err is
-// our verdict that the peer has broken a rule, the peer is sent it in a Close frame. A timeout ends
-// nothing.
+// fail ends the reading because of err, and returns the error of all reads from now on. Where err
+// is our verdict that the peer has broken a rule, the peer is sent it in a Close frame. A timeout
+// ends nothing.
 func (c *Conn) fail(err error) error {
 	if isTimeout(err) {
 		return err

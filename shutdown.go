@@ -116,7 +116,8 @@ func (c *Conn) awaitClose(ctx context.Context) error {
 			var came bool
 			came, err = c.readLock.yield(lockDrain, time.Now().Add(claimTime), &l)
 			if !came && err == nil && c.messageWaits() { // else another Shutdown has read
-				c.readLock.end(phaseDiscarded, errDiscarded, nil) // the program gets no messages with a gap before them
+				// The program gets no messages with a gap before them.
+				c.readLock.end(phaseDiscarded, errDiscarded, nil)
 			}
 		case c.extras.Load().readers.Load() > 0:
 			_, err = c.readLock.yield(lockDrain, time.Time{}, &l)
@@ -136,11 +137,17 @@ func (c *Conn) awaitClose(ctx context.Context) error {
 // messageWaits reports whether there is a message for the program, or the rest of one.
 func (c *Conn) messageWaits() bool {
 	m := &c.message
-	return c.readLock.phase() == phaseOpen && (m.state == begun || m.state == claimed && (c.recv.open || m.compressed || m.bytes() != nil))
+	switch {
+	case c.readLock.phase() != phaseOpen: // the program reads no more
+		return false
+	case m.state == claimed:
+		return c.recv.open || m.compressed || m.bytes() != nil
+	}
+	return m.state == begun
 }
 
-// readForShutdown reads some of what comes, up to the next message, until the context ends or the program
-// reads.
+// readForShutdown reads some of what comes, up to the next message, until the context ends or the
+// program reads.
 func (c *Conn) readForShutdown(ctx context.Context, w *watch) {
 	c.reading(true)
 	c.readLock.state.Or(draining) // before readers is looked at: see awaitRead
