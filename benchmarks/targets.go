@@ -60,6 +60,10 @@ func listTargets() (list []target) {
 		allocations("WriteMessage", "write-1k", plain, 0),
 		atMost("idle, with HandlerFunc, resident", "idle", plain, "lean", 1.15),
 		atMost("idle over TLS, with HandlerFunc, resident", "idle-tls", plain, "lean", 1.03),
+		atMost("idle, echo in a function of its own", "idle-helper", plain, "parked", 1.15),
+		atMost("idle, ReadMessage and a switch", "idle-switch", plain, "parked", 1.15),
+		atMost("idle, ReadJSON and WriteJSON", "idle-json", plain, "parked", 1.15),
+		atMost("idle, NextReader to NextWriter", "idle-stream", plain, "parked", 1.3),
 		target{
 			what: "64 goroutines writing to one connection, messages per CPU second", scenario: "contended",
 			want: "at least 5 x those of a mutex around each write", measure: overMutex, least: 5, format: "%.2f x",
