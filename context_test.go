@@ -429,3 +429,27 @@ func TestReadMessageContextFinalErrors(t *testing.T) {
 		}
 	})
 }
+
+// A handler that panics ends the read with the context, too: the context's end reaches no later read.
+func TestReadMessageContextPanic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, wire := newTestConn(t, true)
+		c.SetPingHandler(func(string) error { panic(errMine) })
+		ctx, cancel := context.WithCancel(t.Context())
+		wire.Write(closingFrame(true, "\x89"))
+		func() {
+			defer func() {
+				if err := recover(); err != errMine {
+					t.Errorf("got %v, want the handler's panic", err)
+				}
+			}()
+			c.ReadMessageContext(ctx)
+		}()
+		cancel()
+		synctest.Wait()
+		wire.Write(closingFrame(true, "\x81later"))
+		if _, p, err := c.ReadMessage(); string(p) != "later" || err != nil {
+			t.Errorf("got %q, %v, want the message", p, err)
+		}
+	})
+}

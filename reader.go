@@ -276,8 +276,11 @@ func (c *Conn) handle(p phase, h func() error) error {
 	c.reading(false)
 	returned := false
 	defer func() {
-		if !returned {
-			c.endRead() // it panics, or ends the goroutine
+		if !returned { // it panics, or ends the goroutine
+			if w := c.readWatch; w != nil && w.end() {
+				c.restoreReadDeadline()
+			}
+			c.endRead()
 		}
 	}()
 	err := h()
