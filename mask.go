@@ -14,23 +14,13 @@ func maskBytes(b []byte, key [4]byte, pos int) int {
 	next := (pos + len(b)) & 3
 	k := maskWord(key, pos)
 	for len(b) >= 64 {
-		w := b[:64:64]
-		binary.LittleEndian.PutUint64(w[0:], binary.LittleEndian.Uint64(w[0:])^k)
-		binary.LittleEndian.PutUint64(w[8:], binary.LittleEndian.Uint64(w[8:])^k)
-		binary.LittleEndian.PutUint64(w[16:], binary.LittleEndian.Uint64(w[16:])^k)
-		binary.LittleEndian.PutUint64(w[24:], binary.LittleEndian.Uint64(w[24:])^k)
-		binary.LittleEndian.PutUint64(w[32:], binary.LittleEndian.Uint64(w[32:])^k)
-		binary.LittleEndian.PutUint64(w[40:], binary.LittleEndian.Uint64(w[40:])^k)
-		binary.LittleEndian.PutUint64(w[48:], binary.LittleEndian.Uint64(w[48:])^k)
-		binary.LittleEndian.PutUint64(w[56:], binary.LittleEndian.Uint64(w[56:])^k)
+		w := (*[64]byte)(b)
+		maskWords(part(w[0:]), part(w[0:]), k)
+		maskWords(part(w[32:]), part(w[32:]), k)
 		b = b[64:]
 	}
 	if len(b) >= 32 {
-		w := b[:32:32]
-		binary.LittleEndian.PutUint64(w[0:], binary.LittleEndian.Uint64(w[0:])^k)
-		binary.LittleEndian.PutUint64(w[8:], binary.LittleEndian.Uint64(w[8:])^k)
-		binary.LittleEndian.PutUint64(w[16:], binary.LittleEndian.Uint64(w[16:])^k)
-		binary.LittleEndian.PutUint64(w[24:], binary.LittleEndian.Uint64(w[24:])^k)
+		maskWords(part(b), part(b), k)
 		b = b[32:]
 	}
 	for len(b) >= 8 {
@@ -49,6 +39,18 @@ func maskBytes(b []byte, key [4]byte, pos int) int {
 	return next
 }
 
+// part is what maskWords masks at once: in a loop, the steps from one part to the next would take as
+// long as the masking.
+type part = *[32]byte
+
+// maskWords masks the words of src, by the key twice in a word, into dst.
+func maskWords(dst, src part, k uint64) {
+	binary.LittleEndian.PutUint64(dst[0:], binary.LittleEndian.Uint64(src[0:])^k)
+	binary.LittleEndian.PutUint64(dst[8:], binary.LittleEndian.Uint64(src[8:])^k)
+	binary.LittleEndian.PutUint64(dst[16:], binary.LittleEndian.Uint64(src[16:])^k)
+	binary.LittleEndian.PutUint64(dst[24:], binary.LittleEndian.Uint64(src[24:])^k)
+}
+
 // maskWord is the key, turned so that its first byte is the one at pos, twice in a word.
 func maskWord(key [4]byte, pos int) uint64 {
 	k := binary.LittleEndian.Uint32(key[:])
@@ -62,16 +64,18 @@ func maskCopy(dst, src []byte, key [4]byte, pos int) int {
 	next := (pos + len(src)) & 3
 	dst = dst[:len(src)]
 	k := maskWord(key, pos)
-	for len(src) >= 64 && len(dst) >= 64 {
-		d, s := dst[:64:64], src[:64:64]
-		binary.LittleEndian.PutUint64(d[0:], binary.LittleEndian.Uint64(s[0:])^k)
-		binary.LittleEndian.PutUint64(d[8:], binary.LittleEndian.Uint64(s[8:])^k)
-		binary.LittleEndian.PutUint64(d[16:], binary.LittleEndian.Uint64(s[16:])^k)
-		binary.LittleEndian.PutUint64(d[24:], binary.LittleEndian.Uint64(s[24:])^k)
-		binary.LittleEndian.PutUint64(d[32:], binary.LittleEndian.Uint64(s[32:])^k)
-		binary.LittleEndian.PutUint64(d[40:], binary.LittleEndian.Uint64(s[40:])^k)
-		binary.LittleEndian.PutUint64(d[48:], binary.LittleEndian.Uint64(s[48:])^k)
-		binary.LittleEndian.PutUint64(d[56:], binary.LittleEndian.Uint64(s[56:])^k)
+	for len(src) >= 128 && len(dst) >= 128 {
+		d, w := (*[128]byte)(dst), (*[128]byte)(src)
+		maskWords(part(d[0:]), part(w[0:]), k)
+		maskWords(part(d[32:]), part(w[32:]), k)
+		maskWords(part(d[64:]), part(w[64:]), k)
+		maskWords(part(d[96:]), part(w[96:]), k)
+		dst, src = dst[128:], src[128:]
+	}
+	if len(src) >= 64 && len(dst) >= 64 {
+		d, w := (*[64]byte)(dst), (*[64]byte)(src)
+		maskWords(part(d[0:]), part(w[0:]), k)
+		maskWords(part(d[32:]), part(w[32:]), k)
 		dst, src = dst[64:], src[64:]
 	}
 	for len(src) >= 8 && len(dst) >= 8 {
