@@ -39,8 +39,8 @@ func maskBytes(b []byte, key [4]byte, pos int) int {
 	return next
 }
 
-// part is what maskWords masks at once: in a loop, the steps from one part to the next would take as
-// long as the masking.
+// part is what maskWords masks at once. The loops take several parts in a step, since to advance a
+// slice costs about as much as to mask one.
 type part = *[32]byte
 
 // maskWords masks the words of src, by the key twice in a word, into dst.
