@@ -57,13 +57,18 @@ func acquireBuffer(size int) *buffer {
 }
 
 func releaseBuffer(b *buffer) {
+	b.poison()
+	bufferPools[bufferClass(len(b.b))].Put(b)
+}
+
+// poison overwrites b, which is about to be given back.
+func (b *buffer) poison() {
 	if poisonBuffers {
 		b.b[0] = 0xdb
 		for n := 1; n < len(b.b); n *= 2 {
 			copy(b.b[n:], b.b[:n])
 		}
 	}
-	bufferPools[bufferClass(len(b.b))].Put(b)
 }
 
 // growBuffer returns a buffer with the bytes of old from start to end and room for n more. Old,

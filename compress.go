@@ -19,9 +19,9 @@ type compression struct {
 	// compressed message on. It belongs to the data message that is being written.
 	deflater *deflater
 
-	// Of the goroutine whose turn it is to read.
-	window   []byte // where recvTakeover is set: the end of what was received
-	incoming incoming
+	// window belongs to the holder of the read lock. Where recvTakeover is set, it is the end of what
+	// was received, else, of the current message, what has left the inflater's sight.
+	window window
 }
 
 // newCompression returns the compression of one side of a connection.
@@ -39,6 +39,7 @@ func newCompression(o CompressionOptions, agreed deflateParams, server bool) *co
 		k.sendTakeover, k.sendBits = ofClient && o.ContextTakeover, min(clientBits, o.WindowBits)
 		k.recvTakeover, k.recvBits = ofServer, serverBits
 	}
+	k.window.size = 1 << k.recvBits
 	return k
 }
 

@@ -169,6 +169,7 @@ func TestReadLimitOfTheCompressedMessage(t *testing.T) {
 			for _, fragments := range [][]int64{{most + 1}, {most, 1}, {1, most}, {700, 700, 900}, {1 << 30}, {1, 1 << 62}} {
 				c, wire := newCompressedConn(t, server, CompressionOptions{ContextTakeover: true})
 				c.SetReadLimit(limit)
+				stream := bytes.Repeat([]byte("\x00\x00\x00\xff\xff"), most) // empty blocks
 				for i, n := range fragments {
 					h := header{opcode: opText, rsv1: true, masked: server, length: n}
 					if i > 0 {
@@ -176,7 +177,7 @@ func TestReadLimitOfTheCompressedMessage(t *testing.T) {
 					}
 					b := h.append(nil)
 					if i < len(fragments)-1 {
-						b = append(b, make([]byte, n)...)
+						b, stream = append(b, stream[:n]...), stream[n:]
 					}
 					wire.Write(b) // of the last one just the header
 				}

@@ -5,6 +5,7 @@ package websocket
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 )
@@ -198,5 +199,51 @@ func TestReceivedInSmallFragments(t *testing.T) {
 				t.Fatalf("%s: got %d bytes, %v, want %d", r.name, len(got), err, len(message))
 			}
 		}
+	}
+}
+
+// A window is the last bytes of all that was put there, in memory of no more bytes than it may have.
+func TestWindow(t *testing.T) {
+	for bits := minWindowBits; bits <= maxWindowBits; bits++ {
+		size := 1 << bits
+		random := rand.New(rand.NewPCG(uint64(bits), 0))
+		for range 10 {
+			w := window{size: size}
+			var all []byte
+			for i := range 40 {
+				n := []int{0, 1, random.IntN(100), random.IntN(size), size - 1, size, size + 1, random.IntN(3 * size)}[random.IntN(8)]
+				p := noise(min(n, 20_000), uint64(i))
+				all = append(all, p...)
+				all = all[max(0, len(all)-size):]
+				w.put(p)
+				var got []byte
+				for back := w.len(); back > 0; back = len(all) - len(got) {
+					got = append(got, w.from(back)...)
+				}
+				if !bytes.Equal(got, all) {
+					t.Fatalf("%d bits: got a window of %d bytes, want the last %d", bits, len(got), len(all))
+				}
+				if cap(w.b) > size {
+					t.Fatalf("%d bits: got a window in %d bytes of memory, want at most %d", bits, cap(w.b), size)
+				}
+			}
+			if w.drop(); w.len() > 0 || w.buf != nil {
+				t.Errorf("got %d bytes of a window that was given up", w.len())
+			}
+		}
+	}
+}
+
+// Many small messages do not each allocate a window.
+func TestWindowAllocates(t *testing.T) {
+	p := make([]byte, 10)
+	n := testing.AllocsPerRun(1, func() {
+		w := window{size: 1 << 15}
+		for range 10_000 {
+			w.put(p)
+		}
+	})
+	if n > 16 {
+		t.Errorf("got %v allocations, want at most two each time that it doubles", n)
 	}
 }

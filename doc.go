@@ -163,10 +163,11 @@
 //	sending       1,208,000           815,000    whatever WindowBits are
 //	both          1,240,000           847,000
 //
-// A compressed message is received to its end before any of it is read. The read limit
-// counts what it becomes, so that a small message that becomes a very large one is
-// refused; a message that is corrupt ends the connection with
-// [CloseInvalidFramePayloadData].
+// A compressed message is decompressed as it arrives, and takes about 8 KiB until its end
+// has come, and up to the window that was agreed on where [Conn.NextReader] reads it. The
+// read limit counts what it becomes, so that a small message that becomes a very large one
+// is refused. A message that is corrupt ends the connection with
+// [CloseInvalidFramePayloadData]; what came before the error has been delivered.
 //
 // # Streams
 //

@@ -146,7 +146,8 @@ func (c *Conn) giveBack() {
 		if c.readWatch != nil {
 			c.readWatch.forget()
 		}
-		c.dropCompressed()
+		c.message.drop()
+		c.dropInflater()
 		c.recv.b = nil
 		c.recv.shrink()
 		c.readLock.release(false)

@@ -71,7 +71,8 @@ func borrowed(c *Conn) string {
 	add(c.readWatch != nil && watching(c.readWatch), "the context of reads")
 	if k := c.compression; k != nil {
 		add(k.deflater != nil, "a deflater")
-		add(k.incoming.z != nil || k.incoming.history != nil, "an inflater")
+		add(c.message.inflater != nil, "an inflater")
+		add(k.window.b != nil, "a window")
 	}
 	if w := c.writer.Load(); w != nil {
 		w.mu.Lock()

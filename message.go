@@ -2,11 +2,11 @@ package websocket
 
 // message is the data message that is being received. It belongs to the holder of the read lock.
 type message struct {
-	state      messageState
-	kind       opcode // opText or opBinary
-	compressed bool
-	kept       *keptBytes // nil before the first message that is kept
-	reader     *messageReader
+	state    messageState
+	kind     opcode    // opText or opBinary
+	kept     *[]byte   // see keep
+	inflater *inflater // of a compressed message, until its end has come out
+	reader   *messageReader
 }
 
 // messageState says where the current message is.
@@ -26,38 +26,34 @@ const (
 	discarded
 )
 
-// keptBytes is what the connection keeps of the current message until the program gets it: of a
-// compressed message all that has come, of another one what ReadMessage had when it was interrupted.
-type keptBytes struct {
-	b   []byte
-	buf *buffer // that b lies in, or nil
-}
-
-// keep returns m.kept, allocating it on first use.
-func (m *message) keep() *keptBytes {
-	if m.kept == nil {
-		m.kept = new(keptBytes)
+// keep keeps p, what ReadMessage had of the current message when it was interrupted.
+func (m *message) keep(p []byte) {
+	if len(p) == 0 {
+		return
 	}
-	return m.kept
+	if m.kept == nil {
+		m.kept = new([]byte)
+	}
+	*m.kept = p
 }
 
-// bytes returns what is kept.
+// bytes returns what is kept, or nil.
 func (m *message) bytes() []byte {
 	if m.kept == nil {
 		return nil
 	}
-	return m.kept.b
+	return *m.kept
 }
 
 // drop gives up what is kept.
 func (m *message) drop() {
-	if k := m.kept; k != nil {
-		if k.buf != nil {
-			releaseBuffer(k.buf)
-		}
-		*k = keptBytes{}
+	if m.kept != nil {
+		*m.kept = nil
 	}
 }
+
+// messageOpen reports whether there is more of the current message than the program has got or is kept.
+func (c *Conn) messageOpen() bool { return c.recv.open || c.message.inflater != nil }
 
 // nextMessage waits for a message that the program has not got, which is then the current one. It can be
 // interrupted and repeated.
@@ -77,20 +73,31 @@ func (c *Conn) nextMessage() error {
 	return c.advance()
 }
 
-// discardMessage gives up the current message.
+// discardMessage gives up the current message. It is decompressed nevertheless if the next message
+// may refer to it.
 func (c *Conn) discardMessage() {
-	if !c.message.compressed {
-		c.message.drop()
+	m := &c.message
+	m.state = discarded
+	if m.inflater != nil {
+		if c.compression.recvTakeover {
+			c.compression.window.put(m.bytes())
+		} else {
+			c.dropInflater()
+		}
 	}
-	c.message.state = discarded
+	m.drop()
 }
 
 // skip discards some of the current message.
 func (c *Conn) skip() error {
 	switch {
-	case c.message.compressed && (c.compression.recvTakeover || !c.recv.open):
-		return c.skipCompressed()
-	case !c.recv.open:
+	case c.canInflate():
+		buf := acquireBuffer(maxBufferSize)
+		n, err := c.inflate(buf.b, 0)
+		c.compression.window.put(buf.b[:n])
+		releaseBuffer(buf)
+		return err
+	case !c.messageOpen():
 		c.message.state = betweenMessages
 		return nil
 	case c.recv.remaining == 0:

@@ -38,7 +38,7 @@ func NewStream(c *Conn, messageType int) net.Conn {
 	if !isData(messageType) {
 		panic("websocket: NewStream with a message type that is neither TextMessage nor BinaryMessage")
 	}
-	c.SetReadLimit(noLimitInPieces)
+	c.SetReadLimit(0)
 	s := &stream{c: c, messageType: messageType}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s

@@ -72,20 +72,21 @@ func (c *Conn) readPiece(p []byte) (n int, err error) {
 		return 0, io.EOF
 	case len(p) == 0:
 		return 0, nil
-	case m.compressed:
-		return c.readInflated(p)
 	}
+	compressed := m.inflater != nil
 	if kept := m.bytes(); kept != nil {
 		n = copy(p, kept)
-		if m.kept.b = kept[n:]; n == len(kept) {
-			m.drop()
+		if m.drop(); n < len(kept) {
+			m.keep(kept[n:])
 		}
-		return n, nil
 	}
-	for c.recv.open && n == 0 && err == nil {
-		n, err = c.readSome(p)
+	for n == 0 && err == nil && c.messageOpen() {
+		n, err = c.readSome(p, 0)
 	}
-	if !c.recv.open && err == nil {
+	if compressed {
+		c.remember(p[:n])
+	}
+	if err == nil && !c.messageOpen() && m.bytes() == nil {
 		if c.endMessageRead(); n == 0 {
 			err = io.EOF
 		}

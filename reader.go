@@ -96,10 +96,10 @@ func (c *Conn) appendMessage(dst []byte) (messageType int, p []byte, err error) 
 	}
 	m := &c.message
 	messageType = int(m.kind)
-	switch {
-	case m.compressed:
-		p, err = c.appendInflated(dst)
-	case dst == nil && m.bytes() == nil && c.recv.hasAll():
+	switch all := dst == nil && m.bytes() == nil && c.recv.hasAll(); {
+	case all && m.inflater != nil:
+		p, err = c.takeInflated()
+	case all:
 		if p, err = c.recv.take(); err != nil {
 			return messageType, nil, c.fail(err)
 		}
@@ -119,28 +119,34 @@ func (c *Conn) appendMessage(dst []byte) (messageType int, p []byte, err error) 
 	return messageType, p, err
 }
 
-// appendPayload appends the current message, which is not compressed, to dst. What it has when it is
+// appendPayload appends the current message to dst. What it has when it is
 // interrupted is kept, and added to by the next call, so that each byte is copied once at most.
 func (c *Conn) appendPayload(dst []byte) (p []byte, err error) {
 	p, base := dst, len(dst)
+	compressed := c.message.inflater != nil
 	kept := c.message.bytes()
 	if kept != nil {
 		p, base = kept, 0
 	}
-	for c.recv.open && err == nil {
+	for err == nil && c.messageOpen() {
 		var n int
-		p = c.recv.grow(p, base)
-		n, err = c.readSome(p[len(p):cap(p)])
+		if compressed {
+			p = c.growInflated(p, base)
+		} else {
+			p = c.recv.grow(p, base)
+		}
+		n, err = c.readSome(p[base:cap(p)], len(p)-base)
 		p = p[:len(p)+n]
+	}
+	if compressed && err == nil {
+		c.remember(p[base:])
 	}
 	switch {
 	case err != nil && isTimeout(err):
 		if kept == nil && dst != nil {
 			p = append(make([]byte, 0, c.recv.credit(len(p)-base)), p[base:]...)
 		}
-		if len(p) > 0 {
-			c.message.keep().b = p
-		}
+		c.message.keep(p)
 	case kept != nil:
 		c.message.drop()
 		if dst != nil {
@@ -159,22 +165,25 @@ func (c *Conn) endMessageRead() {
 	c.setMoreInput()
 }
 
-// readSome reads some payload of the current message into p, or does a step towards that,
-// which may be a wait for the network.
-func (c *Conn) readSome(p []byte) (n int, err error) {
+// readSome reads some of the current message into p, behind the first have bytes, which are of the
+// message, too, or does a step towards that, which may be a wait for the network.
+func (c *Conn) readSome(p []byte, have int) (n int, err error) {
 	r := &c.recv
+	rest := p[have:]
 	switch {
+	case c.canInflate():
+		return c.inflate(p, have)
 	case r.remaining == 0:
 		return 0, c.advance()
 	case len(r.b) > 0:
-		n, err = r.read(p)
-	case c.send.link.descriptor.conn != nil || !r.direct(len(p)):
+		n, err = r.read(rest)
+	case c.send.link.descriptor.conn != nil || c.message.inflater != nil || !r.direct(len(rest)):
 		return 0, c.wait()
 	default:
 		if err := c.flushBeforeWaiting(); err != nil {
 			return 0, err
 		}
-		n, err = r.readDirect(c.send.link, p)
+		n, err = r.readDirect(c.send.link, rest)
 	}
 	return c.received(n, err)
 }
@@ -231,7 +240,10 @@ func (c *Conn) advance() error {
 		default:
 			if op != opContinuation {
 				m := &c.message
-				m.state, m.kind, m.compressed = begun, op, c.recv.deflated
+				m.state, m.kind = begun, op
+				if c.recv.deflated {
+					m.inflater = acquireInflater(&c.compression.window)
+				}
 			}
 			if c.send.lock.has(posted) {
 				c.send.tryFlush() // pongs do not wait for the program

@@ -114,10 +114,6 @@ func (r *recv) begin(h *header) error {
 	return r.ended()
 }
 
-// noLimitInPieces is a limit of none for messages that are read piece by piece. What is
-// compressed is gathered first, so that has one.
-const noLimitInPieces = math.MinInt64
-
 // frameLimit is how many bytes of payload the frames of the current message may have,
 // if it is positive. Of a compressed message, that is what the worst of compressors,
 // which knows no blocks without compression, makes of a message that is as long as it
@@ -126,9 +122,6 @@ func (r *recv) frameLimit() int64 {
 	limit := r.limit.Load()
 	if !r.deflated {
 		return limit
-	}
-	if limit == noLimitInPieces {
-		limit = DefaultReadLimit
 	}
 	if limit > math.MaxInt64/2 {
 		return limit

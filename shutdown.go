@@ -141,7 +141,7 @@ func (c *Conn) messageWaits() bool {
 	case c.readLock.phase() != phaseOpen: // the program reads no more
 		return false
 	case m.state == claimed:
-		return c.recv.open || m.compressed || m.bytes() != nil
+		return c.recv.open || m.inflater != nil || m.bytes() != nil
 	}
 	return m.state == begun
 }

@@ -27,6 +27,13 @@ func TestConnSize(t *testing.T) {
 	}
 }
 
+// What a compressed message holds besides its window, from its first byte to its last.
+func TestInflaterSize(t *testing.T) {
+	if n := unsafe.Sizeof(inflater{}); n > 8<<10 {
+		t.Errorf("got an inflater of %d bytes, want at most 8 KiB", n)
+	}
+}
+
 // What most connections do not use has not been made.
 func TestIdleConnHoldsNothing(t *testing.T) {
 	near, far := tcpPair(t)

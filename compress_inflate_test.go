@@ -1,12 +1,12 @@
+//go:build go1.25
+
 package websocket
 
 import (
 	"bytes"
 	"compress/flate"
 	"errors"
-	"io"
 	"math/rand/v2"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -22,31 +22,50 @@ func noise(n int, seed uint64) []byte {
 	return b
 }
 
-// inflate decompresses a message at once, and in pieces, and returns what both must agree on.
-func inflate(t testing.TB, payload, window []byte) ([]byte, error) {
-	t.Helper()
-	z := acquireInflater(payload, window)
-	whole, err := inflateAll(z, nil, window, 0)
-	releaseInflater(z)
-
-	z = acquireInflater(payload, window)
+// inflated is what an inflater makes of a message behind the window, where it gets in pieces of most
+// takes bytes, and puts out pieces of most gives bytes. Each is forgotten but for the window.
+func inflated(payload, before []byte, takes, gives int) ([]byte, error) {
+	w := window{size: 1 << 15}
+	w.put(before)
+	z := acquireInflater(&w)
 	defer releaseInflater(z)
-	var pieces []byte
-	for {
-		p := make([]byte, 700)
-		n, err2 := z.next(p, pieces, window)
-		pieces = append(pieces, p[:n]...)
-		if err2 == nil {
-			continue
+	var out []byte
+	p := make([]byte, gives+8)
+	for _, in := range [][]byte{payload, inflateTail} {
+		if len(in) > 0 && &in[0] == &inflateTail[0] && z.ended() {
+			break
 		}
-		if err2 == io.EOF {
-			err2 = nil
+		for len(in) > 0 || z.full {
+			n, taken, err := z.inflate(p[:gives:gives], 0, in[:min(len(in), takes)])
+			if err != nil {
+				return nil, err
+			}
+			if string(p[gives:]) != "\x00\x00\x00\x00\x00\x00\x00\x00" {
+				panic("wrote beyond its memory")
+			}
+			out = append(out, p[:n]...)
+			w.put(p[:n])
+			in = in[taken:]
 		}
-		if err != err2 || err == nil && !bytes.Equal(pieces, whole) {
-			t.Fatalf("got %d bytes, %v at once, and %d bytes, %v in pieces", len(whole), err, len(pieces), err2)
-		}
-		return whole, err
 	}
+	z.tail = nil
+	if !z.ended() {
+		return nil, errCorruptMessage
+	}
+	return out, nil
+}
+
+// inflate decompresses a message at once, and in pieces, and returns what all agree on.
+func inflate(t testing.TB, payload, before []byte) ([]byte, error) {
+	t.Helper()
+	whole, err := inflated(payload, before, 1<<30, 1<<20)
+	for _, pieces := range [][2]int{{1 << 30, 700}, {700, 1 << 16}, {1, 1}, {1, 300}, {3, 2}, {17, 277}} {
+		got, err2 := inflated(payload, before, pieces[0], pieces[1])
+		if err != err2 || !bytes.Equal(got, whole) {
+			t.Fatalf("got %d bytes, %v at once, and %d bytes, %v in pieces of %d and %d", len(whole), err, len(got), err2, pieces[0], pieces[1])
+		}
+	}
+	return whole, err
 }
 
 // wantAsStrict says that the payload is decompressed as the strict decoder does it, or
@@ -146,36 +165,12 @@ func TestInflateFinalBlocks(t *testing.T) {
 	}
 }
 
-// There may be many blocks with BFINAL set, but not any number: each costs a new beginning.
+// There may be any number of blocks with BFINAL set.
 func TestInflateManyFinalBlocks(t *testing.T) {
-	for _, tt := range []struct {
-		n  int
-		ok bool
-	}{{maxFinalBlocks, true}, {maxFinalBlocks + 1, true}, {maxFinalBlocks + 2, false}, {100_000, false}} {
-		for _, block := range []string{"\x03\x00", "\x01\x00\x00\xff\xff"} {
-			got, err := inflate(t, []byte(strings.Repeat(block, tt.n)), nil)
-			if len(got) > 0 || (err == nil) != tt.ok {
-				t.Errorf("%d blocks: got %d bytes, %v, want ok %v", tt.n, len(got), err, tt.ok)
-			}
+	for _, block := range []string{"\x03\x00", "\x01\x00\x00\xff\xff"} {
+		if got, err := inflate(t, []byte(strings.Repeat(block, 20_000)), nil); len(got) > 0 || err != nil {
+			t.Errorf("% x: got %d bytes, %v, want an empty message", block, len(got), err)
 		}
-	}
-}
-
-// A block with BFINAL set behind a large message costs no more than behind a small one.
-func TestInflateFinalBlocksBehindALargeMessage(t *testing.T) {
-	large := make([]byte, 8<<20)
-	payload := slices.Concat(deflateMessages(9, large)[0], []byte(deflateTail), bytes.Repeat(finalBlocks([]byte("a")), maxFinalBlocks))
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	z := acquireInflater(payload, nil)
-	defer releaseInflater(z)
-	got, err := inflateAll(z, nil, nil, 0)
-	runtime.ReadMemStats(&after)
-	if len(got) != len(large)+maxFinalBlocks || err != nil {
-		t.Fatalf("got %d bytes, %v, want %d", len(got), err, len(large)+maxFinalBlocks)
-	}
-	if n, want := after.TotalAlloc-before.TotalAlloc, uint64(4*len(large)+2*maxFinalBlocks*maxDistance); n > want {
-		t.Errorf("got %d bytes of memory, want at most %d", n, want)
 	}
 }
 
@@ -201,56 +196,45 @@ func TestInflateWindow(t *testing.T) {
 	}
 }
 
-// The window is the last bytes of all messages, in memory of no more bytes than it may have.
-func TestSlide(t *testing.T) {
-	for bits := minWindowBits; bits <= maxWindowBits; bits++ {
-		size := 1 << bits
-		random := rand.New(rand.NewPCG(uint64(bits), 0))
-		for range 10 {
-			var window, all []byte
-			for i := range 40 {
-				n := []int{0, 1, random.IntN(100), random.IntN(size), size - 1, size, size + 1, random.IntN(3 * size)}[random.IntN(8)]
-				message := noise(min(n, 20_000), uint64(i))
-				all = append(all, message...)
-				all = all[max(0, len(all)-size):]
-				window = slide(window, message, bits)
-				if !bytes.Equal(window, all) {
-					t.Fatalf("%d bits: got a window of %d bytes, want the last %d", bits, len(window), len(all))
-				}
-				if cap(window) > size {
-					t.Fatalf("%d bits: got a window in %d bytes of memory, want at most %d", bits, cap(window), size)
+// What comes out does not depend on how much room there is for it, or on where the input is cut.
+func TestInflateInPieces(t *testing.T) {
+	message := slices.Concat(textLike(3000, 1), noise(500, 1), make([]byte, 3000), []byte("ab"), textLike(700, 2))
+	for _, level := range []int{0, -2, 1, 6} {
+		payload := deflateMessages(level, message)[0]
+		for size := 1; size <= 300; size++ {
+			for _, pieces := range [][2]int{{len(payload), size}, {size, len(message)}, {size, 301 - size}} {
+				got, err := inflated(payload, nil, pieces[0], pieces[1])
+				if err != nil || !bytes.Equal(got, message) {
+					t.Fatalf("level %d, pieces of %d and %d: got %d bytes, %v, want %d", level, pieces[0], pieces[1], len(got), err, len(message))
 				}
 			}
 		}
 	}
 }
 
-// Many small messages do not each allocate a window.
-func TestSlideAllocates(t *testing.T) {
-	message := make([]byte, 10)
-	n := testing.AllocsPerRun(1, func() {
-		var window []byte
-		for range 10_000 {
-			window = slide(window, message, 15)
-		}
-	})
-	if n > 14 {
-		t.Errorf("got %v allocations, want at most one each time that it doubles", n)
-	}
-}
-
-// lastBytes is the window behind what was decompressed of the current message.
-func TestLastBytes(t *testing.T) {
-	all := noise(5*maxDistance, 9)
-	z := new(inflater)
-	sizes := []int{0, 1, 100, maxDistance - 1, maxDistance, maxDistance + 1, 2 * maxDistance}
-	for _, a := range sizes {
-		for _, b := range sizes {
-			for _, c := range sizes[:5] {
-				want := all[:a+b+c]
-				want = want[max(0, len(want)-maxDistance):]
-				if got := z.lastBytes(all[:a], all[a:a+b], all[a+b:a+b+c]); !bytes.Equal(got, want) {
-					t.Errorf("%d, %d and %d bytes: got %d bytes, want the last %d", a, b, c, len(got), len(want))
+// A distance may be as long as the window that was agreed on, in a message and from one to the next,
+// and no longer, however much lies in the memory that the program reads into.
+func TestReceivedWithinTheWindow(t *testing.T) {
+	marker := []byte("a text that comes again")
+	for bits := minWindowBits; bits < maxWindowBits; bits++ {
+		for _, beyond := range []int{0, 1} {
+			gap := textNone(1<<bits + beyond - len(marker))
+			for name, payloads := range map[string][][]byte{
+				"in a message": deflateMessages(9, slices.Concat(marker, gap, marker)),
+				"in the next":  deflateMessages(9, slices.Concat(marker, gap), marker),
+			} {
+				for _, r := range receiveWays {
+					c, wire := newCompressedConn(t, true, CompressionOptions{ContextTakeover: true, PeerWindowBits: bits})
+					var err error
+					for _, p := range payloads {
+						wire.Write(closingFrame(true, "\xc2"+string(p)))
+						if _, _, err = r.read(c); err != nil {
+							break
+						}
+					}
+					if refused := errors.Is(err, errCorruptMessage); refused != (beyond > 0) || err != nil && !refused {
+						t.Errorf("%d bits, %d beyond, %s, %s: got %v", bits, beyond, name, r.name, err)
+					}
 				}
 			}
 		}

@@ -1,0 +1,70 @@
+package websocket
+
+import (
+	"math/bits"
+	"sync"
+)
+
+// window is the end of what an inflater has put out, as much of it as a distance may reach.
+type window struct {
+	size int     // bytes that it may hold, a power of two
+	b    []byte  // grows up to size; then it is a ring
+	next int     // where in the ring the next byte goes
+	buf  *buffer // that b lies in, or nil
+}
+
+// windowPools has the memory of windows, by the power of two of its size.
+var windowPools [maxWindowBits + 1]sync.Pool
+
+func (w *window) len() int { return len(w.b) }
+
+// put adds p at the end.
+func (w *window) put(p []byte) {
+	p = p[max(0, len(p)-w.size):]
+	if n := min(len(p), w.size-len(w.b)); n > 0 {
+		if len(w.b)+n > cap(w.b) {
+			w.grow(len(w.b) + n)
+		}
+		w.b = append(w.b, p[:n]...)
+		p = p[n:]
+	}
+	for len(p) > 0 {
+		n := copy(w.b[w.next:], p)
+		w.next = (w.next + n) & (w.size - 1)
+		p = p[n:]
+	}
+}
+
+// grow makes room for n bytes, of the size at most.
+func (w *window) grow(n int) {
+	class := max(bits.Len(uint(n-1)), minWindowBits)
+	buf, _ := windowPools[class].Get().(*buffer)
+	if buf == nil {
+		buf = &buffer{b: make([]byte, 1<<class)}
+	}
+	b := buf.b[:copy(buf.b, w.b)]
+	w.drop()
+	w.b, w.buf = b, buf
+}
+
+// from returns bytes that begin back bytes before the end: those up to the end, or up to where the
+// memory ends.
+func (w *window) from(back int) []byte {
+	end := w.next
+	if end == 0 {
+		end = len(w.b)
+	}
+	if back <= end {
+		return w.b[end-back : end]
+	}
+	return w.b[end-back+len(w.b):]
+}
+
+// drop gives up what w holds.
+func (w *window) drop() {
+	if w.buf != nil {
+		w.buf.poison()
+		windowPools[bits.Len(uint(len(w.buf.b)-1))].Put(w.buf)
+		w.b, w.next, w.buf = nil, 0, nil
+	}
+}

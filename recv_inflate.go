@@ -1,0 +1,122 @@
+package websocket
+
+import "math"
+
+// canInflate reports whether there is a step of decompressing the current message that needs nothing
+// more to come.
+func (c *Conn) canInflate() bool {
+	z, r := c.message.inflater, &c.recv
+	return z != nil && (z.full || !r.open || r.remaining > 0 && len(r.b) > 0)
+}
+
+// inflate decompresses some of the current message into p, behind the first have bytes, which are of
+// the message, too, and are not in the window.
+func (c *Conn) inflate(p []byte, have int) (n int, err error) {
+	r, z := &c.recv, c.message.inflater
+	text := c.message.kind == opText
+	if limit := r.limit.Load(); limit > 0 {
+		left := max(0, limit-z.total)
+		if left == 0 && z.full {
+			return 0, c.fail(ErrReadLimit)
+		}
+		p = p[:min(int64(len(p)), int64(have)+left)]
+	}
+	end, err := r.inflate(z, p, have)
+	n = end - have
+	z.total += int64(n)
+	switch {
+	case err != nil:
+	case text && !z.utf8.next(p[have:end]):
+		err = errInvalidUTF8
+	case r.open || z.full:
+	case z.ended():
+		if text && !z.utf8.complete() {
+			err = errInvalidUTF8
+			break
+		}
+		releaseInflater(z)
+		c.message.inflater = nil
+	case len(z.tail) == 0:
+		err = errCorruptMessage
+	}
+	if err != nil {
+		return 0, c.fail(err)
+	}
+	return c.received(n, nil)
+}
+
+// inflate has z decompress what has come of the payload of the current frame or, where the message has
+// come to its end, what is put behind it.
+func (r *recv) inflate(z *inflater, p []byte, have int) (end int, err error) {
+	if !r.open {
+		in := z.tail
+		switch {
+		case z.full || z.ended():
+			in = nil
+		case z.state == storedData && z.length > len(in):
+			return have, errCorruptMessage // rather than put out what nobody has sent
+		}
+		end, taken, err := z.inflate(p, have, in)
+		z.tail = z.tail[taken:]
+		return end, err
+	}
+	in := r.b[:min(int64(len(r.b)), r.remaining)]
+	r.unmask(in[z.plain:])
+	end, taken, err := z.inflate(p, have, in)
+	z.plain = len(in) - taken
+	r.consume(taken)
+	if err == nil {
+		err = r.accept(in[:taken])
+	}
+	return end, err
+}
+
+// growInflated returns p, in which the message begins at base, with more room if it is known to need
+// that: twice as much, as far as the limit allows.
+func (c *Conn) growInflated(p []byte, base int) []byte {
+	limit := c.recv.limit.Load()
+	if limit <= 0 {
+		limit = math.MaxInt64
+	}
+	have := len(p) - base
+	if len(p) < cap(p) || !c.message.inflater.full || int64(have) >= limit {
+		return p
+	}
+	size := min(int64(max(2*have, defaultBufferSize)), limit)
+	grown := make([]byte, len(p), base+int(size))
+	copy(grown, p)
+	return grown
+}
+
+// takeInflated decompresses all of the current message, which has come, into new memory of just its
+// size.
+func (c *Conn) takeInflated() ([]byte, error) {
+	buf := acquireBuffer(maxBufferSize)
+	defer releaseBuffer(buf)
+	p, err := c.appendPayload(buf.b[:0])
+	if len(p) <= len(buf.b) {
+		p = append(make([]byte, 0, len(p)), p...)
+	}
+	return p, err
+}
+
+// remember notes that p is what the program has got next of the current message, which is compressed.
+// The rest of it, or the next message, may refer to that.
+func (c *Conn) remember(p []byte) {
+	if k := c.compression; k.recvTakeover || c.message.inflater != nil {
+		k.window.put(p)
+	} else {
+		k.window.drop()
+	}
+}
+
+// dropInflater gives up what is held for decompressing.
+func (c *Conn) dropInflater() {
+	if c.message.inflater != nil {
+		releaseInflater(c.message.inflater)
+		c.message.inflater = nil
+	}
+	if c.compression != nil {
+		c.compression.window.drop()
+	}
+}
