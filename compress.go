@@ -54,10 +54,9 @@ func (c *Conn) EnableWriteCompression(enable bool) {
 
 var errInvalidCompressionLevel = errors.New("websocket: invalid compression level")
 
-// SetCompressionLevel sets the level of compress/flate, -2 to 9, at which the messages
-// are compressed that are written from now on; at 0 they are sent as they are. Messages
-// that share a window by context takeover have one fixed level, so that for them only 0
-// makes a difference. Where no compression was negotiated, the level is only checked.
+// SetCompressionLevel sets the level, -2 to 9, at which the messages are compressed that
+// are written from now on; at 0 they are sent as they are. The others are those of
+// [CompressionOptions.Level]. Where no compression was negotiated, the level is only checked.
 // Any goroutine may call it at any time.
 func (c *Conn) SetCompressionLevel(level int) error {
 	if !validCompressionLevel(level) {
@@ -82,25 +81,19 @@ func (k *compression) acquire() *deflater {
 		return acquireDeflater(int(k.level.Load()), k.sendBits)
 	}
 	if k.deflater == nil {
-		k.deflater = acquireDeflater(takeoverLevel, k.sendBits)
+		k.deflater = acquireDeflater(0, k.sendBits)
 	}
+	k.deflater.setLevel(int(k.level.Load()))
 	return k.deflater
 }
 
-// release gives the deflater back. Where the peer has not got the message, what comes
-// next must not refer to it.
+// release gives the deflater back. Where the peer has not got all of the message, what comes next
+// must not refer to it.
 func (k *compression) release(d *deflater, sent bool) {
 	if d != k.deflater {
 		releaseDeflater(d)
 	} else if !sent {
-		d.stale = true
-	}
-}
-
-// forgetSent has the next message refer to nothing that was sent.
-func (k *compression) forgetSent() {
-	if k.deflater != nil {
-		k.deflater.stale = true
+		d.restart()
 	}
 }
 
@@ -141,8 +134,27 @@ func (c *Conn) deflateAndWrite(f *frame, mode lockMode, l *limit) error {
 	}
 	compressed := frame{fin: true, rsv1: true, opcode: f.opcode, payload: p}
 	err := c.send.write(&compressed, mode, l)
-	if err != nil && k.sendTakeover {
-		k.forgetSent()
+	if err == nil && k.sendTakeover {
+		d.sent(f.payload)
 	}
 	return err
+}
+
+// loan makes sure that a codec is given back once, and counts those that are not.
+type loan bool
+
+// codecsOnLoan is the number of codecs that were acquired and not released.
+var codecsOnLoan atomic.Int64
+
+func (l *loan) begin() {
+	*l = true
+	codecsOnLoan.Add(1)
+}
+
+func (l *loan) end() {
+	if !*l {
+		panic("websocket: BUG: release of a codec that was released before")
+	}
+	*l = false
+	codecsOnLoan.Add(-1)
 }

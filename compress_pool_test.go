@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -311,6 +312,61 @@ func TestCodecsOfAnIdleConnection(t *testing.T) {
 			if n := codecsOnLoan.Load() - before; n != 0 {
 				t.Errorf("got %d codecs after Close, want 0", n)
 			}
+		}
+	}
+}
+
+// A connection that waits holds the windows that were agreed on, and the tables of what it sends.
+func TestCompressionMemory(t *testing.T) {
+	const connections = 50
+	large := textLike(60_000, 1)
+	heap := func() uint64 {
+		var m runtime.MemStats
+		for range 4 { // the pools keep what was given back for two
+			runtime.GC()
+		}
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	for _, tt := range []struct {
+		sendBits, recvBits, level, most int
+		takeover                        bool
+	}{
+		{15, 15, 1, 600, false},
+		{15, 15, 1, 88 << 10, true},
+		{14, 15, 1, 66 << 10, true},
+		{12, 12, 1, 30 << 10, true},
+		{15, 15, 6, 168 << 10, true},
+	} {
+		conns := make([]*Conn, connections)
+		d := acquireDeflater(1, tt.recvBits)
+		payload := deflate(d, large)
+		releaseDeflater(d)
+		for i := range conns {
+			near, far := newPipe(t, 1<<20)
+			answer := deflateParams{serverNoContextTakeover: !tt.takeover, clientNoContextTakeover: !tt.takeover,
+				serverMaxWindowBits: tt.sendBits, clientMaxWindowBits: tt.recvBits}
+			c := newConn(near, true, nil, connOptions{agreed: agreement{deflate: &answer}, compression: CompressionOptions{Level: tt.level}})
+			c.WriteMessage(TextMessage, large)
+			far.Write(closingFrame(true, "\xc1"+string(payload)))
+			if _, _, err := c.ReadMessage(); err != nil {
+				t.Fatal(err)
+			}
+			far.Close()
+			near.in.set(func(h *pipeHalf) { h.data = nil })
+			near.out.set(func(h *pipeHalf) { h.data = nil })
+			conns[i] = c
+		}
+		with := heap()
+		for _, c := range conns {
+			c.dropInflater()
+			c.compression.drop()
+			c.compression = nil
+		}
+		got := (int(with) - int(heap())) / connections
+		runtime.KeepAlive(conns)
+		if t.Logf("%+v: %d bytes", tt, got); got > tt.most {
+			t.Errorf("%+v: got %d bytes of heap, want at most %d", tt, got, tt.most)
 		}
 	}
 }

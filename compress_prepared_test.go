@@ -71,9 +71,9 @@ func TestPreparedMessageOnEveryConnection(t *testing.T) {
 	}
 }
 
-// With takeover, a message behind a prepared one refers neither to it, nor to one before it:
-// the receiver's window has moved on by it.
-func TestPreparedMessageEndsTheContext(t *testing.T) {
+// With takeover, a prepared message refers to none before it, and those behind it to it as to any
+// other: the receiver's window has moved on by it.
+func TestPreparedMessageJoinsTheContext(t *testing.T) {
 	text := textLike(3000, 1)
 	c, wire := newCompressedConn(t, true, CompressionOptions{ContextTakeover: true, Level: 6})
 	pm := prepare(t, TextMessage, text)
@@ -81,15 +81,20 @@ func TestPreparedMessageEndsTheContext(t *testing.T) {
 	c.WritePreparedMessage(pm)
 	c.WriteMessage(TextMessage, text)
 	c.WriteMessage(TextMessage, text)
+	c.WriteMessage(TextMessage, text)
+	alone := strictInflater{bits: 15}
+	context := strictInflater{bits: 15, takeover: true}
 	list := sentMessages(t, wire)
-	for i, m := range list[:3] {
-		s := strictInflater{bits: 15} // with no context
-		if got, err := s.message(m.payload); err != nil || !bytes.Equal(got, text) {
-			t.Errorf("message %d: got %d bytes, %v, want one that refers to no other", i, len(got), err)
-		}
+	if got, err := alone.message(list[1].payload); err != nil || !bytes.Equal(got, text) {
+		t.Errorf("got %d bytes, %v from the prepared message, want one that refers to no other", len(got), err)
 	}
-	if n := len(list[3].payload); n > len(list[2].payload)/4 {
-		t.Errorf("got %d bytes for the same message again, want few: the context goes on", n)
+	for i, m := range list {
+		if got, err := context.message(m.payload); err != nil || !bytes.Equal(got, text) {
+			t.Errorf("message %d: got %d bytes, %v, want %d", i, len(got), err, len(text))
+		}
+		if n := len(m.payload); i > 1 && n > len(list[0].payload)/4 {
+			t.Errorf("message %d: got %d bytes for the same text again, want few", i, n)
+		}
 	}
 }
 

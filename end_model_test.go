@@ -67,7 +67,7 @@ func (m *endModel) play() {
 	}
 	m.peer = newConn(far, !server, nil, o)
 	if m.n(3) == 0 {
-		o.pingInterval, o.pongTimeout = 1+m.ms(2000), 1+m.ms(2000)
+		o.pingInterval, o.pongTimeout = time.Millisecond+m.ms(2000), time.Millisecond+m.ms(2000)
 	}
 	m.c = newConn(near, server, nil, o)
 	if m.n(2) == 0 {

@@ -11,8 +11,7 @@ import (
 type CompressionOptions struct {
 	// ContextTakeover keeps the window from one message to the next, in each direction
 	// where the peer agrees. Messages that resemble each other become much smaller;
-	// what it costs in memory is said in the package's documentation. A message that
-	// does not become shorter, and a PreparedMessage, begin a new window.
+	// what it costs in memory is said in the package's documentation.
 	ContextTakeover bool
 
 	// WindowBits is the base-2 logarithm of the largest window for what is sent, 8 to
@@ -24,9 +23,10 @@ type CompressionOptions struct {
 	// window of that size, and not all peers can use one that is smaller than 15.
 	PeerWindowBits int
 
-	// Level is the level of compress/flate, -2 to 9, for messages that are compressed on
-	// their own, except that 0 means 1. Messages that share a window by context takeover
-	// have one fixed level, whatever Level is. SetCompressionLevel changes it.
+	// Level is a level of compress/flate, -2 to 9, except that 0 means 1. The levels come
+	// down to three: 1 to 5 are fast, 6 to 9 and -1 look longer for what came before, and
+	// -2 does not look for it, so that ContextTakeover is of no use. SetCompressionLevel
+	// changes it.
 	Level int
 
 	// Threshold is the length in bytes below which a message is sent as it is. Of a

@@ -60,7 +60,7 @@ func (pm *PreparedMessage) deflate(form deflateForm) *frame {
 
 // WritePreparedMessage sends the message as WriteMessage does. A server sends the
 // very bytes that were prepared; a client masks a copy of them with a fresh key. With
-// context takeover the message refers to none before it, and none after it to it.
+// context takeover the message refers to none before it.
 func (c *Conn) WritePreparedMessage(pm *PreparedMessage) error {
 	l := until(c.loadWriteDeadline())
 	f := &pm.plain
@@ -78,8 +78,10 @@ func (c *Conn) WritePreparedMessage(pm *PreparedMessage) error {
 	if err := c.beginMessage(&l); err != nil {
 		return err
 	}
-	k.forgetSent()
 	err := c.send.write(f, lockFrame, &l)
+	if err == nil && k.deflater != nil {
+		k.deflater.sent(pm.plain.payload)
+	}
 	c.endMessage()
 	return err
 }

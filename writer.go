@@ -348,13 +348,10 @@ func (w *messageWriter) deflate(p []byte, fin bool, l *limit) error {
 		d = w.c.compression.acquire()
 		w.deflater = d
 	}
-	d.begin(buf.b[:0], 0, 0)
-	d.write(p) // it has room for all
+	out := d.part(buf.b[:0], p)
 	if fin {
-		d.end()
+		out = d.end(out)
 	}
-	out := d.out
-	d.out = nil
 	if len(out) == 0 && !fin {
 		return nil
 	}
