@@ -11,9 +11,10 @@ import (
 type effort uint8
 
 const (
-	fast        effort = iota
-	best               // in chains of all that has the same hash
-	huffmanOnly        // not at all
+	huffmanOnly effort = iota // not at all
+	fast                      // where five bytes were last
+	middle                    // and where eight were, and from the next byte on
+	best                      // in chains of all that has the same hash
 )
 
 // effortOf returns what a level of compress/flate comes down to.
@@ -23,6 +24,8 @@ func effortOf(level int) effort {
 		return huffmanOnly
 	case level == flate.DefaultCompression, level >= 6:
 		return best
+	case level >= takeoverLevel:
+		return middle
 	}
 	return fast
 }
@@ -39,8 +42,13 @@ const (
 	chainLength = 32 // how many candidates are tried
 )
 
-// defaultCompressionLevel is gorilla/websocket's.
-const defaultCompressionLevel = flate.BestSpeed
+const (
+	// defaultCompressionLevel is gorilla/websocket's.
+	defaultCompressionLevel = flate.BestSpeed
+
+	// takeoverLevel is the default with context takeover.
+	takeoverLevel = 2
+)
 
 func validCompressionLevel(level int) bool {
 	return flate.HuffmanOnly <= level && level <= flate.BestCompression
@@ -161,16 +169,17 @@ func (d *deflater) findMatches(b *block, p []byte, at int) int {
 			i += 1 + (i-done)>>6
 			continue
 		}
-		for next := i + 1; length < longEnough && next+hashedBytes <= end; next++ {
-			l, dist := d.find(p, next, end)
+		noted := i + 1
+		for d.effort > fast && length < longEnough && noted+hashedBytes <= end {
+			l, dist := d.find(p, noted, end)
 			if l > length {
-				i, length, distance = next, l, dist
+				i, length, distance = noted, l, dist
 			}
-			if l < length || d.effort == fast {
+			noted++
+			if l < length || d.effort == middle {
 				break
 			}
 		}
-		noted := i + 2
 		for i > done && distance < i && length < maxMatch && p[i-1] == p[i-1-distance] {
 			i--
 			length++
@@ -212,31 +221,46 @@ func (d *deflater) find(p []byte, i, end int) (length, distance int) {
 	}
 	v := load(p, i)
 	position, farthest := d.base+uint16(i), d.farthest(i)
-	short, long := &d.recent.short[v*hash5>>(64-hashBits)], &d.recent.long[v*hash8>>(64-hashBits)]
-	if back := position - *long; back-1 < farthest {
-		length, distance = d.matchLen(p, i, end, int(back)), int(back)
+	if d.effort == middle {
+		long := &d.recent.long[v*hash8>>(64-hashBits)]
+		if back := position - *long; back-1 < farthest && begins(p, i, int(back), v) {
+			length, distance = d.matchLen(p, i, end, int(back)), int(back)
+		}
+		*long = position
 	}
-	if back := position - *short; back-1 < farthest && length < longEnough {
+	short := &d.recent.short[v*hash5>>(64-hashBits)]
+	if back := position - *short; back-1 < farthest && length < longEnough && begins(p, i, int(back), v) {
 		if l := d.matchLen(p, i, end, int(back)); l > length {
 			length, distance = l, int(back)
 		}
 	}
-	*short, *long = position, position
+	*short = position
 	return length, distance
+}
+
+// begins reports whether a match for p[i:], which begins with v, may be at the distance before: if that
+// is in p, whether its first bytes are the same.
+func begins(p []byte, i, distance int, v uint64) bool {
+	return distance > i || binary.LittleEndian.Uint32(p[i-distance:]) == uint32(v)
 }
 
 // note notes where the bytes between first and last are.
 func (d *deflater) note(p []byte, first, last int) {
-	if d.effort == best {
+	switch d.effort {
+	case best:
 		for i := first; i < last; i++ {
 			d.chains.note(load(p, i), d.base+uint16(i))
 		}
-		return
-	}
-	for i := first; i < last; i += 2 {
-		v := load(p, i)
-		d.recent.short[v*hash5>>(64-hashBits)] = d.base + uint16(i)
-		d.recent.long[v*hash8>>(64-hashBits)] = d.base + uint16(i)
+	case middle:
+		for i := first; i < last; i += 2 {
+			v := load(p, i)
+			d.recent.short[v*hash5>>(64-hashBits)] = d.base + uint16(i)
+			d.recent.long[v*hash8>>(64-hashBits)] = d.base + uint16(i)
+		}
+	case fast:
+		for i := first; i < last; i += 4 {
+			d.recent.short[load(p, i)*hash5>>(64-hashBits)] = d.base + uint16(i)
+		}
 	}
 }
 

@@ -112,7 +112,7 @@ func TestUpgradeCompressionLevelAndThreshold(t *testing.T) {
 		level, threshold int
 	}{
 		{CompressionOptions{}, 1, 0},
-		{CompressionOptions{ContextTakeover: true}, 1, 0},
+		{CompressionOptions{ContextTakeover: true}, 2, 0},
 		{CompressionOptions{Level: 9, Threshold: 100}, 9, 100},
 		{CompressionOptions{Level: -2, ContextTakeover: true}, -2, 0},
 	} {
