@@ -56,9 +56,10 @@ func (c *Conn) setMoreInput() {
 	}
 }
 
-// flushBeforeWaiting has replies and corked frames leave, because the reader has handled all
-// that has come.
-func (c *Conn) flushBeforeWaiting() error {
+// beforeWaiting has replies and corked frames leave, because the reader has handled all that has
+// come, and gives back what of the buffer is not needed for that.
+func (c *Conn) beforeWaiting() error {
+	c.recv.shrink()
 	c.burst.end()
 	c.send.lock.clear(moreInput)
 	c.send.tryFlush()

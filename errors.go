@@ -109,6 +109,7 @@ var (
 	errInvalidControlFrame = errors.New("websocket: invalid control frame")
 	errWriteClosed         = errors.New("websocket: write closed")
 	errWriteTimeout        = error(&timeoutError{"websocket: write timeout"})
+	errHandlerPanic        = errors.New("websocket: a handler has panicked within a message")
 	errMessageTimeout      = error(&timeoutError{"websocket: write timeout within a message"})
 )
 

@@ -21,6 +21,9 @@ func (c *Conn) claimMessage() (messageType int, r io.Reader, err error) {
 		messageType = noMessage
 	} else {
 		messageType, r = int(c.message.kind), c.message.claim(c)
+		if !c.messageOpen() && c.message.bytes() == nil {
+			c.endMessageRead() // it is empty
+		}
 	}
 	c.endRead()
 	return messageType, r, err
@@ -64,15 +67,12 @@ func (r *messageReader) Read(p []byte) (n int, err error) {
 	return n, err
 }
 
-// readPiece reads from the current message. Each form that this can have has a return.
+// readPiece reads from the current message, which has been claimed.
 func (c *Conn) readPiece(p []byte) (n int, err error) {
-	m := &c.message
-	switch {
-	case m.state != claimed: // Shutdown has found it empty
-		return 0, io.EOF
-	case len(p) == 0:
+	if len(p) == 0 {
 		return 0, nil
 	}
+	m := &c.message
 	compressed := m.inflater != nil
 	if kept := m.bytes(); kept != nil {
 		n = copy(p, kept)

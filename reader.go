@@ -180,7 +180,7 @@ func (c *Conn) readSome(p []byte, have int) (n int, err error) {
 	case c.send.link.descriptor.conn != nil || c.message.inflater != nil || !r.direct(len(rest)):
 		return 0, c.wait()
 	default:
-		if err := c.flushBeforeWaiting(); err != nil {
+		if err := c.beforeWaiting(); err != nil {
 			return 0, err
 		}
 		n, err = r.readDirect(c.send.link, rest)
@@ -192,11 +192,10 @@ func (c *Conn) readSome(p []byte, have int) (n int, err error) {
 //
 // While it waits it holds no buffer, and the stack is as shallow as can be.
 func (c *Conn) wait() error {
-	if err := c.flushBeforeWaiting(); err != nil {
+	if err := c.beforeWaiting(); err != nil {
 		return err
 	}
 	r := &c.recv
-	r.shrink()
 	raw := &c.send.link.descriptor
 	if raw.conn == nil {
 		if err := r.fill(c.send.link); err != nil {
@@ -291,6 +290,9 @@ func (c *Conn) handle(p phase, h func() error) error {
 		if !returned { // it panics, or ends the goroutine
 			if w := c.readWatch; w != nil && w.end() {
 				c.restoreReadDeadline()
+			}
+			if c.message.state == begun && c.recv.total > 0 {
+				c.stop(phaseFailed, errHandlerPanic) // what ReadMessage had of the message is lost
 			}
 			c.endRead()
 		}

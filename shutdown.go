@@ -136,14 +136,8 @@ func (c *Conn) awaitClose(ctx context.Context) error {
 
 // messageWaits reports whether there is a message for the program, or the rest of one.
 func (c *Conn) messageWaits() bool {
-	m := &c.message
-	switch {
-	case c.readLock.phase() != phaseOpen: // the program reads no more
-		return false
-	case m.state == claimed:
-		return c.recv.open || m.inflater != nil || m.bytes() != nil
-	}
-	return m.state == begun
+	s := c.message.state
+	return c.readLock.phase() == phaseOpen && (s == begun || s == claimed)
 }
 
 // readForShutdown reads some of what comes, up to the next message, until the context ends or the
