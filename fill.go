@@ -8,10 +8,10 @@ import (
 // maxEmptyReads bounds the reads of a transport that return neither bytes nor an error.
 const maxEmptyReads = 100
 
-// fill waits for bytes and appends them to r.b, which is less than a unit. It is for a transport
-// that cannot be asked without waiting (TLS, wrappers): a small buffer waits for it. Only if
-// that came back full within a frame, and more must follow, is a buffer of sixteen times its size
-// borrowed for the rest.
+// fill waits for bytes and appends them to r.b, which is less than a header or a control frame. It
+// is for a transport that cannot be asked without waiting (TLS, wrappers): a small buffer waits for
+// it. Only if that came back full within a frame, and more must follow, is a buffer of sixteen times
+// its size borrowed for the rest.
 func (r *recv) fill(l *link) error {
 	size := 1<<10 + maxHeaderSize
 	if l.tls {

@@ -22,7 +22,7 @@ func setHandler[F any](p *atomic.Pointer[F], h F, isDefault bool) {
 	}
 }
 
-// reply has a control frame sent that the peer is owed. It waits for nothing.
+// reply posts a control frame that answers the peer. It waits for nothing.
 func (c *Conn) reply(op opcode, payload []byte) {
 	c.send.reply(op, payload)
 	c.send.tryFlush()

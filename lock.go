@@ -71,7 +71,7 @@ const (
 	yields             // another caller must have had the lock
 	granted            // the caller has the lock
 	inBatch            // the holder of the lock is writing the frame
-	finished           // the holder has written it, or the direction has ended
+	finished           // the holder has written it, or the direction has ended, or the caller's limit has
 )
 
 // waiterPool has waiters whose callers had no limit: a timer may still refer to another one.
@@ -180,8 +180,8 @@ func (k *lock) release(unsent bool) bool {
 }
 
 // yield gives the lock back until another caller has called came or the deadline, unless it is zero,
-// has passed, and then acquires it again. It reports whether one has come. If the limit ends first, the
-// caller may not have the lock: then err is why.
+// has passed, and then acquires it again. It reports whether one has come. If err is not nil, the
+// caller does not hold the lock.
 func (k *lock) yield(mode lockMode, deadline time.Time, l *limit) (came bool, err error) {
 	q := own(&k.queue)
 	q.mu.Lock()

@@ -3,23 +3,23 @@ package websocket
 // message is the data message that is being received. It belongs to the holder of the read lock.
 type message struct {
 	state    messageState
-	kind     opcode    // opText or opBinary
-	kept     *[]byte   // see keep
-	inflater *inflater // of a compressed message, until its end has come out
-	reader   *messageReader
+	kind     opcode         // opText or opBinary
+	kept     *[]byte        // see keep
+	inflater *inflater      // of a compressed message, until its end has come out
+	reader   *messageReader // of the claimed message, or the last one; unused ones follow by next
 }
 
 // messageState says where the current message is.
 type messageState uint8
 
 const (
-	// betweenMessages: none has begun whose end the program has not got.
+	// betweenMessages: the program has got the last message to its end, and no header of another has come.
 	betweenMessages messageState = iota
 
 	// begun: its first header has come. It is for the next call of ReadMessage or NextReader.
 	begun
 
-	// claimed: message.reader has it.
+	// claimed: a reader from NextReader has it, message.reader.
 	claimed
 
 	// discarded: the rest of it is not wanted.

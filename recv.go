@@ -44,7 +44,7 @@ type recv struct {
 	deflate bool // permessage-deflate was agreed on
 
 	// For fill.
-	filled   uint16 // how much the last read brought if it has filled its buffer; else 0
+	filled   uint16 // size of the buffer that the last read filled; 0 if there was room left
 	restSize int32  // of the buffer for the rest of a frame at most
 }
 
@@ -168,7 +168,7 @@ func (r *recv) take() ([]byte, error) {
 }
 
 // direct reports whether payload of the current frame, of which nothing has come yet, is to
-// be read straight into the n bytes where it shall be.
+// be read into the program's n bytes without a buffer.
 func (r *recv) direct(n int) bool {
 	return len(r.b) == 0 && min(int64(n), r.remaining) >= directSize
 }

@@ -12,7 +12,7 @@ import (
 func (r *recv) tryRead(raw *rawReader) func(fd uintptr) (done bool) {
 	return func(fd uintptr) bool {
 		buf := acquireBuffer(readBufferSize)
-		had := copy(buf.b, r.b) // the beginning of a unit at most
+		had := copy(buf.b, r.b) // the beginning of a header or a control frame at most
 		n, err := syscall.Read(int(fd), buf.b[had:])
 		for err == syscall.EINTR {
 			n, err = syscall.Read(int(fd), buf.b[had:])

@@ -123,7 +123,7 @@ func (s *send) writeLocked(f *frame, l *limit) error {
 		return nil
 	case mayWait && s.yieldForBatch():
 		return s.writeBatch(f, l)
-	case small:
+	case small: // flushFrom, whose frame would not fit into the stack that a goroutine begins with
 		begin := o.add(f)
 		timedOut, err := s.flush(l)
 		if timedOut {
