@@ -112,8 +112,8 @@ func (r *results) writeMarkdown(w io.Writer) error {
 func (r *results) writeHead(b *strings.Builder) {
 	e := r.Environment
 	fmt.Fprintf(b, "# Results\n\n")
-	fmt.Fprintf(b, "%s on %s, Linux %s, %s; %s; %d rounds of %s.\n", e.Go, e.System, e.Kernel, e.CPU, e.Cores, e.Rounds, e.Window)
-	fmt.Fprintf(b, "Medians over the rounds; a ratio is the median of the rounds' ratios. To measure again, in benchmarks/: `%s`\n\n", e.Command)
+	fmt.Fprintf(b, "%s on %s, Linux %s, %s;\n%s; %d rounds of %s.\n", e.Go, e.System, e.Kernel, e.CPU, e.Cores, e.Rounds, e.Window)
+	fmt.Fprintf(b, "Medians over the rounds; a ratio is the median of the rounds' ratios.\nTo measure again, in benchmarks/: `%s`\n\n", e.Command)
 	for _, warning := range r.warnings() {
 		fmt.Fprintf(b, "> Warning: %s\n\n", warning)
 	}

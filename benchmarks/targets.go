@@ -72,7 +72,7 @@ func listTargets() (list []target) {
 }
 
 // elsewhere are the targets that are checked by the tests and benchmarks in the root.
-const elsewhere = "The size of Conn, masking (`go test -bench Mask .`) and the other allocations are checked by the tests and benchmarks in the root."
+const elsewhere = "The size of Conn, masking (`go test -bench Mask .`) and the other allocations are checked\nby the tests and benchmarks in the root."
 
 func atMost(what, scenario, library, base string, most float64) target {
 	return target{
