@@ -19,8 +19,8 @@ type compression struct {
 	// compressed message on. It belongs to the data message that is being written.
 	deflater *deflater
 
-	// window belongs to the holder of the read lock. Where recvTakeover is set, it is the end of what
-	// was received, else, of the current message, what has left the inflater's sight.
+	// window belongs to the holder of the read lock. It holds the last bytes of the messages received
+	// or, unless recvTakeover is set, of the part of the current message that NextReader has delivered.
 	window window
 }
 
@@ -77,13 +77,14 @@ func (c *Conn) compresses(length int) bool {
 // acquire returns the deflater for a message, to be released by k.release. Where
 // sendTakeover is set, the message must have begun with beginMessage.
 func (k *compression) acquire() *deflater {
+	level := int(k.level.Load())
 	if !k.sendTakeover {
-		return acquireDeflater(int(k.level.Load()), k.sendBits)
+		return acquireDeflater(level, k.sendBits)
 	}
 	if k.deflater == nil {
-		k.deflater = acquireDeflater(0, k.sendBits)
+		k.deflater = acquireDeflater(level, k.sendBits)
 	}
-	k.deflater.setLevel(int(k.level.Load()))
+	k.deflater.setLevel(level)
 	return k.deflater
 }
 

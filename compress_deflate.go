@@ -7,17 +7,17 @@ import (
 	"sync"
 )
 
-// effort is how matches are looked for: what the levels come down to.
+// effort says how matches are searched for. Each level stands for one.
 type effort uint8
 
 const (
-	huffmanOnly effort = iota // not at all
-	fast                      // where five bytes were last
-	middle                    // and where eight were, and from the next byte on
-	best                      // in chains of all that has the same hash
+	huffmanOnly effort = iota // no search
+	fast                      // one candidate, with the same hash of five bytes
+	middle                    // also one with the same hash of eight bytes; then again at the next byte
+	best                      // all recent positions with the same hash of four bytes, at every byte
 )
 
-// effortOf returns what a level of compress/flate comes down to.
+// effortOf returns the effort that a level of compress/flate stands for.
 func effortOf(level int) effort {
 	switch {
 	case level == flate.HuffmanOnly:
@@ -33,13 +33,13 @@ func effortOf(level int) effort {
 const (
 	hashBits      = 12
 	chainHashBits = 13
-	hashedBytes   = 5 // where fewer are left, no match is looked for
+	hashedBytes   = 5 // with fewer bytes left, no match is searched for
 
 	// The multipliers of the hashes of four, five and eight bytes.
 	hash4, hash5, hash8 = 2654435761, 889523592379 << 24, 0xcf1bbcdcb7a56463
 
-	longEnough  = 64 // a match of that length is taken without a look at others
-	chainLength = 32 // how many candidates are tried
+	longEnough  = 64 // a match of this length ends the search for a better one
+	chainLength = 32 // candidates tried in a chain
 )
 
 const (
@@ -57,12 +57,12 @@ func validCompressionLevel(level int) bool {
 // deflater compresses messages, one after the other (RFC 1951).
 //
 // A position is the number of a byte, counted over all messages, modulo 1<<16. The tables are never
-// cleared: what they say is only where it is worth looking, and a match counts if it lies within the
-// window and its bytes are there.
+// cleared: their entries are only candidates, and a match is used if it lies within the window and its
+// bytes are equal.
 type deflater struct {
 	loan   loan
 	effort effort
-	window window  // what the peer has got in compressed form, as much as a distance may reach
+	window window  // of the messages sent in compressed form
 	base   uint16  // position of the next byte
 	recent *recent // for the fast effort
 	chains *chains // for the best effort
@@ -108,7 +108,7 @@ func (d *deflater) restart() {
 	d.w = bitWriter{}
 }
 
-// sent notes that the peer has got p in compressed form.
+// sent adds p, which has been sent in compressed form, to the window.
 func (d *deflater) sent(p []byte) {
 	d.window.put(p)
 	d.base += uint16(len(p))
@@ -121,15 +121,15 @@ func (d *deflater) message(out, p []byte) (b []byte, ok bool) {
 	return b, len(b)-len(out) < len(p)
 }
 
-// part compresses a part of a message, appends what comes of it to out, and takes it for sent.
+// part compresses a part of a message, appends the result to out, and adds p to the window.
 func (d *deflater) part(out, p []byte) []byte {
 	out = d.compress(out, p)
 	d.sent(p)
 	return out
 }
 
-// end ends the message: with an empty block without compression, of which the receiver puts the rest
-// there again (RFC 7692, 7.2.1).
+// end ends the message with the beginning of an empty block without compression. The rest of the block
+// is deflateTail, which the receiver appends (RFC 7692, 7.2.1 and 7.2.2).
 func (d *deflater) end(out []byte) []byte {
 	d.w.out = out
 	d.w.grow(16)
@@ -140,7 +140,7 @@ func (d *deflater) end(out []byte) []byte {
 	return out
 }
 
-// compress appends blocks that become p to out.
+// compress appends p to out as blocks.
 func (d *deflater) compress(out, p []byte) []byte {
 	b := blockPool.Get().(*block)
 	d.w.out = out
@@ -158,7 +158,7 @@ func (d *deflater) compress(out, p []byte) []byte {
 // findMatches fills b with the sequences of a block that begins at p[at], and returns where it ends.
 func (d *deflater) findMatches(b *block, p []byte, at int) int {
 	end := min(len(p), at+maxBlockSize)
-	done := at // what is before that is in b
+	done := at // p[at:done] is in b
 	if d.effort == huffmanOnly {
 		done = end
 		b.add(p[at:end], 0, 0)
@@ -198,10 +198,10 @@ func (d *deflater) findMatches(b *block, p []byte, at int) int {
 	return end
 }
 
-// recent has the last position of something with each hash: of five bytes, and of eight.
+// recent holds the most recent position of each hash: of five bytes, and of eight.
 type recent struct{ short, long [1 << hashBits]uint16 }
 
-// load returns the eight bytes at p[i], where zeros stand for those that are missing.
+// load returns the eight bytes at p[i], with zeros for those beyond the end of p.
 func load(p []byte, i int) uint64 {
 	if i+8 <= len(p) {
 		return binary.LittleEndian.Uint64(p[i:])
@@ -211,10 +211,10 @@ func load(p []byte, i int) uint64 {
 	return binary.LittleEndian.Uint64(b[:])
 }
 
-// farthest returns how far back a match at p[i] may be.
+// farthest returns the largest distance of a match at p[i].
 func (d *deflater) farthest(i int) uint16 { return uint16(min(d.window.len()+i, d.window.size)) }
 
-// find looks for a match for p[i:end], and notes where those bytes are.
+// find searches for a match for p[i:end], and records position i in the tables.
 func (d *deflater) find(p []byte, i, end int) (length, distance int) {
 	if d.effort == best {
 		return d.findInChain(p, i, end)
@@ -238,13 +238,13 @@ func (d *deflater) find(p []byte, i, end int) (length, distance int) {
 	return length, distance
 }
 
-// begins reports whether a match for p[i:], which begins with v, may be at the distance before: if that
-// is in p, whether its first bytes are the same.
+// begins is a quick check for a match at the distance before p[i:], which begins with v: in p, the first
+// four bytes must be equal.
 func begins(p []byte, i, distance int, v uint64) bool {
 	return distance > i || binary.LittleEndian.Uint32(p[i-distance:]) == uint32(v)
 }
 
-// note notes where the bytes between first and last are.
+// note records the positions from first up to last in the tables.
 func (d *deflater) note(p []byte, first, last int) {
 	switch d.effort {
 	case best:
@@ -264,13 +264,13 @@ func (d *deflater) note(p []byte, first, last int) {
 	}
 }
 
-// chains are all positions in the window, for each hash of four bytes from the last one on back.
+// chains link the positions with the same hash of four bytes, the most recent first.
 type chains struct {
 	last   [1 << chainHashBits]uint16
 	before [1 << maxWindowBits]uint16 // by position
 }
 
-// note notes where v is, and returns where something with the same hash was before.
+// note records the position of v, and returns the most recent one with the same hash before it.
 func (c *chains) note(v uint64, position uint16) uint16 {
 	last := &c.last[uint32(v)*hash4>>(32-chainHashBits)]
 	before := *last
@@ -297,8 +297,8 @@ func (d *deflater) findInChain(p []byte, i, end int) (length, distance int) {
 	return length, distance
 }
 
-// matchLen returns how many bytes at p[i:end] are those at the distance before, as many as a match may
-// have and as lie together in memory, or 0 if they are fewer than a match must have.
+// matchLen returns the length of the match for p[i:end] at the distance, or 0 if it is too short to be
+// one. A match ends where the memory that it is compared with does.
 func (d *deflater) matchLen(p []byte, i, end, distance int) int {
 	a := p[i:min(end, i+maxMatch)]
 	var b []byte

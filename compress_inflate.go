@@ -6,12 +6,12 @@ import (
 )
 
 const (
-	// fastInput and fastRoom are what inflater.fast needs for a symbol and the literals before it:
-	// it loads words of eight bytes, twice, and copies matches of 258 bytes in words.
+	// fastInput and fastRoom are the bytes of input and of room that a round of inflater.fast needs:
+	// it loads two words, and writes two literals and a match of 258 bytes, in words.
 	fastInput = 16
 	fastRoom  = 276
 
-	// maxSymbolBits is how long a length and its distance can be together.
+	// maxSymbolBits is the size of the largest symbol: a length and a distance, with their extra bits.
 	maxSymbolBits = 15 + 5 + 15 + 13
 )
 
@@ -19,6 +19,7 @@ const (
 // without compression (RFC 7692, 7.2.1).
 const deflateTail = "\x00\x00\xff\xff"
 
+// inflateTail is deflateTail, which the receiver appends to the message again (7.2.2).
 var inflateTail = []byte(deflateTail)
 
 var errCorruptMessage = &protocolError{CloseInvalidFramePayloadData, "compressed message is corrupt"}
@@ -26,38 +27,38 @@ var errCorruptMessage = &protocolError{CloseInvalidFramePayloadData, "compressed
 // inflater decompresses a message as it arrives (RFC 1951). It can be interrupted at every byte of
 // what comes in and of what comes out.
 //
-// All that it knows between two calls of inflate is here and in the window. A code with its extra
-// bits, or a length with its distance, is decoded only when all of its bits have come.
+// Its whole state between two calls of inflate is here and in the window. A code with its extra bits,
+// or a length with its distance, is decoded only once all of its bits have been loaded.
 type inflater struct {
 	loan  loan
 	state blockState
 	final bool // BFINAL of the current block
-	full  bool // the last call of inflate stopped because there was no room
+	full  bool // the last call of inflate stopped because p was full
 
-	in   []byte // during inflate: what has not been taken
-	bits uint64 // taken and not decoded, from the lowest bit on
-	n    uint   // how many; those above them are zero
+	in   []byte // during inflate, the input that has not been loaded
+	bits uint64 // loaded and not decoded, the next one lowest
+	n    uint   // number of bits; those above them are zero
 
-	length   int // what is left of the stored block, or of the match
+	length   int // bytes left of the stored block, or of the match
 	distance int // of the match
 	window   *window
 
 	// The codes of the current block.
 	literals  *literalTable
 	distances *distanceTable
-	own       tables
+	own       tables // of a block with codes of its own
 
-	// While the codes are being read: the lengths of all of them.
+	// The lengths of the codes, while they are being decoded.
 	nLengths, nLiterals, nDistances int
-	have                            int // lengths that have been decoded
+	have                            int // number decoded so far
 	lengths                         [maxLiterals + maxDistances]uint8
-	order                           [fixedLiterals]uint16 // for build
+	order                           [fixedLiterals]uint16 // memory for buildTable
 
 	// Of the message.
-	total int64 // bytes that came out
+	total int64 // bytes decompressed
 	utf8  utf8Validator
-	plain int    // bytes at the beginning of recv.b that are unmasked
-	tail  []byte // what has not been taken of what is put behind the message
+	plain int    // bytes at the beginning of recv.b that are already unmasked
+	tail  []byte // the rest of inflateTail
 }
 
 // blockState says what of a block comes next.
@@ -65,19 +66,19 @@ type blockState uint8
 
 const (
 	blockHeader  blockState = iota // of the next block
-	blockFinal                     // the header of another block, or nothing
+	blockFinal                     // the same behind a block with BFINAL set, or the end
 	storedHeader                   // the length of a stored block
 	storedData
 	codesHeader // how many codes there are
 	codeLengths // the code of the lengths of the codes
 	codes       // the lengths of the codes
 	symbols     // literals and matches
-	match       // what is left of a match
+	match       // the rest of a match
 )
 
 var inflaterPool = sync.Pool{New: func() any { return new(inflater) }}
 
-// acquireInflater returns an inflater for a message behind what w holds.
+// acquireInflater returns an inflater for a message that may refer to the bytes in w.
 func acquireInflater(w *window) *inflater {
 	z := inflaterPool.Get().(*inflater)
 	z.loan.begin()
@@ -94,7 +95,7 @@ func releaseInflater(z *inflater) {
 	inflaterPool.Put(z)
 }
 
-// ended reports whether the message is complete with what was taken: at the end of a block, after
+// ended reports whether the input so far is a complete message: it stops at the end of a block, after
 // the tail or, behind a block with BFINAL set, without it (RFC 7692, 7.2.2 and 7.2.3.4).
 func (z *inflater) ended() bool {
 	switch z.state {
@@ -106,9 +107,9 @@ func (z *inflater) ended() bool {
 	return false
 }
 
-// inflate decompresses from in into p[n:]. Before p[0] lies what is in the window, and p[:n] is what
-// came out since. It returns the new n, and how many bytes of in were taken: all, unless z.full says
-// that it stopped for want of room. An error is final.
+// inflate decompresses from in into p[n:]. The history is the window followed by p[:n]. It returns the
+// new n and the number of bytes of in that it consumed: all of them unless z.full is set, because p was
+// full. An error is final.
 func (z *inflater) inflate(p []byte, n int, in []byte) (m, taken int, err error) {
 	z.in, z.full = in, false
 	for more := true; more && err == nil; {
@@ -139,9 +140,7 @@ func (z *inflater) inflate(p []byte, n int, in []byte) (m, taken int, err error)
 // need loads bits until there are at least n, and reports whether there are.
 func (z *inflater) need(n uint) bool {
 	if z.n < n && len(z.in) >= 8 {
-		z.bits |= binary.LittleEndian.Uint64(z.in) << z.n
-		z.in = z.in[(63-z.n)>>3:]
-		z.n |= 56
+		z.in, z.bits, z.n = refill(z.in, z.bits, z.n)
 		z.bits &= 1<<z.n - 1
 	}
 	for z.n < n {
@@ -153,6 +152,13 @@ func (z *inflater) need(n uint) bool {
 		z.n += 8
 	}
 	return true
+}
+
+// refill loads bits, of which there are n, from the eight bytes or more of in: as many whole bytes as
+// have room. Bits above those counted may be set, to what the bytes behind have there.
+func refill(in []byte, b uint64, n uint) ([]byte, uint64, uint) {
+	b |= binary.LittleEndian.Uint64(in) << (n & 63)
+	return in[(63-n)>>3&7:], b, n | 56
 }
 
 // take returns the next n bits, which have been loaded.
@@ -272,11 +278,10 @@ func (z *inflater) symbols(p []byte, n int) (m int, more bool, err error) {
 	return n, true, nil
 }
 
-// reach returns how far back a distance may go, behind n bytes that came out after what is in the
-// window.
+// reach returns the largest valid distance when n bytes follow those in the window.
 func (z *inflater) reach(n int) int { return min(z.window.len()+n, z.window.size) }
 
-// match copies what is left of a match.
+// match copies the rest of a match.
 func (z *inflater) match(p []byte, n int) (m int, more bool) {
 	for z.length > 0 && n < len(p) {
 		k := 0
@@ -295,15 +300,13 @@ func (z *inflater) match(p []byte, n int) (m int, more bool) {
 	return n, true
 }
 
-// fast is symbols and match as long as there is plenty of input and room. It decodes up to three
-// literals, or a match behind at most two, for one look at how much there is.
+// fast does the work of symbols and match while there is plenty of input and room. It checks for both
+// once per round, which is up to three literals, or a match after at most two.
 func (z *inflater) fast(p []byte, n int) (m int, err error) {
 	in, b, count := z.in, z.bits, z.n
 	literals, distances := z.literals, z.distances
 	for len(in) >= fastInput && len(p)-n >= fastRoom {
-		b |= binary.LittleEndian.Uint64(in) << (count & 63)
-		in = in[(63-count)>>3&7:]
-		count |= 56
+		in, b, count = refill(in, b, count)
 		e := literals[b&(1<<literalBits-1)]
 		if e&entryLiteral != 0 {
 			b >>= e & 63
@@ -319,9 +322,7 @@ func (z *inflater) fast(p []byte, n int) (m int, err error) {
 				e = literals[b&(1<<literalBits-1)]
 			}
 			if count < maxSymbolBits {
-				b |= binary.LittleEndian.Uint64(in) << (count & 63)
-				in = in[(63-count)>>3&7:]
-				count |= 56
+				in, b, count = refill(in, b, count)
 			}
 		}
 		if e&entryTable != 0 {

@@ -2,8 +2,8 @@ package websocket
 
 import "sync"
 
-// How many codes of literals and lengths, and of distances, there are: in a block with codes of its
-// own, and in the fixed codes (RFC 1951, 3.2.6 and 3.2.7).
+// Numbers of literal and length codes, and of distance codes: in a block with codes of its own, and of
+// the fixed codes (RFC 1951, 3.2.6 and 3.2.7).
 const (
 	maxLiterals    = 286
 	maxDistances   = 30
@@ -12,12 +12,12 @@ const (
 	maxCodeBits    = 15
 )
 
-// entry is what a table says of the bits that come next.
+// entry is the entry of a table for the bits that come next.
 //
-//	bits 0 to 7    how many bits the code has, with the extra bits behind it
-//	bits 8 to 11   how many of them are the code; of an entryTable, how many bits choose the entry
-//	bits 12 to 15  what it is
-//	bits 16 to 31  the literal; the length or the distance without the extra bits; where the table is
+//	bits 0 to 7    number of bits of the code and its extra bits
+//	bits 8 to 11   number of bits of the code; of an entryTable, number of bits that select the entry
+//	bits 12 to 15  flags
+//	bits 16 to 31  the literal; the length or distance less the extra bits; the index of the table
 type entry uint32
 
 const (
@@ -26,8 +26,8 @@ const (
 	entryValue = 16
 
 	entryEnd     entry = 1 << 12 // of the block
-	entryTable   entry = 1 << 13 // the code is longer: another table has it
-	entryOther   entry = 1 << 14 // the end, or a code that stands for nothing
+	entryTable   entry = 1 << 13 // the code is longer, and in another table
+	entryOther   entry = 1 << 14 // the end of the block, or no code
 	entryLiteral entry = 1 << 15
 )
 
@@ -41,8 +41,8 @@ func (e entry) at(b uint64) int {
 	return int(e>>entryValue) + int(b&(1<<(e>>entryCode&15)-1))
 }
 
-// The first bits of a code choose an entry; for a longer code, that is an entryTable. The tables
-// are as long as any complete code needs.
+// The first bits of a code select an entry; for a longer code, that is an entryTable. The tables are
+// large enough for every complete code.
 const (
 	literalBits  = 9
 	distanceBits = 7
@@ -137,10 +137,9 @@ var madeFixedTables = sync.OnceValue(func() *tables {
 	return t
 })
 
-// buildTable makes the table of the code in which each symbol has a code of the length (3.2.2), and
-// reports whether there is such a code: each sequence of bits must have one meaning. Only a code of
-// one symbol may leave one of its two bits without, and there may be no symbol at all, for what is
-// not used (3.2.7). Order is memory for it.
+// buildTable makes the table of the code that the lengths define (3.2.2), and reports whether they
+// define one: it must be neither oversubscribed nor incomplete, except that a code may have a single
+// symbol, of one bit, or none (3.2.7). Order is memory for its use.
 func buildTable(t []entry, root int, lengths []uint8, symbols []entry, order *[fixedLiterals]uint16) bool {
 	var count [maxCodeBits + 1]int
 	used, left := 0, 1
@@ -174,8 +173,8 @@ func buildTable(t []entry, root int, lengths []uint8, symbols []entry, order *[f
 	return true
 }
 
-// fillTable fills t for the symbols in order, which are sorted by the lengths of their codes; count is
-// how many codes of each length there are.
+// fillTable fills t for the symbols in order, which are sorted by the lengths of their codes; count has
+// the number of codes of each length.
 func fillTable(t []entry, root int, order []uint16, lengths []uint8, symbols []entry, count *[maxCodeBits + 1]int) {
 	code := 0   // "packed starting from the most-significant bit" (3.1.1): the first bit is the lowest
 	filled := 2 // entries for the codes so far
@@ -213,9 +212,8 @@ func fillTable(t []entry, root int, order []uint16, lengths []uint8, symbols []e
 	}
 }
 
-// tableBits returns how many bits choose an entry in the table for codes that are longer than root
-// and have the same first bits, of which the shortest has n bits; count is how many codes of each
-// length are left.
+// tableBits returns the number of bits that select an entry in the table for codes longer than root
+// with the same first bits, the shortest of n bits; count has the codes of each length that are left.
 func tableBits(n, root int, count *[maxCodeBits + 1]int) int {
 	bits := n - root
 	for left := 1 << bits; ; left <<= 1 {

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// window is the end of what an inflater has put out, as much of it as a distance may reach.
+// window holds the last bytes of all messages in one direction, as many as a distance may reach back.
 type window struct {
 	size int     // bytes that it may hold, a power of two
 	b    []byte  // grows up to size; then it is a ring
@@ -13,7 +13,7 @@ type window struct {
 	buf  *buffer // that b lies in, or nil
 }
 
-// windowPools has the memory of windows, by the power of two of its size.
+// windowPools are the pools of memory for windows, by the base-2 logarithm of its size.
 var windowPools [maxWindowBits + 1]sync.Pool
 
 func (w *window) len() int { return len(w.b) }
@@ -35,7 +35,7 @@ func (w *window) put(p []byte) {
 	}
 }
 
-// grow makes room for n bytes, of the size at most.
+// grow makes room for n bytes in all, which are size at most.
 func (w *window) grow(n int) {
 	class := max(bits.Len(uint(n-1)), minWindowBits)
 	buf, _ := windowPools[class].Get().(*buffer)
@@ -60,7 +60,7 @@ func (w *window) from(back int) []byte {
 	return w.b[end-back+len(w.b):]
 }
 
-// drop gives up what w holds.
+// drop empties w and gives its memory back.
 func (w *window) drop() {
 	if w.buf != nil {
 		w.buf.poison()

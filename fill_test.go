@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -190,4 +191,37 @@ func TestRecordsOfTLS(t *testing.T) {
 			t.Errorf("cut at %d: got a buffer though all has been read", cut)
 		}
 	}
+}
+
+// A connection that waits to read straight into the program's memory holds no buffer that is empty.
+func TestReadsDirectlyWithoutABuffer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := newPipe(t, 1<<20)
+		c := newConn(wrappedConn{near}, false, nil, connOptions{})
+		defer c.Close()
+		large := header{opcode: opBinary, length: 2000}
+		small := header{opcode: opContinuation, length: 120}
+		first := append(large.append(nil), make([]byte, classSize(bufferClass(1<<10))-4)...) // fills a kilobyte
+		rest := make([]byte, 2000-len(first)+4)
+		last := header{opcode: opContinuation, fin: true, length: 1 << 20}
+		size := classSize(bufferClass(32<<10)) - len(last.append(nil)) // fills 32 KiB
+		for len(rest)+2*122 <= size {
+			rest = append(small.append(rest), make([]byte, small.length)...)
+		}
+		small.length = int64(size-len(rest)-2) / 2
+		rest = append(small.append(rest), make([]byte, small.length)...)
+		small.length = int64(size - len(rest) - 2)
+		rest = append(small.append(rest), make([]byte, small.length)...)
+		go c.ReadMessage()
+		far.Write(first)
+		time.Sleep(time.Second)
+		far.Write(last.append(rest))
+		synctest.Wait()
+		if c.recv.remaining != last.length {
+			t.Fatalf("got %d bytes that remain, want that it waits for all %d of the last frame", c.recv.remaining, last.length)
+		}
+		if c.recv.buf != nil && len(c.recv.b) == 0 {
+			t.Errorf("got a buffer of %d bytes with nothing in it", len(c.recv.buf.b))
+		}
+	})
 }

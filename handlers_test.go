@@ -3,6 +3,7 @@ package websocket
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 )
@@ -124,4 +125,23 @@ func TestCloseHandlerDefault(t *testing.T) {
 	if c.CloseHandler() == nil {
 		t.Error("got nil, want the default")
 	}
+}
+
+// A handler's panic within a message that ReadMessage has in part ends the reading: the part is lost.
+func TestHandlerPanicWithinAMessage(t *testing.T) {
+	bothSides(t, func(t *testing.T, server bool) {
+		c, wire := newTestConn(t, server)
+		c.SetPingHandler(func(string) error { panic(errMine) })
+		for _, f := range []string{"\x02" + strings.Repeat("part", 2000), "\x89", "\x80the rest"} {
+			wire.Write(closingFrame(server, f))
+		}
+		func() {
+			defer func() { recover() }()
+			c.ReadMessage()
+		}()
+		_, p, err := c.ReadMessage()
+		if err != errHandlerPanic || err.Error() != "websocket: a handler has panicked within a message" {
+			t.Errorf("got %d bytes, %v, want errHandlerPanic", len(p), err)
+		}
+	})
 }

@@ -1,15 +1,10 @@
-//go:build go1.25
-
 package websocket
 
 import (
-	"context"
 	"errors"
-	"io"
 	"net"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 )
 
@@ -154,114 +149,6 @@ func TestCloseGivesBack(t *testing.T) {
 				t.Errorf("%s: got that %s was not given back", busy, got)
 			}
 			peer.Close()
-		}
-	})
-}
-
-// withPeer runs f in a bubble, with a connection and its peer, over a network in memory.
-func withPeer(t *testing.T, f func(t *testing.T, c, peer *Conn)) {
-	bothSides(t, func(t *testing.T, server bool) {
-		synctest.Test(t, func(t *testing.T) {
-			near, far := newPipe(t, 1<<16)
-			c, peer := newConn(near, server, nil, connOptions{}), newConn(far, !server, nil, connOptions{})
-			f(t, c, peer)
-			c.Close()
-			peer.Close()
-		})
-	})
-}
-
-// The reader of an empty message returns io.EOF, whatever Shutdown and the next message do meanwhile.
-func TestShutdownBehindAnEmptyMessage(t *testing.T) {
-	withPeer(t, func(t *testing.T, c, peer *Conn) {
-		peer.WriteMessage(BinaryMessage, nil)
-		_, old, err := c.NextReader()
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		go c.Shutdown(ctx, CloseNormalClosure, "")
-		time.Sleep(time.Millisecond)
-		peer.WriteMessage(BinaryMessage, []byte("second"))
-		time.Sleep(time.Millisecond)
-		_, r, err := c.NextReader()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n, err := old.Read(make([]byte, 3)); n != 0 || err != io.EOF {
-			t.Errorf("got %d bytes, %v from the reader of the message before, want io.EOF", n, err)
-		}
-		if p, err := io.ReadAll(r); string(p) != "second" || err != nil {
-			t.Errorf("got %q, %v, want second", p, err)
-		}
-	})
-	withPeer(t, func(t *testing.T, c, peer *Conn) {
-		peer.WriteMessage(BinaryMessage, nil)
-		peer.WriteControl(CloseMessage, FormatCloseMessage(CloseNormalClosure, ""), time.Time{})
-		_, r, err := c.NextReader()
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		go c.Shutdown(ctx, CloseNormalClosure, "")
-		time.Sleep(time.Millisecond)
-		if p, err := io.ReadAll(r); len(p) > 0 || err != nil {
-			t.Errorf("got %q, %v behind the Close frame, want an empty message", p, err)
-		}
-	})
-}
-
-// A handler's panic within a message that ReadMessage has in part ends the reading: what it had is lost.
-func TestHandlerPanicWithinAMessage(t *testing.T) {
-	withPeer(t, func(t *testing.T, c, peer *Conn) {
-		c.SetPingHandler(func(string) error { panic(errMine) })
-		w, _ := peer.NextWriter(BinaryMessage)
-		w.Write(make([]byte, 9000)) // a fragment
-		peer.WriteControl(PingMessage, nil, time.Time{})
-		w.Write([]byte("the rest"))
-		w.Close()
-		func() {
-			defer func() { recover() }()
-			c.ReadMessage()
-		}()
-		_, p, err := c.ReadMessage()
-		if want := "websocket: a handler has panicked within a message"; err == nil || err.Error() != want {
-			t.Errorf("got %d bytes, %v, want the error %q", len(p), err, want)
-		}
-	})
-}
-
-// A connection that waits to read straight into the program's memory holds no buffer that is empty.
-func TestReadsDirectlyWithoutABuffer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		near, far := newPipe(t, 1<<20)
-		c := newConn(wrappedConn{near}, false, nil, connOptions{})
-		defer c.Close()
-		large := header{opcode: opBinary, length: 2000}
-		small := header{opcode: opContinuation, length: 120}
-		first := append(large.append(nil), make([]byte, classSize(bufferClass(1<<10))-4)...) // fills a kilobyte
-		rest := make([]byte, 2000-len(first)+4)
-		last := header{opcode: opContinuation, fin: true, length: 1 << 20}
-		size := classSize(bufferClass(32<<10)) - len(last.append(nil)) // fills 32 KiB
-		for len(rest)+2*122 <= size {
-			rest = append(small.append(rest), make([]byte, small.length)...)
-		}
-		small.length = int64(size-len(rest)-2) / 2
-		rest = append(small.append(rest), make([]byte, small.length)...)
-		small.length = int64(size - len(rest) - 2)
-		rest = append(small.append(rest), make([]byte, small.length)...)
-		go c.ReadMessage()
-		far.Write(first)
-		time.Sleep(time.Second)
-		far.Write(last.append(rest))
-		synctest.Wait()
-		if c.recv.remaining != last.length {
-			t.Fatalf("got %d bytes that remain, want that it waits for all %d of the last frame", c.recv.remaining, last.length)
-		}
-		if c.recv.buf != nil && len(c.recv.b) == 0 {
-			t.Errorf("got a buffer of %d bytes with nothing in it", len(c.recv.buf.b))
 		}
 	})
 }

@@ -8,7 +8,7 @@ import (
 
 // lock decides who may write, or who may read: one goroutine at a time, in the order of their calls.
 // While a message of several frames is open, no other data message may begin; control frames pass
-// between its frames. Its zero value is free. The bits of its state are listed in send.go.
+// between its frames. Its zero value is free.
 type lock struct {
 	state atomic.Uint32
 
@@ -19,6 +19,43 @@ type lock struct {
 	ending atomic.Pointer[ending]    // set when the direction has ended
 	queue  atomic.Pointer[lockQueue] // made for the first caller that waits
 }
+
+// The bits of lock.state.
+const (
+	// locked: a goroutine holds the lock.
+	locked = 1 << iota
+
+	// queued: callers wait in the lock's queue.
+	queued
+
+	// ended: the direction has ended; lock.ending says how. What is in the outbox leaves all the
+	// same after a Close frame, but not after an error.
+	ended
+
+	// Of the write lock only.
+
+	// messageOpen: a message of several frames has begun and has not ended.
+	messageOpen
+
+	// posted: there are frames in the slot.
+	posted
+
+	// unsent: there are frames in the outbox that no caller waits for, corked or posted.
+	// Close gives these, and those in the slot, a second.
+	unsent
+
+	// corked: Conn.Cork was called, and Conn.Flush was not.
+	corked
+
+	// moreInput: the reader has a further message of a burst in hand, and handles them
+	// quickly, so frames wait for the end of the burst.
+	moreInput
+
+	// Of the read lock only.
+
+	// draining: Shutdown reads.
+	draining
+)
 
 // lockMode is what a caller wants to do with the lock.
 type lockMode uint8

@@ -52,7 +52,7 @@ func (m *message) drop() {
 	}
 }
 
-// messageOpen reports whether there is more of the current message than the program has got or is kept.
+// messageOpen reports whether more of the current message is to be received or decompressed.
 func (c *Conn) messageOpen() bool { return c.recv.open || c.message.inflater != nil }
 
 // nextMessage waits for a message that the program has not got, which is then the current one. It can be
@@ -73,8 +73,8 @@ func (c *Conn) nextMessage() error {
 	return c.advance()
 }
 
-// discardMessage gives up the current message. It is decompressed nevertheless if the next message
-// may refer to it.
+// discardMessage gives up the current message. If later messages may refer to it, it is still
+// decompressed.
 func (c *Conn) discardMessage() {
 	m := &c.message
 	m.state = discarded

@@ -24,9 +24,9 @@ type CompressionOptions struct {
 	PeerWindowBits int
 
 	// Level is a level of compress/flate, -2 to 9, except that 0 means 1, or 2 with
-	// ContextTakeover. The levels come down to four: 1 is the fastest, 2 to 5 make messages
-	// some 10 % shorter, 6 to 9 and -1 look much longer for what came before, and -2 does not
-	// look for it, so that ContextTakeover is of no use. SetCompressionLevel changes it.
+	// ContextTakeover. Several levels are the same: 1 is the fastest, 2 to 5 make
+	// messages some 10 % shorter, 6 to 9 and -1 search for repetitions much longer, and -2
+	// does not search, so that ContextTakeover is of no use. SetCompressionLevel changes it.
 	Level int
 
 	// Threshold is the length in bytes below which a message is sent as it is. Of a

@@ -12,9 +12,8 @@ import (
 )
 
 // NewStream returns a net.Conn whose bytes go over c as messages of the type, for
-// protocols that want a byte stream: a tunnel for SSH, TLS or net/rpc. Where one
-// message ends and the next begins means nothing, so that the read limit is lifted,
-// except that a compressed message may have DefaultReadLimit bytes.
+// protocols that want a byte stream: a tunnel for SSH, TLS or net/rpc. The
+// boundaries of messages mean nothing, so there is no read limit.
 // A message of the other type fails the connection with CloseUnsupportedData.
 // TextMessage is for protocols of which each Write is UTF-8, such as those in ASCII.
 //

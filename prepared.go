@@ -79,7 +79,7 @@ func (c *Conn) WritePreparedMessage(pm *PreparedMessage) error {
 		return err
 	}
 	err := c.send.write(f, lockFrame, &l)
-	if err == nil && k.deflater != nil {
+	if err == nil && k.deflater != nil { // a later one refers only to messages of its own
 		k.deflater.sent(pm.plain.payload)
 	}
 	c.endMessage()

@@ -2,15 +2,15 @@ package websocket
 
 import "math"
 
-// canInflate reports whether there is a step of decompressing the current message that needs nothing
-// more to come.
+// canInflate reports whether the current message is compressed and can be decompressed further without
+// waiting for the network.
 func (c *Conn) canInflate() bool {
 	z, r := c.message.inflater, &c.recv
 	return z != nil && (z.full || !r.open || r.remaining > 0 && len(r.b) > 0)
 }
 
-// inflate decompresses some of the current message into p, behind the first have bytes, which are of
-// the message, too, and are not in the window.
+// inflate decompresses some of the current message into p[have:]. p[:have] is the part of the message
+// before that which is not in the window.
 func (c *Conn) inflate(p []byte, have int) (n int, err error) {
 	r, z := &c.recv, c.message.inflater
 	text := c.message.kind == opText
@@ -45,8 +45,8 @@ func (c *Conn) inflate(p []byte, have int) (n int, err error) {
 	return c.received(n, nil)
 }
 
-// inflate has z decompress what has come of the payload of the current frame or, where the message has
-// come to its end, what is put behind it.
+// inflate has z decompress the received payload of the current frame or, once the whole message has
+// been received, its tail.
 func (r *recv) inflate(z *inflater, p []byte, have int) (end int, err error) {
 	if !r.open {
 		in := z.tail
@@ -54,7 +54,7 @@ func (r *recv) inflate(z *inflater, p []byte, have int) (end int, err error) {
 		case z.full || z.ended():
 			in = nil
 		case z.state == storedData && z.length > len(in):
-			return have, errCorruptMessage // rather than put out what nobody has sent
+			return have, errCorruptMessage // the tail is not data of the message
 		}
 		end, taken, err := z.inflate(p, have, in)
 		z.tail = z.tail[taken:]
@@ -71,8 +71,8 @@ func (r *recv) inflate(z *inflater, p []byte, have int) (end int, err error) {
 	return end, err
 }
 
-// growInflated returns p, in which the message begins at base, with more room if it is known to need
-// that: twice as much, as far as the limit allows.
+// growInflated returns p, in which the message begins at base, with room for twice as much of the
+// message if the inflater needs room, within the read limit.
 func (c *Conn) growInflated(p []byte, base int) []byte {
 	limit := c.recv.limit.Load()
 	if limit <= 0 {
@@ -88,8 +88,8 @@ func (c *Conn) growInflated(p []byte, base int) []byte {
 	return grown
 }
 
-// takeInflated decompresses all of the current message, which has come, into new memory of just its
-// size.
+// takeInflated decompresses the current message, all of which has been received, into new memory of
+// exactly its size.
 func (c *Conn) takeInflated() ([]byte, error) {
 	buf := acquireBuffer(maxBufferSize)
 	defer releaseBuffer(buf)
@@ -100,8 +100,8 @@ func (c *Conn) takeInflated() ([]byte, error) {
 	return p, err
 }
 
-// remember notes that p is what the program has got next of the current message, which is compressed.
-// The rest of it, or the next message, may refer to that.
+// remember is called with each part of a compressed message that the program has got. It adds the part
+// to the window if more of the message, or later messages, may refer to it, and else drops the window.
 func (c *Conn) remember(p []byte) {
 	if k := c.compression; k.recvTakeover || c.message.inflater != nil {
 		k.window.put(p)
@@ -110,7 +110,7 @@ func (c *Conn) remember(p []byte) {
 	}
 }
 
-// dropInflater gives up what is held for decompressing.
+// dropInflater gives back the inflater and the window.
 func (c *Conn) dropInflater() {
 	if c.message.inflater != nil {
 		releaseInflater(c.message.inflater)

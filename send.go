@@ -23,43 +23,6 @@ type send struct {
 	outbox  outbox                  // belongs to the holder of the lock
 }
 
-// The bits of the state of a lock.
-const (
-	// locked: a goroutine holds the lock.
-	locked = 1 << iota
-
-	// queued: callers wait in the lock's queue.
-	queued
-
-	// ended: the direction has ended; lock.ending says how. What is in the outbox leaves all the
-	// same after a Close frame, but not after an error.
-	ended
-
-	// Of the write lock only.
-
-	// messageOpen: a message of several frames has begun and has not ended.
-	messageOpen
-
-	// posted: there are frames in the slot.
-	posted
-
-	// unsent: there are frames in the outbox that no caller waits for, corked or posted.
-	// Close gives these, and those in the slot, a second.
-	unsent
-
-	// corked: Conn.Cork was called, and Conn.Flush was not.
-	corked
-
-	// moreInput: the reader has a further message of a burst in hand, and handles them
-	// quickly, so frames wait for the end of the burst.
-	moreInput
-
-	// Of the read lock only.
-
-	// draining: Shutdown reads.
-	draining
-)
-
 // corkTime is how long a frame is corked at most.
 const corkTime = 200 * time.Microsecond
 

@@ -383,3 +383,40 @@ func TestShutdownMakesWayForAReadThatFails(t *testing.T) {
 		})
 	}
 }
+
+// The reader of an empty message returns io.EOF, whatever Shutdown and the next message do meanwhile.
+func TestShutdownBehindAnEmptyMessage(t *testing.T) {
+	for _, next := range []string{"a message", "the Close frame"} {
+		synctest.Test(t, func(t *testing.T) {
+			c, peer := newConnPair(t)
+			defer c.Close()
+			defer peer.Close()
+			peer.WriteMessage(BinaryMessage, nil)
+			if next == "the Close frame" {
+				peer.WriteControl(CloseMessage, nil, time.Time{})
+			}
+			_, empty, err := c.NextReader()
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			go c.Shutdown(ctx, CloseNormalClosure, "")
+			synctest.Wait()
+			second := empty
+			if next == "a message" {
+				peer.WriteMessage(BinaryMessage, []byte("second"))
+				synctest.Wait()
+				if _, second, err = c.NextReader(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if n, err := empty.Read(make([]byte, 3)); n != 0 || err != io.EOF {
+				t.Errorf("before %s: got %d bytes, %v from the reader of the empty message, want io.EOF", next, n, err)
+			}
+			if p, err := io.ReadAll(second); second != empty && string(p) != "second" || err != nil {
+				t.Errorf("got %q, %v, want the second message", p, err)
+			}
+		})
+	}
+}
