@@ -140,22 +140,3 @@ func (c *Conn) deflateAndWrite(f *frame, mode lockMode, l *limit) error {
 	}
 	return err
 }
-
-// loan makes sure that a codec is given back once, and counts those that are not.
-type loan bool
-
-// codecsOnLoan is the number of codecs that were acquired and not released.
-var codecsOnLoan atomic.Int64
-
-func (l *loan) begin() {
-	*l = true
-	codecsOnLoan.Add(1)
-}
-
-func (l *loan) end() {
-	if !*l {
-		panic("websocket: BUG: release of a codec that was released before")
-	}
-	*l = false
-	codecsOnLoan.Add(-1)
-}

@@ -64,7 +64,7 @@ type deflater struct {
 	effort effort
 	window window  // of the messages sent in compressed form
 	base   uint16  // position of the next byte
-	recent *recent // for the fast effort
+	recent *recent // for the fast and middle efforts
 	chains *chains // for the best effort
 
 	w bitWriter // of the current message

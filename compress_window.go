@@ -3,6 +3,7 @@ package websocket
 import (
 	"math/bits"
 	"sync"
+	"sync/atomic"
 )
 
 // window holds the last bytes of all messages in one direction, as many as a distance may reach back.
@@ -67,4 +68,23 @@ func (w *window) drop() {
 		windowPools[bits.Len(uint(len(w.buf.b)-1))].Put(w.buf)
 		w.b, w.next, w.buf = nil, 0, nil
 	}
+}
+
+// loan makes sure that a codec is given back once, and counts those that are not.
+type loan bool
+
+// codecsOnLoan is the number of codecs that were acquired and not released.
+var codecsOnLoan atomic.Int64
+
+func (l *loan) begin() {
+	*l = true
+	codecsOnLoan.Add(1)
+}
+
+func (l *loan) end() {
+	if !*l {
+		panic("websocket: BUG: release of a codec that was released before")
+	}
+	*l = false
+	codecsOnLoan.Add(-1)
 }
