@@ -12,9 +12,10 @@ import (
 type Group struct {
 	mu        sync.Mutex
 	conns     map[*Conn]struct{}
-	upgrading int             // requests that were let in and have not been answered yet
-	change    chan struct{}   // closed when that changes; nil while nobody waits for it
-	shutdown  context.Context // the last one of Shutdown; nil before
+	upgrading int           // requests that were let in and have not been answered yet
+	change    chan struct{} // closed when that changes; nil while nobody waits for it
+	closed    bool          // Shutdown has been called
+	shutdowns int           // calls of Shutdown that take on further connections
 }
 
 const errGroupShutdown = "the server is shutting down"
@@ -45,9 +46,11 @@ func (g *Group) Shutdown(ctx context.Context) error {
 	var closing sync.WaitGroup
 	var cut atomic.Bool
 	known := make(map[*Conn]bool)
-	for {
-		ended := ctx.Err() != nil
-		conns, change := g.close(ctx)
+	g.close()
+	for last := false; !last; {
+		var conns []*Conn
+		var change <-chan struct{}
+		conns, change, last = g.members(ctx.Err() != nil)
 		for _, c := range conns {
 			if known[c] {
 				continue
@@ -62,16 +65,14 @@ func (g *Group) Shutdown(ctx context.Context) error {
 				}
 			}()
 		}
-		if change == nil {
-			break
-		}
-		if ended { // Upgrade closes the connections that are still to come
+		switch {
+		case !last:
+			select {
+			case <-change: // a request let in before has become a connection, or has failed
+			case <-ctx.Done():
+			}
+		case change != nil: // the connections that are still to come are another call's, or Upgrade closes them
 			cut.Store(true)
-			break
-		}
-		select {
-		case <-change: // a request let in before has become a connection, or has failed
-		case <-ctx.Done():
 		}
 	}
 	closing.Wait()
@@ -81,22 +82,33 @@ func (g *Group) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// close lets nobody in any more. It returns those who are there and, where more may
-// come, a channel that is closed when they have.
-func (g *Group) close(ctx context.Context) (conns []*Conn, change <-chan struct{}) {
+// close lets nobody in any more. A call of Shutdown takes on the connections from now on.
+func (g *Group) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.shutdown = ctx
+	g.closed = true
+	g.shutdowns++
+}
+
+// members returns those who are there and, where more may come, a channel that is closed when they have.
+// If none may come, or the time of the call of Shutdown has ended, it takes on no more of them: these are
+// its last.
+func (g *Group) members(ended bool) (conns []*Conn, change <-chan struct{}, last bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if last = ended || g.upgrading == 0; last {
+		g.shutdowns--
+	}
 	for c := range g.conns {
 		conns = append(conns, c)
 	}
 	if g.upgrading == 0 {
-		return conns, nil
+		return conns, nil, last
 	}
 	if g.change == nil {
 		g.change = make(chan struct{})
 	}
-	return conns, g.change
+	return conns, g.change, last
 }
 
 // enter reports whether the group, which may be nil, still accepts requests. If so, the
@@ -107,7 +119,7 @@ func (g *Group) enter() bool {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.shutdown != nil {
+	if g.closed {
 		return false
 	}
 	g.upgrading++
@@ -141,7 +153,7 @@ func (g *Group) leave(c *Conn) {
 		close(g.change)
 		g.change = nil
 	}
-	late := g.shutdown != nil && g.shutdown.Err() != nil
+	late := g.closed && g.shutdowns == 0
 	g.mu.Unlock()
 	if c != nil && late {
 		c.reply(opClose, FormatCloseMessage(CloseGoingAway, ""))

@@ -273,3 +273,31 @@ func TestUpgradeAnswerFailsWithAPingDue(t *testing.T) {
 		}
 	})
 }
+
+// A call of Shutdown that gives up leaves the connection that is still to come to the call that goes on.
+func TestGroupShutdownGivesUpBesideAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var group Group
+		var patient, hasty *call
+		near, far := newPipe(t, 1<<16)
+		w := groupHijacker{&hsHijacker{ResponseRecorder: httptest.NewRecorder(), conn: near}, func() {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			patient = shutdownGroup(t, t.Context(), &group)
+			synctest.Wait()
+			hasty = shutdownGroup(t, ctx, &group)
+			hasty.want("its context ends", time.Second, "context deadline exceeded")
+		}}
+		c, err := (&Upgrader{Group: &group}).Upgrade(w, hsRequest(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		patient.wantWaiting("the client has not answered")
+		far.Write(peerFrames(true, peerFrame{true, opClose, string(FormatCloseMessage(CloseGoingAway, ""))}))
+		if _, _, err := c.ReadMessage(); !IsCloseError(err, CloseGoingAway) {
+			t.Errorf("got %v, want close 1001", err)
+		}
+		patient.want("the client has answered", time.Second, noError)
+	})
+}
