@@ -150,6 +150,9 @@ func (s *stream) writeError(err error) error {
 func (s *stream) SetWriteDeadline(t time.Time) error {
 	s.deadlineMu.Lock()
 	defer s.deadlineMu.Unlock()
+	if s.closed.Load() {
+		return net.ErrClosed
+	}
 	s.deadline = t
 	if s.ctx.Err() != nil {
 		s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -186,6 +189,12 @@ func (s *stream) Close() error {
 	if s.closed.Swap(true) {
 		return net.ErrClosed
 	}
+	s.deadlineMu.Lock()
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	s.cancel()
+	s.deadlineMu.Unlock()
 	s.c.send.reply(opClose, FormatCloseMessage(CloseNormalClosure, ""))
 	return s.c.Close()
 }

@@ -272,3 +272,19 @@ func TestStreamCloseTwice(t *testing.T) {
 		}
 	})
 }
+
+// Close leaves no timer behind.
+func TestStreamCloseStopsItsTimer(t *testing.T) {
+	near, _ := newPipe(t, 1000)
+	s := NewStream(newConn(near, true, nil, connOptions{}), BinaryMessage).(*stream)
+	if err := s.SetWriteDeadline(time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	if s.timer.Stop() {
+		t.Error("got a timer that runs, want it stopped")
+	}
+	if err := s.SetDeadline(time.Now().Add(time.Hour)); !errors.Is(err, net.ErrClosed) || s.timer.Stop() {
+		t.Errorf("after Close: got %v, or a timer that runs, want net.ErrClosed", err)
+	}
+}
