@@ -20,7 +20,7 @@ func (r *recv) fill(l *link) error {
 		size = 256
 	}
 	if len(r.b) > 0 || r.remaining > 0 {
-		size = max(size, min(16*int(r.filled), int(r.restSize)))
+		size = max(size, min(16*(int(r.filled)-maxHeaderSize), int(r.restSize)))
 	}
 	r.move(max(size, len(r.b)+1))
 	n, err := receive(l, r.buf.b[len(r.b):])
@@ -35,10 +35,12 @@ func (r *recv) fill(l *link) error {
 // in it, and a kilobyte.
 func (r *recv) shrink() {
 	switch {
-	case r.buf == nil:
 	case len(r.b) == 0:
-		releaseBuffer(r.buf)
+		if r.buf != nil {
+			releaseBuffer(r.buf)
+		}
 		r.b, r.buf = nil, nil
+	case r.buf == nil:
 	case len(r.buf.b) > 16*len(r.b)+1<<10:
 		r.move(len(r.b))
 	}

@@ -225,3 +225,15 @@ func TestReadsDirectlyWithoutABuffer(t *testing.T) {
 		}
 	})
 }
+
+// What came with the handshake is not held once it has been read.
+func TestEarlyBytesAreGivenUp(t *testing.T) {
+	near, _ := newPipe(t, 1000)
+	c := newConn(near, true, peerFrames(true, texts("a", "b")...), connOptions{})
+	for range 2 {
+		c.ReadMessage()
+	}
+	if c.recv.b != nil {
+		t.Errorf("got a slice of %d bytes held, want none", cap(c.recv.b))
+	}
+}

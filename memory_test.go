@@ -4,10 +4,13 @@ package websocket
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -22,6 +25,28 @@ func heldBytes() int {
 	return int(m.HeapAlloc)
 }
 
+// waitConn calls waits before each Read behind which nothing has come yet.
+type waitConn struct {
+	net.Conn
+	got   int
+	marks [2]int // what has come when the test looks
+	waits func()
+}
+
+func (c *waitConn) Read(p []byte) (int, error) {
+	if slices.Contains(c.marks[:], c.got) {
+		c.waits()
+	}
+	n, err := c.Conn.Read(p)
+	c.got += n
+	return n, err
+}
+
+// tlsWaitConn is a waitConn that passes for one of crypto/tls.
+type tlsWaitConn struct{ *waitConn }
+
+func (c tlsWaitConn) ConnectionState() (s tls.ConnectionState) { return s }
+
 // What a connection holds is at most sixteen times what has come and was not delivered, and a kilobyte:
 // while it waits in the middle of a message, and while the program's code runs between two reads.
 func TestMemoryFollowsWhatHasCome(t *testing.T) {
@@ -31,72 +56,83 @@ func TestMemoryFollowsWhatHasCome(t *testing.T) {
 	const many, some, head = 1000, 200, 14
 	message := frames(1, 64<<10)
 	small := frames(1, 100)
-	for _, tt := range []struct {
-		name  string
-		conns int
-		wire  []byte
-		read  func(c *Conn) // of what comes
-		held  int           // of what comes, while the program waits or runs
-	}{
-		{"a header", some, message[:head], func(c *Conn) { c.ReadMessage() }, 0},
-		{"ReadMessage, 100 bytes", some, message[:head+100], func(c *Conn) { c.ReadMessage() }, 100},
-		{"ReadMessage, 1,000 bytes", some, message[:head+1000], func(c *Conn) { c.ReadMessage() }, 1000},
-		{"ReadMessage, 60,000 bytes", many, message[:head+60000], func(c *Conn) { c.ReadMessage() }, 60000},
-		{"NextReader", some, message[:head+60000], func(c *Conn) {
-			_, r, _ := c.NextReader()
-			io.CopyN(io.Discard, r, 60000)
-			r.Read(make([]byte, 1))
-		}, 0},
-		{"a program that has a message", many, small, func(c *Conn) { c.AppendMessage(nil) }, 100},
-		{"a program that has a message of a burst", some, bytes.Repeat(small, 20), func(c *Conn) { c.AppendMessage(nil) }, 20 * len(small)},
-		{"a program that has the beginning of a message", some, message, func(c *Conn) { c.NextReader() }, len(message)},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			var idle atomic.Int32 // connections that wait, or whose program runs
-			ended := make(chan struct{})
-			defer close(ended)
-			all, fars := make([]*Conn, tt.conns), make([]io.Writer, tt.conns)
-			for i := range all {
-				near, far := tcpPair(t)
-				c := newConn(near, true, nil, connOptions{})
-				if c.send.link.descriptor.conn == nil {
-					t.Skip("descriptors are not read here")
-				}
-				all[i], fars[i] = c, far
-				far.Write(small)
-				c.AppendMessage(nil) // whatever is made once is there
-				read := c.send.link.descriptor.read
-				c.send.link.descriptor.read = func(fd uintptr) bool {
-					done := read(fd)
-					if !done {
+	for _, kind := range []string{"a descriptor", "a wrapper", "TLS"} {
+		for _, tt := range []struct {
+			name  string
+			conns int
+			wire  []byte
+			read  func(c *Conn) // of what comes
+			held  int           // of what comes, while the program waits or runs
+		}{
+			{"a header", some, message[:head], func(c *Conn) { c.ReadMessage() }, 0},
+			{"ReadMessage, 100 bytes", some, message[:head+100], func(c *Conn) { c.ReadMessage() }, 100},
+			{"ReadMessage, 1,000 bytes", some, message[:head+1000], func(c *Conn) { c.ReadMessage() }, 1000},
+			{"ReadMessage, 60,000 bytes", many, message[:head+60000], func(c *Conn) { c.ReadMessage() }, 60000},
+			{"NextReader", some, message[:head+60000], func(c *Conn) {
+				_, r, _ := c.NextReader()
+				io.CopyN(io.Discard, r, 60000)
+				r.Read(make([]byte, 1))
+			}, 0},
+			{"a program that has a message", many, small, func(c *Conn) { c.AppendMessage(nil) }, 100},
+			{"a program that has a message of a burst", some, bytes.Repeat(small, 20), func(c *Conn) { c.AppendMessage(nil) }, 20 * len(small)},
+			{"a program that has the beginning of a message", some, message, func(c *Conn) { c.NextReader() }, len(message)},
+		} {
+			t.Run(kind+", "+tt.name, func(t *testing.T) {
+				var idle atomic.Int32 // connections that wait, or whose program runs
+				ended := make(chan struct{})
+				defer close(ended)
+				all, fars := make([]*Conn, tt.conns), make([]io.Writer, tt.conns)
+				for i := range all {
+					near, far := tcpPair(t)
+					waits := func() { idle.Add(1) }
+					wrapped := &waitConn{near, 0, [2]int{len(small), len(small) + len(tt.wire)}, waits}
+					switch kind {
+					case "a wrapper":
+						near = wrapped
+					case "TLS":
+						near = tlsWaitConn{wrapped}
+					}
+					c := newConn(near, true, nil, connOptions{})
+					descriptor := &c.send.link.descriptor
+					if descriptor.conn == nil && kind == "a descriptor" {
+						t.Skip("descriptors are not read here")
+					}
+					all[i], fars[i] = c, far
+					far.Write(small)
+					c.AppendMessage(nil) // whatever is made once is there
+					read := descriptor.read
+					descriptor.read = func(fd uintptr) bool {
+						done := read(fd)
+						if !done {
+							waits()
+						}
+						return done
+					}
+					go func() {
+						tt.read(c)
 						idle.Add(1)
-					}
-					return done
+						<-ended
+					}()
 				}
-				go func() {
-					tt.read(c)
-					idle.Add(1)
-					<-ended
-				}()
-			}
-			wait := func(n int32) {
-				for start := time.Now(); idle.Load() < n; runtime.Gosched() {
-					if time.Since(start) > patience {
-						t.Fatalf("got %d reads that wait, want %d", idle.Load(), n)
+				wait := func(n int32) {
+					for start := time.Now(); idle.Load() < n; runtime.Gosched() {
+						if time.Since(start) > patience {
+							t.Fatalf("got %d reads that wait, want %d", idle.Load(), n)
+						}
 					}
 				}
-			}
-			wait(int32(tt.conns))
-			before := heldBytes()
-			for _, far := range fars {
-				far.Write(tt.wire)
-			}
-			wait(2 * int32(tt.conns))
-			if got, most := (heldBytes()-before)/tt.conns, 16*tt.held+1024; got > most {
-				t.Errorf("got %d bytes for a connection, want at most %d", got, most)
-			}
-			runtime.KeepAlive(all)
-		})
+				wait(int32(tt.conns))
+				before := heldBytes()
+				for _, far := range fars {
+					far.Write(tt.wire)
+				}
+				wait(2 * int32(tt.conns))
+				if got, most := (heldBytes()-before)/tt.conns, 16*tt.held+1024; got > most {
+					t.Errorf("got %d bytes for a connection, want at most %d", got, most)
+				}
+				runtime.KeepAlive(all)
+			})
+		}
 	}
 }
 
