@@ -68,8 +68,8 @@ func (c *Conn) peerClosed(payload []byte, mayHandle bool) error {
 		return c.fail(err)
 	}
 	closed := c.stop(phaseClosed, &CloseError{Code: code, Text: text})
-	if h := handler(c, closeOf); h != nil && mayHandle {
-		if err := c.handle(phaseClosed, func() error { return (*h)(code, text) }); err != nil {
+	if h := c.handlers().close; h != nil && mayHandle {
+		if err := c.handle(phaseClosed, func() error { return h(code, text) }); err != nil {
 			return err
 		}
 	} else {

@@ -45,13 +45,10 @@ type Conn struct {
 type extras struct {
 	subprotocol string
 
-	// The program's handlers, or nil.
-	ping, pong atomic.Pointer[func(appData string) error]
-	close      atomic.Pointer[func(code int, text string) error]
-
-	pings     pings        // those of Ping
-	shutdowns atomic.Int32 // calls of Shutdown that are at work
-	readers   atomic.Int32 // reads of the program that wait for the read lock
+	handlers  atomic.Pointer[handlers] // those of the program, or nil
+	pings     pings                    // those of Ping
+	shutdowns atomic.Int32             // calls of Shutdown that are at work
+	readers   atomic.Int32             // reads of the program that wait for the read lock
 }
 
 // ownExtras returns c.extras, allocating it on first use.
@@ -144,7 +141,7 @@ func (c *Conn) awaitRead(l *limit) error {
 	c.interruptShutdown()
 	_, err := c.readLock.acquire(lockRead, nil, l)
 	x.readers.Add(-1)
-	c.readLock.came()
+	c.readLock.wakeYielders()
 	return err
 }
 

@@ -8,10 +8,10 @@ import (
 // deadlines are those that the program has set. A connection has them when it sets one
 // first.
 type deadlines struct {
-	mu         sync.Mutex
-	write      time.Time
-	read       time.Time
-	overridden bool // the transport has another one for reading for a while
+	mu       sync.Mutex
+	write    time.Time
+	read     time.Time
+	override *time.Time // that the transport has for reading instead for a while, or nil
 }
 
 // ownDeadlines returns c.deadlines, allocating it on first use.
@@ -25,7 +25,7 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.read = t
-	if d.overridden {
+	if d.override != nil {
 		return nil // it comes into force when that is over
 	}
 	return c.send.link.SetReadDeadline(t)
@@ -36,7 +36,7 @@ func (c *Conn) overrideReadDeadline(t time.Time) {
 	d := c.ownDeadlines()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.overridden = true
+	d.override = &t
 	c.send.link.SetReadDeadline(t)
 }
 
@@ -50,7 +50,7 @@ func (c *Conn) interruptShutdown() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if c.readLock.has(draining) {
-		d.overridden = true
+		d.override = &aLongTimeAgo
 		c.send.link.SetReadDeadline(aLongTimeAgo)
 	}
 }
@@ -60,19 +60,18 @@ func (c *Conn) restoreReadDeadline() {
 	d := c.ownDeadlines()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.overridden = false
+	d.override = nil
 	c.send.link.SetReadDeadline(d.read)
 }
 
-// readDeadline returns the program's deadline, and whether it is in force.
-func (c *Conn) readDeadline() (t time.Time, inForce bool) {
-	d := c.deadlines.Load()
-	if d == nil {
-		return time.Time{}, true
-	}
+// inForce returns the read deadline that the transport has.
+func (d *deadlines) inForce() time.Time {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.read, !d.overridden
+	if d.override != nil {
+		return *d.override
+	}
+	return d.read
 }
 
 // SetWriteDeadline bounds the writes that begin after it, except for WriteControl's,

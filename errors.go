@@ -183,13 +183,13 @@ func readError(err error) error {
 	return err
 }
 
-// isTimeout reports whether err is a read deadline that has passed: nothing is
-// lost, and the read can be repeated. The kernel's own verdict that the peer is
-// gone (ETIMEDOUT) calls itself a timeout too, but is final.
+// isTimeout reports whether err is a deadline that has passed: nothing is lost, and the operation can be
+// repeated. Other errors call themselves timeouts, too, but are final: the kernel's verdict that the peer
+// is gone (ETIMEDOUT), that of a keepalive, and those that are not temporary.
 func isTimeout(err error) bool {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return true
 	}
 	var ne net.Error
-	return errors.As(err, &ne) && ne.Timeout() && !errors.Is(err, syscall.ETIMEDOUT)
+	return errors.As(err, &ne) && ne.Timeout() && ne.Temporary() && !errors.Is(err, syscall.ETIMEDOUT)
 }

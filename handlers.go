@@ -1,24 +1,29 @@
 package websocket
 
-import "sync/atomic"
-
-// handler returns the program's handler, or nil.
-func handler[F any](c *Conn, which func(*extras) *atomic.Pointer[F]) *F {
-	if x := c.extras.Load(); x != nil {
-		return which(x).Load()
-	}
-	return nil
+// handlers are the program's handlers, or nil for the default ones.
+type handlers struct {
+	ping, pong func(appData string) error
+	close      func(code int, text string) error
 }
 
-func pingOf(x *extras) *atomic.Pointer[func(string) error]       { return &x.ping }
-func pongOf(x *extras) *atomic.Pointer[func(string) error]       { return &x.pong }
-func closeOf(x *extras) *atomic.Pointer[func(int, string) error] { return &x.close }
+// handlers returns the program's handlers.
+func (c *Conn) handlers() handlers {
+	if x := c.extras.Load(); x != nil {
+		if h := x.handlers.Load(); h != nil {
+			return *h
+		}
+	}
+	return handlers{}
+}
 
-func setHandler[F any](p *atomic.Pointer[F], h F, isDefault bool) {
-	if isDefault {
-		p.Store(nil)
-	} else {
-		p.Store(&h)
+// setHandlers has set change the program's handlers.
+func (c *Conn) setHandlers(set func(h *handlers)) {
+	p := &c.ownExtras().handlers
+	for {
+		old, h := p.Load(), c.handlers()
+		if set(&h); p.CompareAndSwap(old, &h) {
+			return
+		}
 	}
 }
 
@@ -33,13 +38,13 @@ func (c *Conn) reply(op opcode, payload []byte) {
 // reads. The default, also for nil, answers with a pong. Any
 // goroutine may set it at any time.
 func (c *Conn) SetPingHandler(h func(appData string) error) {
-	setHandler(&c.ownExtras().ping, h, h == nil)
+	c.setHandlers(func(all *handlers) { all.ping = h })
 }
 
 // PingHandler returns the function that is called for pings.
 func (c *Conn) PingHandler() func(appData string) error {
-	if h := handler(c, pingOf); h != nil {
-		return *h
+	if h := c.handlers().ping; h != nil {
+		return h
 	}
 	return func(appData string) error {
 		c.reply(opPong, []byte(appData))
@@ -52,13 +57,13 @@ func (c *Conn) PingHandler() func(appData string) error {
 // reads. The default, also for nil, does nothing. Any goroutine
 // may set it at any time.
 func (c *Conn) SetPongHandler(h func(appData string) error) {
-	setHandler(&c.ownExtras().pong, h, h == nil)
+	c.setHandlers(func(all *handlers) { all.pong = h })
 }
 
 // PongHandler returns the function that is called for pongs.
 func (c *Conn) PongHandler() func(appData string) error {
-	if h := handler(c, pongOf); h != nil {
-		return *h
+	if h := c.handlers().pong; h != nil {
+		return h
 	}
 	return func(string) error { return nil }
 }
@@ -70,13 +75,13 @@ func (c *Conn) PongHandler() func(appData string) error {
 // read returns the *CloseError all the same; else the function's error. Any
 // goroutine may set it at any time.
 func (c *Conn) SetCloseHandler(h func(code int, text string) error) {
-	setHandler(&c.ownExtras().close, h, h == nil)
+	c.setHandlers(func(all *handlers) { all.close = h })
 }
 
 // CloseHandler returns the function that is called for the peer's Close frame.
 func (c *Conn) CloseHandler() func(code int, text string) error {
-	if h := handler(c, closeOf); h != nil {
-		return *h
+	if h := c.handlers().close; h != nil {
+		return h
 	}
 	return func(code int, _ string) error {
 		c.replyClose(code)

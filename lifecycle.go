@@ -38,7 +38,7 @@ type ending struct {
 func (k *lock) end(p phase, err, lost error) {
 	for {
 		old, e := k.ending.Load(), ending{p, err, lost}
-		if old != nil && old.phase > phaseDiscarded {
+		if old != nil && old.phase >= phaseClosed {
 			if old.phase != phaseClosed || p != phaseClosed {
 				e.phase, e.err = old.phase, old.err
 			}
@@ -51,7 +51,7 @@ func (k *lock) end(p phase, err, lost error) {
 		}
 	}
 	k.state.Or(ended)
-	k.came()
+	k.wakeYielders()
 }
 
 // phase returns how far the direction has come.
@@ -80,8 +80,8 @@ func (k *lock) lost() error {
 }
 
 // fail ends the reading because of err, and returns the error of all reads from now on. Where err
-// is our verdict that the peer has broken a rule, the peer is sent it in a Close frame. A timeout
-// ends nothing.
+// is our verdict that the peer has broken a rule, the peer is sent it in a Close frame. A deadline that
+// has passed ends nothing: whether a read can be repeated is what the lock says after it.
 func (c *Conn) fail(err error) error {
 	if isTimeout(err) {
 		return err
@@ -99,7 +99,9 @@ func (c *Conn) stop(p phase, err error) error {
 	if c.keepalive != nil {
 		c.keepalive.stop()
 	}
-	c.ownExtras().pings.fail(err) // nobody sees their pongs
+	if x := c.extras.Load(); x != nil {
+		x.pings.fail(err) // nobody sees their pongs
+	}
 	return err
 }
 
@@ -142,7 +144,7 @@ func (c *Conn) close(closeLink func() error) error {
 // giveBack gives back what has been borrowed for a direction that has ended. A call that is at work
 // there does it when it ends.
 func (c *Conn) giveBack() {
-	if c.readLock.phase() > phaseDiscarded && c.readLock.tryAcquire(lockDrain) {
+	if c.readLock.phase() >= phaseClosed && c.readLock.tryAcquire(lockDrain) {
 		if c.readWatch != nil {
 			c.readWatch.forget()
 		}

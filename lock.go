@@ -71,12 +71,16 @@ const (
 	lockDrain = lockFlush // read for Shutdown, or give up what reads have borrowed
 )
 
-// lockModes has the bits that must be clear before a mode is granted, and the one that is set then.
-var lockModes = [...]struct{ blockedBy, sets uint32 }{
-	lockFrame:   {locked, locked},
-	lockData:    {locked | messageOpen, locked},
-	lockMessage: {messageOpen, messageOpen},
-	lockFlush:   {locked, locked},
+// lockModes has for each mode the bits that must be clear before it is granted, the one that is set
+// then, and whether it is also granted when the direction has ended, and before the other modes.
+var lockModes = [...]struct {
+	blockedBy, sets uint32
+	always          bool
+}{
+	lockFrame:   {locked, locked, false},
+	lockData:    {locked | messageOpen, locked, false},
+	lockMessage: {messageOpen, messageOpen, false},
+	lockFlush:   {locked, locked, true},
 }
 
 // lockQueue is the callers that wait for a lock.
@@ -148,10 +152,8 @@ func (k *lock) tryAcquire(mode lockMode) bool {
 // limit ends or the direction ends first, nothing has happened. The limit may have ended just when
 // the lock is granted: the caller must look.
 func (k *lock) acquire(mode lockMode, f *frame, l *limit) (written bool, err error) {
-	if mode != lockFlush {
-		if err := k.err(); err != nil {
-			return false, err
-		}
+	if err := k.err(); err != nil && !lockModes[mode].always {
+		return false, err
 	}
 	if k.tryAcquire(mode) {
 		return false, nil
@@ -216,10 +218,11 @@ func (k *lock) release(unsent bool) bool {
 	}
 }
 
-// yield gives the lock back until another caller has called came or the deadline, unless it is zero,
-// has passed, and then acquires it again. It reports whether one has come. If err is not nil, the
-// caller does not hold the lock.
-func (k *lock) yield(mode lockMode, deadline time.Time, l *limit) (came bool, err error) {
+// yield gives the lock back, and acquires it again when another caller has called wakeYielders, or the
+// deadline, unless it is zero, has passed. It does not wait if none is expected, which is asked once
+// the lock is free. It reports whether it was woken before the deadline. If err is not nil, the caller
+// does not hold the lock.
+func (k *lock) yield(mode lockMode, expected func() bool, deadline time.Time, l *limit) (woken bool, err error) {
 	q := own(&k.queue)
 	q.mu.Lock()
 	w := &waiter{mode: mode, state: yields}
@@ -229,26 +232,30 @@ func (k *lock) yield(mode lockMode, deadline time.Time, l *limit) (came bool, er
 	k.state.Or(queued)
 	k.state.And(^uint32(locked))
 	k.grantLocked(q)
+	if w.state == yields && (k.has(ended) || !expected()) { // its call of wakeYielders may have been too early
+		w.state = waiting
+		k.grantLocked(q)
+	}
 	for w.state != granted && !w.expired {
 		w.change.Wait()
 	}
-	came = w.state != yields
+	woken = w.state != yields
 	has := w.state == granted
 	if !has {
 		k.filter(q, func(other *waiter) (keep bool) { return other != w })
-		has = !came && k.tryAcquire(mode)
+		has = !woken && k.tryAcquire(mode)
 	}
 	q.mu.Unlock()
 	stop()
 	if !has {
 		_, err = k.acquire(mode, nil, l)
 	}
-	return came, err
+	return woken, err
 }
 
-// came ends the waits of callers that yield: one that they have yielded to has the lock, or has given
-// up, or the direction has ended.
-func (k *lock) came() {
+// wakeYielders ends the waits of callers that yield: one that they have yielded to has the lock, or has
+// given up, or the direction has ended.
+func (k *lock) wakeYielders() {
 	q := k.queue.Load()
 	if q == nil {
 		return
@@ -287,7 +294,7 @@ func (k *lock) grantLocked(q *lockQueue) {
 		switch {
 		case w.state != waiting:
 			return true
-		case err != nil && w.mode != lockFlush:
+		case err != nil && !lockModes[w.mode].always:
 			w.finish(err)
 		case k.tryAcquire(w.mode):
 			w.state = granted
@@ -351,12 +358,12 @@ func (k *lock) finishBatch(end, left int32) (begun int32) {
 	return begun
 }
 
-// push appends w. A flush adds no frame, so it goes first.
+// push appends w, or puts it first if its mode is always granted: it adds no frame.
 func (q *lockQueue) push(w *waiter) {
 	switch {
 	case q.first == nil:
 		q.first, q.last = w, w
-	case w.mode == lockFlush:
+	case lockModes[w.mode].always:
 		w.next, q.first = q.first, w
 	default:
 		q.last.next, q.last = w, w

@@ -400,3 +400,21 @@ func TestLockExcludes(t *testing.T) {
 		t.Errorf("got state %b, want 0", s)
 	}
 }
+
+// A caller does not yield to one that has given up, or to anybody once the direction has ended.
+func TestYieldToNobody(t *testing.T) {
+	for _, over := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newLockTest(t)
+			w.tryAcquire(lockDrain)
+			if over {
+				w.end(phaseFailed, errMine, nil)
+			}
+			_, err := w.yield(lockDrain, func() bool { return over }, time.Time{}, &noLimit)
+			if err != nil || w.tryAcquire(lockDrain) {
+				t.Errorf("got %v, want the lock back at once", err)
+			}
+			w.release(false)
+		})
+	}
+}

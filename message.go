@@ -94,7 +94,7 @@ func (c *Conn) skip() error {
 	case c.canInflate():
 		buf := acquireBuffer(maxBufferSize)
 		n, err := c.inflate(buf.b, 0)
-		c.compression.window.put(buf.b[:n])
+		c.remember(buf.b[:n])
 		releaseBuffer(buf)
 		return err
 	case !c.messageOpen():
@@ -105,6 +105,9 @@ func (c *Conn) skip() error {
 	case len(c.recv.b) == 0:
 		return c.wait()
 	}
-	_, err := c.received(0, c.recv.skip())
-	return err
+	if err := c.recv.skip(); err != nil {
+		return c.fail(err)
+	}
+	c.heard()
+	return nil
 }

@@ -21,8 +21,8 @@ func (c *Conn) claimMessage() (messageType int, r io.Reader, err error) {
 		messageType = noMessage
 	} else {
 		messageType, r = int(c.message.kind), c.message.claim(c)
-		if !c.messageOpen() && c.message.bytes() == nil {
-			c.endMessageRead() // it is empty
+		if c.message.inflater == nil { // else it is not looked at before it is read
+			c.endIfRead()
 		}
 	}
 	c.endRead()
@@ -86,10 +86,30 @@ func (c *Conn) readPiece(p []byte) (n int, err error) {
 	if compressed {
 		c.remember(p[:n])
 	}
-	if err == nil && !c.messageOpen() && m.bytes() == nil {
-		if c.endMessageRead(); n == 0 {
-			err = io.EOF
-		}
+	if err == nil && c.endIfRead() && n == 0 {
+		err = io.EOF
 	}
 	return n, err
+}
+
+// endIfRead ends the current message if the program has got all bytes of it, and reports whether it has:
+// a program that knows where a message ends need not ask for io.EOF. It waits for nothing. An error
+// that it comes upon ends the reading, and is returned by the next call.
+func (c *Conn) endIfRead() bool {
+	for err := error(nil); err == nil && c.message.bytes() == nil; {
+		switch z := c.message.inflater; {
+		case !c.messageOpen():
+			c.endMessageRead()
+			return true
+		case z != nil && z.full:
+			return false
+		case c.canInflate():
+			_, err = c.inflate(nil, 0)
+		case c.recv.hasFragment():
+			err = c.advance()
+		default:
+			return false
+		}
+	}
+	return false
 }

@@ -13,7 +13,6 @@ import (
 type pings struct {
 	mu      sync.Mutex
 	waiting []*ping
-	err     error // why no pong will come any more
 }
 
 type ping struct {
@@ -39,13 +38,15 @@ func (c *Conn) Ping(ctx context.Context) (rtt time.Duration, err error) {
 		return 0, err
 	}
 	// With the lock held, so that the order of the list is that of the frames.
-	err = all.add(p)
+	all.add(p)
+	defer all.remove(p)
 	sent := time.Now()
-	if err == nil {
+	if c.readLock.phase() >= phaseClosed { // after add: stop may not have seen it
+		err = c.readLock.err()
+	} else {
 		err = c.send.writeLocked(&frame{fin: true, opcode: opPing, payload: p.payload[:]}, l)
 	}
 	c.send.unlock()
-	defer all.remove(p)
 	if err != nil {
 		return 0, err
 	}
@@ -60,13 +61,10 @@ func (c *Conn) Ping(ctx context.Context) (rtt time.Duration, err error) {
 	}
 }
 
-func (a *pings) add(p *ping) error {
+func (a *pings) add(p *ping) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.err == nil {
-		a.waiting = append(a.waiting, p)
-	}
-	return a.err
+	a.waiting = append(a.waiting, p)
 }
 
 func (a *pings) remove(p *ping) {
@@ -89,15 +87,12 @@ func (a *pings) received(payload []byte, now time.Time) {
 	a.waiting = slices.Delete(a.waiting, 0, i+1)
 }
 
-// fail ends all waits with err, and those to come.
+// fail ends all waits with err.
 func (a *pings) fail(err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.err == nil {
-		a.err = err
-	}
 	for _, p := range a.waiting {
-		p.err = a.err
+		p.err = err
 		close(p.done)
 	}
 	a.waiting = nil

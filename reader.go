@@ -48,7 +48,7 @@ func (c *Conn) ReadMessageContext(ctx context.Context) (messageType int, p []byt
 	messageType, p, err = c.appendMessage(nil)
 	if w.end() {
 		c.restoreReadDeadline()
-		if err != nil && isTimeout(err) {
+		if err != nil && !c.readLock.has(ended) {
 			err = contextError(ctx)
 		}
 	}
@@ -103,18 +103,18 @@ func (c *Conn) appendMessage(dst []byte) (messageType int, p []byte, err error) 
 		if p, err = c.recv.take(); err != nil {
 			return messageType, nil, c.fail(err)
 		}
-		c.received(0, nil)
+		c.heard()
 	default:
 		p, err = c.appendPayload(dst)
 	}
-	if err != nil && isTimeout(err) {
-		return noMessage, dst, err // the message is still to be had
-	}
-	if err == nil {
+	switch {
+	case err == nil:
 		c.endMessageRead()
 		if p == nil {
 			p = []byte{}
 		}
+	case !c.readLock.has(ended): // the message is still to be had
+		return noMessage, dst, err
 	}
 	return messageType, p, err
 }
@@ -142,11 +142,12 @@ func (c *Conn) appendPayload(dst []byte) (p []byte, err error) {
 		c.remember(p[base:])
 	}
 	switch {
-	case err != nil && isTimeout(err):
-		if kept == nil && dst != nil {
+	case err != nil && !c.readLock.has(ended):
+		if kept == nil && dst != nil && len(p) > base {
 			p = append(make([]byte, 0, c.recv.credit(len(p)-base)), p[base:]...)
+			base = 0
 		}
-		c.message.keep(p)
+		c.message.keep(p[base:])
 	case kept != nil:
 		c.message.drop()
 		if dst != nil {
@@ -185,7 +186,11 @@ func (c *Conn) readSome(p []byte, have int) (n int, err error) {
 		}
 		n, err = r.readDirect(c.send.link, rest)
 	}
-	return c.received(n, err)
+	if err != nil {
+		return n, c.fail(err)
+	}
+	c.heard()
+	return n, nil
 }
 
 // wait waits for something to come.
@@ -213,15 +218,11 @@ func (c *Conn) wait() error {
 	return nil
 }
 
-// received takes note of how reading payload went.
-func (c *Conn) received(n int, err error) (int, error) {
-	if err != nil {
-		return n, c.fail(err)
-	}
+// heard tells the keepalive that something has come.
+func (c *Conn) heard() {
 	if c.keepalive != nil {
 		c.keepalive.heard(time.Now())
 	}
-	return n, nil
 }
 
 // advance reads up to the payload of the next data frame, and deals with the
@@ -247,8 +248,8 @@ func (c *Conn) advance() error {
 			if c.send.lock.has(posted) {
 				c.send.tryFlush() // pongs do not wait for the program
 			}
-			_, err = c.received(0, nil)
-			return err
+			c.heard()
+			return nil
 		}
 		if err != nil {
 			return err
@@ -259,12 +260,12 @@ func (c *Conn) advance() error {
 // control delivers a control frame. Its answer goes into the slot, which is emptied
 // before the reader waits or a message is delivered. Shutdown reads without the program's handlers.
 func (c *Conn) control(op opcode, payload []byte) error {
-	c.received(0, nil)
+	c.heard()
 	own := !c.readLock.has(draining)
 	switch op {
 	case opPing:
-		if h := handler(c, pingOf); h != nil && own {
-			return c.handle(phaseFailed, func() error { return (*h)(string(payload)) })
+		if h := c.handlers().ping; h != nil && own {
+			return c.handle(phaseFailed, func() error { return h(string(payload)) })
 		}
 		c.send.reply(opPong, payload)
 		return nil
@@ -272,8 +273,8 @@ func (c *Conn) control(op opcode, payload []byte) error {
 		if x := c.extras.Load(); x != nil {
 			x.pings.received(payload, time.Now())
 		}
-		if h := handler(c, pongOf); h != nil && own {
-			return c.handle(phaseFailed, func() error { return (*h)(string(payload)) })
+		if h := c.handlers().pong; h != nil && own {
+			return c.handle(phaseFailed, func() error { return h(string(payload)) })
 		}
 		return nil
 	}

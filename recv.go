@@ -94,6 +94,13 @@ func (r *recv) hasFrame() bool {
 	return n > 0 && h.length <= int64(len(r.b)-n)
 }
 
+// hasFragment reports whether the header of the next fragment of the message in progress is what comes next,
+// and has come.
+func (r *recv) hasFragment() bool {
+	h, n, _ := parseHeader(r.b)
+	return r.open && r.remaining == 0 && n > 0 && h.opcode == opContinuation
+}
+
 // begin makes a data frame the current one.
 func (r *recv) begin(h *header) error {
 	if h.opcode != opContinuation {
@@ -111,7 +118,7 @@ func (r *recv) begin(h *header) error {
 		}
 	}
 	r.fin, r.key, r.pos, r.remaining = h.fin, h.key, 0, h.length
-	return r.ended()
+	return r.endIfComplete()
 }
 
 // frameLimit is how many bytes of payload the frames of the current message may have,
@@ -177,6 +184,7 @@ func (r *recv) direct(n int) bool {
 // reads it into p.
 func (r *recv) readDirect(t transport, p []byte) (n int, err error) {
 	n, err = receive(t, p[:min(int64(len(p)), r.remaining)])
+	r.filled = 0
 	if err != nil {
 		return 0, err
 	}
@@ -250,14 +258,14 @@ func (r *recv) accept(p []byte) error {
 	if r.text && !r.utf8.next(p) {
 		return errInvalidUTF8
 	}
-	return r.ended()
+	return r.endIfComplete()
 }
 
 // consume takes n bytes off r.b.
 func (r *recv) consume(n int) { r.b = r.b[n:] }
 
-// ended closes the message where nothing of its last frame remains.
-func (r *recv) ended() error {
+// endIfComplete ends the message if nothing of its last frame remains.
+func (r *recv) endIfComplete() error {
 	if !r.fin || r.remaining > 0 {
 		return nil
 	}

@@ -36,13 +36,17 @@ func (c *Conn) inflate(p []byte, have int) (n int, err error) {
 		}
 		releaseInflater(z)
 		c.message.inflater = nil
+		if !c.compression.recvTakeover {
+			c.compression.window.drop()
+		}
 	case len(z.tail) == 0:
 		err = errCorruptMessage
 	}
 	if err != nil {
 		return 0, c.fail(err)
 	}
-	return c.received(n, nil)
+	c.heard()
+	return n, nil
 }
 
 // inflate has z decompress the received payload of the current frame or, once the whole message has
@@ -82,7 +86,7 @@ func (c *Conn) growInflated(p []byte, base int) []byte {
 	if len(p) < cap(p) || !c.message.inflater.full || int64(have) >= limit {
 		return p
 	}
-	size := min(int64(max(2*have, defaultBufferSize)), limit)
+	size := min(int64(max(2*have, 1<<10)), limit)
 	grown := make([]byte, len(p), base+int(size))
 	copy(grown, p)
 	return grown
@@ -100,13 +104,11 @@ func (c *Conn) takeInflated() ([]byte, error) {
 	return p, err
 }
 
-// remember is called with each part of a compressed message that the program has got. It adds the part
-// to the window if more of the message, or later messages, may refer to it, and else drops the window.
+// remember is called with each part of a compressed message that has come out. It adds the part to the
+// window if more of the message, or later messages, may refer to it.
 func (c *Conn) remember(p []byte) {
 	if k := c.compression; k.recvTakeover || c.message.inflater != nil {
 		k.window.put(p)
-	} else {
-		k.window.drop()
 	}
 }
 

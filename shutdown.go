@@ -21,14 +21,16 @@ const (
 // Shutdown closes the connection in an orderly way (RFC 6455, 7): it sends a Close
 // frame with the code and the reason, waits for the peer's, and closes the network
 // connection, so that nothing is lost that either side has sent before its Close
-// frame. CloseNoStatusReceived sends an empty frame.
+// frame. CloseNoStatusReceived sends an empty frame. Writes that have not begun when it is called,
+// those that wait for another one included, return ErrCloseSent.
 //
 // Messages that still come are for the goroutine that reads, which gets the
 // *CloseError in the end. If the program does not read a message within a second, Shutdown
 // discards it and all that follow, and reads return an error that is net.ErrClosed for
 // errors.Is until the connection is closed.
 //
-// While no read of the program is at work, Shutdown reads. It runs no handlers of the program
+// While no read of the program is at work, Shutdown reads, also before its Close frame has left, since the
+// peer may be waiting for that. It runs no handlers of the program
 // then: code that must see the end belongs behind the loop that reads.
 //
 // The context bounds all of it, and should have a deadline: a peer may never answer.
@@ -46,14 +48,10 @@ func (c *Conn) Shutdown(ctx context.Context, code int, reason string) error {
 	shutdowns := &c.ownExtras().shutdowns
 	shutdowns.Add(1)
 	defer shutdowns.Add(-1)
-	l := limit{ctx: ctx}
-	f := frame{fin: true, opcode: opClose, payload: FormatCloseMessage(code, reason)}
-	err := c.writeMessage(&f, &l)
-	if err == ErrCloseSent {
-		err = c.send.drain(&l) // the answer to the peer's may not have left
-	}
+	err := (&limit{ctx: ctx}).ended()
 	if err == nil {
-		err = c.awaitClose(ctx)
+		c.reply(opClose, FormatCloseMessage(code, reason)) // unless one has been sent already
+		err = c.finishHandshake(ctx)
 	}
 	if c.readLock.phase() == phaseClosed && !c.send.hasUnsent() && c.send.lock.lost() == nil {
 		c.Close()
@@ -91,17 +89,36 @@ func checkClose(code int, reason string) error {
 // errDiscarded is what the program's reads return while Shutdown discards messages.
 var errDiscarded = fmt.Errorf("websocket: Shutdown has discarded messages: %w", net.ErrClosed)
 
-// awaitClose reads until the reading has ended, and returns its error. Then it waits
-// for the peer to end the network connection, where it should. It returns with the context's error
-// when that ends.
-func (c *Conn) awaitClose(ctx context.Context) error {
-	l := limit{ctx: ctx}
-	if c.readLock.phase() < phaseClosed {
-		if _, err := c.readLock.acquire(lockDrain, nil, &l); err != nil {
-			return err
+// finishHandshake waits until the Close frame has left, and reads meanwhile, since the peer may be waiting
+// for that, until the peer's has come.
+func (c *Conn) finishHandshake(ctx context.Context) error {
+	reading, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	sent := make(chan error, 1)
+	go func() {
+		err := c.send.drain(&limit{ctx: ctx})
+		if err != nil {
+			stop(err)
 		}
-	} else if !c.readLock.tryAcquire(lockDrain) {
-		return c.readLock.err() // a handler of the program is at work, and may be waiting for Shutdown
+		sent <- err
+	}()
+	err := c.awaitClose(reading)
+	if err := <-sent; err != nil {
+		return err
+	}
+	c.linger(ctx)
+	return err
+}
+
+// awaitClose reads until the reading has ended, and returns its error. It returns with the context's
+// error when that ends.
+func (c *Conn) awaitClose(ctx context.Context) error {
+	if c.readLock.phase() >= phaseClosed {
+		return c.readLock.err()
+	}
+	l := limit{ctx: ctx}
+	if _, err := c.readLock.acquire(lockDrain, nil, &l); err != nil {
+		return err
 	}
 	w := &watch{interrupt: c.interruptRead}
 	defer w.forget()
@@ -114,13 +131,13 @@ func (c *Conn) awaitClose(ctx context.Context) error {
 		switch {
 		case c.messageWaits():
 			var came bool
-			came, err = c.readLock.yield(lockDrain, time.Now().Add(claimTime), &l)
+			came, err = c.readLock.yield(lockDrain, func() bool { return true }, time.Now().Add(claimTime), &l)
 			if !came && err == nil && c.messageWaits() { // else another Shutdown has read
 				// The program gets no messages with a gap before them.
 				c.readLock.end(phaseDiscarded, errDiscarded, nil)
 			}
-		case c.extras.Load().readers.Load() > 0:
-			_, err = c.readLock.yield(lockDrain, time.Time{}, &l)
+		case c.readersWait():
+			_, err = c.readLock.yield(lockDrain, c.readersWait, time.Time{}, &l)
 		default:
 			c.readForShutdown(ctx, w)
 		}
@@ -128,11 +145,12 @@ func (c *Conn) awaitClose(ctx context.Context) error {
 			return err
 		}
 	}
-	err := c.readLock.err()
 	c.endRead()
-	c.linger(ctx, w, err)
-	return err
+	return c.readLock.err()
 }
+
+// readersWait reports whether reads of the program wait for the read lock, or are about to.
+func (c *Conn) readersWait() bool { return c.extras.Load().readers.Load() > 0 }
 
 // messageWaits reports whether there is a message for the program, or the rest of one.
 func (c *Conn) messageWaits() bool {
@@ -146,17 +164,21 @@ func (c *Conn) readForShutdown(ctx context.Context, w *watch) {
 	c.reading(true)
 	c.readLock.state.Or(draining) // before readers is looked at: see awaitRead
 	c.overrideReadDeadline(time.Time{})
-	if c.extras.Load().readers.Load() == 0 {
+	if !c.readersWait() {
+		var err error
 		w.during(ctx, func() {
 			if m := &c.message; m.state == begun || m.state == claimed {
 				c.discardMessage()
 			}
 			if c.message.state == discarded {
-				c.skip()
+				err = c.skip()
 			} else {
-				c.advance()
+				err = c.advance()
 			}
 		})
+		if err != nil && c.ownDeadlines().inForce().IsZero() {
+			c.stop(phaseFailed, err) // a timeout of which there was no deadline would come again and again
+		}
 	}
 	c.readLock.clear(draining)
 	c.restoreReadDeadline()
@@ -168,8 +190,12 @@ func (c *Conn) readForShutdown(ctx context.Context, w *watch) {
 // reset it and so destroy what the peer has not read yet: after a handshake "the
 // server [...] closes the TCP connection first" (RFC 6455, 7.1.1), and a peer that was
 // failed may still be sending. The reading has ended, so nobody else reads.
-func (c *Conn) linger(ctx context.Context, w *watch, readErr error) {
-	switch code, _ := closeCodeFor(readErr); {
+func (c *Conn) linger(ctx context.Context) {
+	if !c.readLock.tryAcquire(lockDrain) {
+		return // a handler of the program is at work, and may be waiting for Shutdown
+	}
+	c.endRead()
+	switch code, _ := closeCodeFor(c.readLock.err()); {
 	case code != 0:
 		c.send.link.closeWrite()
 	case c.readLock.phase() == phaseClosed && !c.recv.server:
@@ -177,6 +203,8 @@ func (c *Conn) linger(ctx context.Context, w *watch, readErr error) {
 		return
 	}
 	c.overrideReadDeadline(time.Now().Add(lingerTime))
+	w := &watch{interrupt: c.interruptRead}
+	defer w.forget()
 	w.during(ctx, func() {
 		for discarded := make([]byte, 512); ; {
 			if _, err := receive(c.send.link, discarded); err != nil {

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -363,7 +365,7 @@ func TestShutdownMakesWayForAReadThatFails(t *testing.T) {
 			c.readLock.tryAcquire(lockDrain)
 			done := make(chan bool)
 			go func() {
-				came, err := c.readLock.yield(lockDrain, time.Time{}, &noLimit)
+				came, err := c.readLock.yield(lockDrain, func() bool { return true }, time.Time{}, &noLimit)
 				done <- came && err == nil
 			}()
 			synctest.Wait()
@@ -416,6 +418,69 @@ func TestShutdownBehindAnEmptyMessage(t *testing.T) {
 			}
 			if p, err := io.ReadAll(second); second != empty && string(p) != "second" || err != nil {
 				t.Errorf("got %q, %v, want the second message", p, err)
+			}
+		})
+	}
+}
+
+// A message that was read to its last byte has been read, though the program did not ask for io.EOF:
+// Shutdown does not wait for that.
+func TestShutdownBehindTheLastByte(t *testing.T) {
+	message := strings.Repeat("text that compresses ", 3)
+	d := acquireDeflater(defaultCompressionLevel, maxWindowBits)
+	p, _ := d.message(nil, []byte(message))
+	releaseDeflater(d)
+	compressed := string(p)
+	for name, frames := range map[string][]string{
+		"one frame":                     {"\x82" + message},
+		"an empty fragment":             {"\x02" + message, "\x80"},
+		"several empty fragments":       {"\x02" + message, "\x00", "\x00", "\x80"},
+		"compressed":                    {"\xc2" + compressed},
+		"compressed, with BFINAL":       {"\xc2" + compressed + deflateTail + "\x01\x00\x00\xff\xff"},
+		"compressed, in fragments":      {"\x42" + compressed[:9], "\x00" + compressed[9:], "\x00", "\x80"},
+		"compressed, the end by itself": {"\x42" + compressed[:len(compressed)-1], "\x80" + compressed[len(compressed)-1:]},
+	} {
+		for _, takeover := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				c, wire := newCompressedConn(t, true, CompressionOptions{ContextTakeover: takeover})
+				for _, f := range frames {
+					wire.Write(closingFrame(true, f))
+				}
+				_, r, err := c.NextReader()
+				if err != nil {
+					t.Fatal(err)
+				}
+				got := make([]byte, len(message))
+				if _, err := io.ReadFull(r, got); err != nil || string(got) != message {
+					t.Fatalf("%s: got %q, %v, want the message", name, got, err)
+				}
+				closing := begin(t, func() (string, error) { return "", c.Shutdown(t.Context(), CloseNormalClosure, "") })
+				wire.Write(closingFrame(true, closeFrame(CloseNormalClosure, "")))
+				closing.want(name, 0, noError)
+				if held := borrowed(c); held != "" {
+					t.Errorf("%s: got that %s was not given back", name, held)
+				}
+			})
+		}
+	}
+}
+
+// timeoutConn is a network connection whose reads fail for ever with an error that passes for a timeout.
+type timeoutConn struct {
+	net.Conn
+	err error
+}
+
+func (c timeoutConn) Read([]byte) (int, error) { return 0, c.err }
+
+// Shutdown does not try again and again what fails with a timeout though there is no deadline.
+func TestShutdownReadsThatAlwaysTimeOut(t *testing.T) {
+	for _, err := range []error{os.ErrDeadlineExceeded, &keepaliveError{}} {
+		synctest.Test(t, func(t *testing.T) {
+			near, _ := newPipe(t, 1000)
+			c := newConn(timeoutConn{near, err}, true, nil, connOptions{})
+			if got := c.Shutdown(t.Context(), CloseNormalClosure, ""); got != err {
+				t.Errorf("got %v, want %v", got, err)
 			}
 		})
 	}

@@ -420,3 +420,34 @@ func TestShutdownAfterFailedWrite(t *testing.T) {
 		tc.wantClosed("Shutdown closes the network connection", true)
 	})
 }
+
+// Both sides call Shutdown at once, and neither reads before the other does: on a network that holds
+// nothing, and on one that is full of messages that nobody reads.
+func TestShutdownBothOnAFullNetwork(t *testing.T) {
+	for name, message := range map[string]int{"no room": 0, "full": 10_000} {
+		synctest.Test(t, func(t *testing.T) {
+			var near, far net.Conn
+			if near, far = net.Pipe(); message > 0 {
+				near, far = newPipe(t, 1000)
+			}
+			one, two := newConn(near, true, nil, connOptions{}), newConn(far, false, nil, connOptions{})
+			var calls []*call
+			for _, c := range []*Conn{one, two} {
+				if message > 0 {
+					go c.WriteMessage(BinaryMessage, make([]byte, message))
+					synctest.Wait()
+				}
+				calls = append(calls, begin(t, func() (string, error) {
+					return "", c.Shutdown(t.Context(), CloseNormalClosure, "")
+				}))
+			}
+			took := time.Duration(0)
+			if message > 0 {
+				took = claimTime // in which the program could read the message
+			}
+			for _, c := range calls {
+				c.want(name, took, noError)
+			}
+		})
+	}
+}
