@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"errors"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -94,61 +95,72 @@ func borrowed(c *Conn) string {
 // Close gives back what the connection has borrowed, at once or, if a call is at work, when that ends.
 func TestCloseGivesBack(t *testing.T) {
 	eachLink(t, func(t *testing.T, l testLink) {
-		for _, busy := range []string{"nobody", "nobody, messages are unread", "a read", "a write"} {
-			near, far := l.pair(t)
-			c := newConn(near, l.server, nil, connOptions{})
-			peer := newConn(far, !l.server, nil, connOptions{})
-			// A message for whose beginning a read has waited in vain, and one that is being written.
-			peer.WriteMessage(BinaryMessage, make([]byte, 10))
-			if _, p, err := c.ReadMessageContext(newCountedContext()); len(p) != 10 || err != nil {
-				t.Fatalf("%s: got %d bytes and %v, want a message", busy, len(p), err)
-			}
-			halves, _ := peer.NextWriter(BinaryMessage)
-			halves.Write(make([]byte, 10_000))
-			c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
-			if _, _, err := c.ReadMessage(); !isTimeout(err) {
-				t.Fatalf("%s: got %v, want a timeout", busy, err)
-			}
-			c.SetReadDeadline(time.Time{})
-			w, _ := c.NextWriter(BinaryMessage)
-			w.Write(make([]byte, 100))
-
-			done := make(chan error, 1)
-			switch busy {
-			case "nobody":
-				done <- net.ErrClosed
-			case "nobody, messages are unread":
-				peer.Cork()
-				halves.Close()
+		for _, busy := range []string{"nobody", "nobody, no writer", "nobody, messages are unread", "a read", "a write"} {
+			for _, o := range []*CompressionOptions{nil, {Threshold: 1}, {Threshold: 1, ContextTakeover: true}} {
+				near, far := l.pair(t)
+				var options connOptions
+				if o != nil {
+					answer := negotiate(t, *o, *o)
+					options = connOptions{agreed: agreement{deflate: &answer}, compression: *o}
+				}
+				c := newConn(near, l.server, nil, options)
+				peer := newConn(far, !l.server, nil, options)
+				// A message for whose beginning a read has waited in vain, and one that is being written.
 				peer.WriteMessage(BinaryMessage, make([]byte, 10))
-				peer.WriteMessage(BinaryMessage, make([]byte, 10))
-				peer.Flush()
-				if _, p, err := c.ReadMessage(); len(p) != 10_000 || err != nil {
+				if _, p, err := c.ReadMessageContext(newCountedContext()); len(p) != 10 || err != nil {
 					t.Fatalf("%s: got %d bytes and %v, want a message", busy, len(p), err)
 				}
-				done <- net.ErrClosed
-			case "a read":
-				go func() { done <- second3(c.ReadMessage()) }()
-			case "a write":
-				go func() {
-					var err error
-					for err == nil {
-						_, err = w.Write(make([]byte, 1<<20))
+				halves, _ := peer.NextWriter(BinaryMessage)
+				halves.Write(noise(10_000, 1))
+				c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+				if _, _, err := c.ReadMessage(); !isTimeout(err) {
+					t.Fatalf("%s: got %v, want a timeout", busy, err)
+				}
+				c.SetReadDeadline(time.Time{})
+				c.WriteMessage(BinaryMessage, make([]byte, 10))
+				var w io.Writer
+				if busy != "nobody, no writer" {
+					w, _ = c.NextWriter(BinaryMessage)
+					w.Write(make([]byte, 100))
+				}
+
+				done := make(chan error, 1)
+				switch busy {
+				case "nobody", "nobody, no writer":
+					done <- net.ErrClosed
+				case "nobody, messages are unread":
+					peer.Cork()
+					halves.Close()
+					peer.WriteMessage(BinaryMessage, make([]byte, 10))
+					peer.WriteMessage(BinaryMessage, make([]byte, 10))
+					peer.Flush()
+					if _, p, err := c.ReadMessage(); len(p) != 10_000 || err != nil {
+						t.Fatalf("%s: got %d bytes and %v, want a message", busy, len(p), err)
 					}
-					done <- err
-				}()
+					done <- net.ErrClosed
+				case "a read":
+					go func() { done <- second3(c.ReadMessage()) }()
+				case "a write":
+					go func() {
+						var err error
+						for err == nil {
+							_, err = w.Write(noise(1<<20, 1))
+						}
+						done <- err
+					}()
+				}
+				for busy == "a read" && !c.readLock.has(locked) || busy == "a write" && !c.send.lock.has(locked) {
+					time.Sleep(time.Millisecond)
+				}
+				c.Close()
+				if err := <-done; !errors.Is(err, net.ErrClosed) {
+					t.Errorf("%s: got %v, want net.ErrClosed", busy, err)
+				}
+				if got := borrowed(c); got != "" {
+					t.Errorf("%s: got that %s was not given back", busy, got)
+				}
+				peer.Close()
 			}
-			for busy == "a read" && !c.readLock.has(locked) || busy == "a write" && !c.send.lock.has(locked) {
-				time.Sleep(time.Millisecond)
-			}
-			c.Close()
-			if err := <-done; !errors.Is(err, net.ErrClosed) {
-				t.Errorf("%s: got %v, want net.ErrClosed", busy, err)
-			}
-			if got := borrowed(c); got != "" {
-				t.Errorf("%s: got that %s was not given back", busy, got)
-			}
-			peer.Close()
 		}
 	})
 }

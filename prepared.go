@@ -18,13 +18,14 @@ type deflateForm struct{ level, bits int }
 // NewPreparedMessage prepares a message of any type, of which it keeps a copy.
 // Its errors are those of WriteMessage for a bad type and a control message that is too long.
 func NewPreparedMessage(messageType int, data []byte) (*PreparedMessage, error) {
+	op := messageOpcode(messageType)
 	switch {
-	case isControl(messageType) && len(data) > maxControlPayload:
-		return nil, errInvalidControlFrame
-	case !isControl(messageType) && !isData(messageType):
+	case op == 0:
 		return nil, errBadMessageType
+	case op.isControl() && len(data) > maxControlPayload:
+		return nil, errInvalidControlFrame
 	}
-	return &PreparedMessage{plain: prepareFrame(header{fin: true, opcode: opcode(messageType)}, data)}, nil
+	return &PreparedMessage{plain: prepareFrame(header{fin: true, opcode: op}, data)}, nil
 }
 
 // prepareFrame returns a frame with all its bytes as a server sends them, of which the

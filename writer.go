@@ -119,8 +119,7 @@ func (c *Conn) WriteControl(messageType int, data []byte, deadline time.Time) er
 		return errBadMessageType
 	}
 	l := until(deadline)
-	op := messageOpcode(messageType)
-	return c.writeMessage(&frame{fin: true, opcode: op, payload: data}, &l)
+	return c.writeMessage(&frame{fin: true, opcode: opcode(messageType), payload: data}, &l)
 }
 
 // Cork has the messages that are written from now on wait, to be sent together: until
