@@ -200,7 +200,7 @@ func addRequestHeader(req *http.Request, header http.Header, protocols []string)
 			if len(protocols) > 0 {
 				return nil, errors.New("websocket: duplicate header not allowed: " + canonical)
 			}
-			protocols = slices.Collect(listElements(values))
+			protocols = slices.Collect(listElements(values)) // the program's own, as many as it likes
 		case "Host":
 			if len(values) > 0 {
 				req.Host = values[0]
@@ -241,7 +241,7 @@ func checkRequestField(name string, values []string) error {
 
 const (
 	// maxResponseHead bounds the memory that a server's answer can take.
-	maxResponseHead = 1 << 20
+	maxResponseHead = 64 << 10
 	// maxInterimResponses is how many 1xx answers are passed over.
 	maxInterimResponses = 5
 	// maxResponseBody is what is kept of the body of a refusal.

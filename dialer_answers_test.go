@@ -186,7 +186,7 @@ func TestDialErrorIsShort(t *testing.T) {
 		}
 		defer c.Close()
 		c.Read(make([]byte, 4096))
-		io.WriteString(c, strings.Repeat("x", 100_000)+"\r\n\r\n")
+		io.WriteString(c, strings.Repeat("x", 50_000)+"\r\n\r\n")
 	}()
 	_, _, err = DefaultDialer.Dial("ws://"+ln.Addr().String(), nil)
 	if err == nil || len(err.Error()) > 300 || !strings.HasPrefix(err.Error(), "websocket: malformed HTTP") {

@@ -184,7 +184,14 @@
 // [Conn.SetReadLimit] says otherwise. A message that is being read takes memory for
 // what has come of it, not for what the peer has announced. What comes after all
 // reads is bounded by the speed of the peer: a program that queues messages must
-// bound its queues.
+// bound its queues. That memory is at most sixteen times what has come of a message and a
+// kilobyte, or, beyond 4 KiB, at most four times that; a compressed message takes up to
+// twice what it has become.
+//
+// A handshake takes no more than a few kilobytes beside the header that net/http has read,
+// which http.Server bounds by MaxHeaderBytes: a request with more than 64 subprotocols, or
+// extensions and their parameters, is refused. Dial reads at most 64 KiB of the head of an
+// answer, from the server and from a proxy.
 //
 // A connection that waits for data holds no buffer, and its goroutine needs no more
 // stack than Go gives it first. Let the handler return while another goroutine reads, as

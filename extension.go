@@ -19,15 +19,16 @@ type extensionParam struct {
 }
 
 // parseExtensions reads the lines of a Sec-WebSocket-Extensions header, which are
-// one list. Its errors are for the end of a sentence.
+// one list, of at most maxListElements extensions and parameters. Its errors are for the end of a sentence.
 //
 //	extension-list  = 1#extension
 //	extension       = extension-token *( ";" extension-param )
 //	extension-param = token [ "=" (token | quoted-string) ]
 func parseExtensions(lines []string) ([]extension, error) {
 	var list []extension
+	s := extensionScanner{left: maxListElements}
 	for _, line := range lines {
-		s := extensionScanner{line}
+		s.rest = line
 		for !s.done() {
 			if s.take(',') {
 				continue // an empty element (RFC 9110, 5.6.1.2)
@@ -46,7 +47,10 @@ func parseExtensions(lines []string) ([]extension, error) {
 }
 
 // extensionScanner is what is left of a line.
-type extensionScanner struct{ rest string }
+type extensionScanner struct {
+	rest string
+	left int // how many extensions and parameters may still come
+}
 
 // done passes over white space and reports whether nothing is left.
 func (s *extensionScanner) done() bool {
@@ -64,12 +68,12 @@ func (s *extensionScanner) take(c byte) bool {
 }
 
 func (s *extensionScanner) extension() (e extension, err error) {
-	if e.name, err = s.token(); err != nil {
+	if e.name, err = s.name(); err != nil {
 		return e, err
 	}
 	for s.take(';') {
 		var p extensionParam
-		if p.name, err = s.token(); err != nil {
+		if p.name, err = s.name(); err != nil {
 			return e, err
 		}
 		if p.hasValue = s.take('='); p.hasValue {
@@ -80,6 +84,14 @@ func (s *extensionScanner) extension() (e extension, err error) {
 		e.params = append(e.params, p)
 	}
 	return e, nil
+}
+
+// name reads the name of an extension or of a parameter.
+func (s *extensionScanner) name() (string, error) {
+	if s.left--; s.left < 0 {
+		return "", fmt.Errorf("more than %d extensions and parameters", maxListElements)
+	}
+	return s.token()
 }
 
 func (s *extensionScanner) token() (string, error) {
@@ -106,22 +118,33 @@ func (s *extensionScanner) value() (string, error) {
 	if !s.take('"') {
 		return s.token()
 	}
-	var value strings.Builder
 	for i := 0; i < len(s.rest); i++ {
-		switch c := s.rest[i]; c {
+		switch s.rest[i] {
 		case '"':
+			value := unescape(s.rest[:i])
 			s.rest = s.rest[i+1:]
-			if !isToken(value.String()) {
+			if !isToken(value) {
 				return "", errors.New("a quoted value is not a token")
 			}
-			return value.String(), nil
+			return value, nil
 		case '\\':
-			if i++; i < len(s.rest) {
-				value.WriteByte(s.rest[i])
-			}
-		default:
-			value.WriteByte(c)
+			i++
 		}
 	}
 	return "", errors.New("a quoted value does not end")
+}
+
+// unescape returns what is meant by the inside of a quoted-string (RFC 9110, 5.6.4).
+func unescape(s string) string {
+	if strings.IndexByte(s, '\\') < 0 {
+		return s
+	}
+	value := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' {
+			i++
+		}
+		value = append(value, s[i])
+	}
+	return string(value)
 }

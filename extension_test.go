@@ -1,8 +1,12 @@
 package websocket
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -160,9 +164,63 @@ func TestAttackHeaderParsingIsLinear(t *testing.T) {
 	for _, unit := range []string{" ", ",", "a,", "a b,"} {
 		Subprotocols(&http.Request{Header: http.Header{"Sec-Websocket-Protocol": {strings.Repeat(unit, size/len(unit))}}})
 	}
-	lines := strings.Split(strings.Repeat("foo; bar\n", 100_000), "\n")
-	if list, err := parseExtensions(lines); err != nil || len(list) != 100_000 {
-		t.Errorf("got %d extensions and error %v, want 100000", len(list), err)
+}
+
+// However many elements the lists of a peer have, 64 are kept, and more are refused.
+func TestMaxListElements(t *testing.T) {
+	const most, message = 64, "more than 64 extensions and parameters"
+	for _, tt := range []struct {
+		lines []string
+		want  error
+	}{
+		{[]string{strings.Repeat("a,", most)}, nil},
+		{[]string{strings.Repeat("a;b=1,", most/2)}, nil},
+		{slices.Repeat([]string{"a"}, most), nil},
+		{[]string{strings.Repeat(",", 1000)}, nil},
+		{[]string{strings.Repeat("a,", most+1)}, errors.New(message)},
+		{[]string{"a" + strings.Repeat(";b", most)}, errors.New(message)},
+		{slices.Repeat([]string{"a"}, most+1), errors.New(message)},
+		{[]string{strings.Repeat("a;b=1,", most/2), "a"}, errors.New(message)},
+	} {
+		if _, err := parseExtensions(tt.lines); fmt.Sprint(err) != fmt.Sprint(tt.want) {
+			t.Errorf("got %v for %.40q and %d lines more, want %v", err, tt.lines[0], len(tt.lines)-1, tt.want)
+		}
+	}
+	r := hsRequest()
+	for _, n := range []int{most, most + 1} {
+		r.Header.Set("Sec-WebSocket-Protocol", strings.Repeat("a, ", n))
+		if got := len(Subprotocols(r)); got != most {
+			t.Errorf("got %d subprotocols of %d, want %d", got, n, most)
+		}
+		_, _, _, refused := checkRequestFields(r)
+		if want := "not a websocket handshake: 'Sec-WebSocket-Protocol' header has more than 64 elements"; n > most &&
+			(refused == nil || refused.status != http.StatusBadRequest || refused.reason != want) || n == most && refused != nil {
+			t.Errorf("got %v for %d subprotocols, want %d of them allowed", refused, n, most)
+		}
+	}
+}
+
+// What a peer's handshake allocates is no multiple of its size.
+func TestAttackHeaderListsTakeNoMemory(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	for _, unit := range []string{"a,", "a;", "a;b=\"c\",", ",", " ", "permessage-deflate,", "a;b=\""} {
+		value := strings.Repeat(unit, (1<<20)/len(unit))
+		if strings.HasSuffix(unit, "\"") {
+			value = unit + strings.Repeat("c", 1<<20)
+		}
+		for _, name := range []string{"Sec-Websocket-Extensions", "Sec-Websocket-Protocol", "Connection", "Upgrade"} {
+			r := hsRequest()
+			r.Header[name] = []string{value}
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			(&Upgrader{EnableCompression: true}).Upgrade(httptest.NewRecorder(), r, nil)
+			runtime.ReadMemStats(&after)
+			if n := after.TotalAlloc - before.TotalAlloc; n > 64<<10 {
+				t.Errorf("%s: %.10s...: got %d bytes allocated, want next to none", name, value, n)
+			}
+		}
 	}
 }
 

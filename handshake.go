@@ -14,12 +14,9 @@ func IsWebSocketUpgrade(r *http.Request) bool {
 }
 
 // Subprotocols returns the subprotocols that the client asks for, the one that it
-// prefers first.
+// prefers first. Upgrade refuses a request with more than 64, of which these are the first.
 func Subprotocols(r *http.Request) []string {
-	var protocols []string
-	for p := range listElements(r.Header["Sec-Websocket-Protocol"]) {
-		protocols = append(protocols, p)
-	}
+	protocols, _ := firstElements(r.Header["Sec-Websocket-Protocol"])
 	return protocols
 }
 
@@ -88,7 +85,10 @@ func checkRequestFields(r *http.Request) (key string, protocols []string, extens
 	// "including but not limited to any violations of the ABNF grammar specified for
 	// the components of the handshake, the server MUST stop processing the client's
 	// handshake and return an HTTP response with an appropriate error code" (4.2.1).
-	protocols = Subprotocols(r)
+	protocols, all := firstElements(r.Header["Sec-Websocket-Protocol"])
+	if !all {
+		return "", nil, nil, &refusal{http.StatusBadRequest, notHandshake + "'Sec-WebSocket-Protocol' header has more than 64 elements"}
+	}
 	for _, p := range protocols {
 		if !isToken(p) {
 			return "", nil, nil, &refusal{http.StatusBadRequest, notHandshake + "'Sec-WebSocket-Protocol' header is not a list of tokens"}
@@ -196,6 +196,21 @@ func listElements(lines []string) func(yield func(string) bool) {
 			}
 		}
 	}
+}
+
+// maxListElements is how many elements of a list that the peer has sent are kept.
+const maxListElements = 64
+
+// firstElements returns at most maxListElements elements of the lists in the lines of a header, and
+// whether they are all there are.
+func firstElements(lines []string) (elements []string, all bool) {
+	for element := range listElements(lines) {
+		if len(elements) == maxListElements {
+			return elements, false
+		}
+		elements = append(elements, element)
+	}
+	return elements, true
 }
 
 // isToken reports whether s is a token (RFC 9110, 5.6.2).
