@@ -184,9 +184,9 @@
 // [Conn.SetReadLimit] says otherwise. A message that is being read takes memory for
 // what has come of it, not for what the peer has announced. What comes after all
 // reads is bounded by the speed of the peer: a program that queues messages must
-// bound its queues. That memory is at most sixteen times what has come of a message and a
-// kilobyte, or, beyond 4 KiB, at most four times that; a compressed message takes up to
-// twice what it has become.
+// bound its queues. The memory for a message is at most sixteen times what has come of it and
+// a kilobyte, or four times what has come where that is more than 16 KiB; a compressed message
+// takes at most twice what it has become so far.
 //
 // A handshake takes no more than a few kilobytes beside the header that net/http has read,
 // which http.Server bounds by MaxHeaderBytes: a request with more than 64 subprotocols, or

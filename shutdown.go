@@ -48,19 +48,24 @@ func (c *Conn) Shutdown(ctx context.Context, code int, reason string) error {
 	shutdowns := &c.ownExtras().shutdowns
 	shutdowns.Add(1)
 	defer shutdowns.Add(-1)
-	err := (&limit{ctx: ctx}).ended()
+	l := limit{ctx: ctx}
+	err := l.ended()
 	if err == nil {
+		stop := context.AfterFunc(ctx, c.abort)            // which ends every wait, whatever the transport can do
 		c.reply(opClose, FormatCloseMessage(code, reason)) // unless one has been sent already
-		err = c.finishHandshake(ctx)
+		err = c.finishHandshake(&l)
+		stop()
 	}
 	if c.readLock.phase() == phaseClosed && !c.send.hasUnsent() && c.send.lock.lost() == nil {
 		c.Close()
 		return nil // the handshake is complete, whatever came after
 	}
-	if ctx.Err() != nil {
-		c.abort()
-	} else {
+	if ctx.Err() == nil {
 		c.Close()
+		return err
+	}
+	if c.abort(); errors.Is(err, net.ErrClosed) {
+		err = contextError(ctx)
 	}
 	return err
 }
@@ -91,55 +96,45 @@ var errDiscarded = fmt.Errorf("websocket: Shutdown has discarded messages: %w", 
 
 // finishHandshake waits until the Close frame has left, and reads meanwhile, since the peer may be waiting
 // for that, until the peer's has come.
-func (c *Conn) finishHandshake(ctx context.Context) error {
-	reading, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
+func (c *Conn) finishHandshake(l *limit) error {
 	sent := make(chan error, 1)
 	go func() {
-		err := c.send.drain(&limit{ctx: ctx})
+		err := c.send.drain(l)
 		if err != nil {
-			stop(err)
+			c.abort() // there will be no answer
 		}
 		sent <- err
 	}()
-	err := c.awaitClose(reading)
+	err := c.awaitClose(l)
 	if err := <-sent; err != nil {
 		return err
 	}
-	c.linger(ctx)
+	c.linger()
 	return err
 }
 
-// awaitClose reads until the reading has ended, and returns its error. It returns with the context's
-// error when that ends.
-func (c *Conn) awaitClose(ctx context.Context) error {
+// awaitClose reads until the reading has ended, and returns its error.
+func (c *Conn) awaitClose(l *limit) error {
 	if c.readLock.phase() >= phaseClosed {
 		return c.readLock.err()
 	}
-	l := limit{ctx: ctx}
-	if _, err := c.readLock.acquire(lockDrain, nil, &l); err != nil {
+	if _, err := c.readLock.acquire(lockDrain, nil, l); err != nil {
 		return err
 	}
-	w := &watch{interrupt: c.interruptRead}
-	defer w.forget()
 	for c.readLock.phase() < phaseClosed {
-		err := l.ended()
-		if err != nil {
-			c.endRead()
-			return err
-		}
+		var woken bool
+		var err error
 		switch {
 		case c.messageWaits():
-			var came bool
-			came, err = c.readLock.yield(lockDrain, func() bool { return true }, time.Now().Add(claimTime), &l)
-			if !came && err == nil && c.messageWaits() { // else another Shutdown has read
+			woken, err = c.readLock.yield(lockDrain, func() bool { return true }, time.Now().Add(claimTime), l)
+			if !woken && err == nil && c.messageWaits() { // else another Shutdown has read
 				// The program gets no messages with a gap before them.
 				c.readLock.end(phaseDiscarded, errDiscarded, nil)
 			}
 		case c.readersWait():
-			_, err = c.readLock.yield(lockDrain, c.readersWait, time.Time{}, &l)
+			_, err = c.readLock.yield(lockDrain, c.readersWait, time.Time{}, l)
 		default:
-			c.readForShutdown(ctx, w)
+			c.readForShutdown()
 		}
 		if err != nil {
 			return err
@@ -158,24 +153,21 @@ func (c *Conn) messageWaits() bool {
 	return c.readLock.phase() == phaseOpen && (s == begun || s == claimed)
 }
 
-// readForShutdown reads some of what comes, up to the next message, until the context ends or the
-// program reads.
-func (c *Conn) readForShutdown(ctx context.Context, w *watch) {
+// readForShutdown reads some of what comes, up to the next message, until the program reads.
+func (c *Conn) readForShutdown() {
 	c.reading(true)
 	c.readLock.state.Or(draining) // before readers is looked at: see awaitRead
 	c.overrideReadDeadline(time.Time{})
 	if !c.readersWait() {
+		if m := &c.message; m.state == begun || m.state == claimed {
+			c.discardMessage()
+		}
 		var err error
-		w.during(ctx, func() {
-			if m := &c.message; m.state == begun || m.state == claimed {
-				c.discardMessage()
-			}
-			if c.message.state == discarded {
-				err = c.skip()
-			} else {
-				err = c.advance()
-			}
-		})
+		if c.message.state == discarded {
+			err = c.skip()
+		} else {
+			err = c.advance()
+		}
 		if err != nil && c.ownDeadlines().inForce().IsZero() {
 			c.stop(phaseFailed, err) // a timeout of which there was no deadline would come again and again
 		}
@@ -190,7 +182,7 @@ func (c *Conn) readForShutdown(ctx context.Context, w *watch) {
 // reset it and so destroy what the peer has not read yet: after a handshake "the
 // server [...] closes the TCP connection first" (RFC 6455, 7.1.1), and a peer that was
 // failed may still be sending. The reading has ended, so nobody else reads.
-func (c *Conn) linger(ctx context.Context) {
+func (c *Conn) linger() {
 	if !c.readLock.tryAcquire(lockDrain) {
 		return // a handler of the program is at work, and may be waiting for Shutdown
 	}
@@ -203,13 +195,9 @@ func (c *Conn) linger(ctx context.Context) {
 		return
 	}
 	c.overrideReadDeadline(time.Now().Add(lingerTime))
-	w := &watch{interrupt: c.interruptRead}
-	defer w.forget()
-	w.during(ctx, func() {
-		for discarded := make([]byte, 512); ; {
-			if _, err := receive(c.send.link, discarded); err != nil {
-				return
-			}
+	for discarded := make([]byte, 512); ; {
+		if _, err := receive(c.send.link, discarded); err != nil {
+			return
 		}
-	})
+	}
 }
