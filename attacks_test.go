@@ -8,7 +8,7 @@ import (
 
 // fragmentTransport sends the same fragment for ever, after a first one.
 type fragmentTransport struct {
-	transport
+	nullTransport
 	first, rest []byte
 	sent        int
 }

@@ -48,7 +48,7 @@ func (d *Dialer) connectVia(ctx context.Context, req *http.Request, target strin
 	}
 	err = interruptible(ctx, nc, func() error { return proxyTunnel(nc, proxy, target) })
 	if err != nil {
-		nc.Close()
+		abort(nc)
 		return nil, err
 	}
 	if req.URL.Scheme == "https" {
@@ -60,15 +60,17 @@ func (d *Dialer) connectVia(ctx context.Context, req *http.Request, target strin
 // dialURL connects to addr, and starts TLS where the scheme is https.
 func (d *Dialer) dialURL(ctx context.Context, scheme, addr string) (net.Conn, error) {
 	if scheme == "https" && d.NetDialTLSContext != nil {
-		return d.NetDialTLSContext(ctx, "tcp", addr)
+		return dialWithin(ctx, addr, d.NetDialTLSContext)
 	}
 	var nc net.Conn
 	var err error
 	switch {
 	case d.NetDialContext != nil:
-		nc, err = d.NetDialContext(ctx, "tcp", addr)
+		nc, err = dialWithin(ctx, addr, d.NetDialContext)
 	case d.NetDial != nil:
-		nc, err = d.NetDial("tcp", addr)
+		nc, err = dialWithin(ctx, addr, func(_ context.Context, network, addr string) (net.Conn, error) {
+			return d.NetDial(network, addr)
+		})
 	default:
 		nc, err = new(net.Dialer).DialContext(ctx, "tcp", addr)
 	}
@@ -76,6 +78,37 @@ func (d *Dialer) dialURL(ctx context.Context, scheme, addr string) (net.Conn, er
 		return nc, err
 	}
 	return d.startTLS(ctx, nc, addr)
+}
+
+// dialWithin calls a function of the program that dials, which need not heed the context. If that ends
+// first, a connection that comes later is closed.
+func dialWithin(ctx context.Context, addr string, dial func(ctx context.Context, network, addr string) (net.Conn, error)) (net.Conn, error) {
+	if ctx.Err() != nil {
+		return nil, contextError(ctx)
+	}
+	if ctx.Done() == nil {
+		return dial(ctx, "tcp", addr)
+	}
+	type result struct {
+		nc  net.Conn
+		err error
+	}
+	dialed := make(chan result, 1)
+	go func() {
+		nc, err := dial(ctx, "tcp", addr)
+		dialed <- result{nc, err}
+	}()
+	select {
+	case r := <-dialed:
+		return r.nc, r.err
+	case <-ctx.Done():
+		go func() {
+			if r := <-dialed; r.nc != nil {
+				r.nc.Close()
+			}
+		}()
+		return nil, contextError(ctx)
+	}
 }
 
 // startTLS makes nc a TLS connection to the host of addr. It closes nc where it fails.

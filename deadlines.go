@@ -19,7 +19,8 @@ func (c *Conn) ownDeadlines() *deadlines { return own(&c.deadlines) }
 
 // SetReadDeadline makes reads return a timeout from the time t on, also the one
 // that is waiting; a zero t means never. A timeout loses nothing: after a new
-// deadline is set, reading goes on where it was. Any goroutine may call it at any time.
+// deadline is set, reading goes on where it was. The error is that of the transport, which may
+// have no deadlines. Any goroutine may call it at any time.
 func (c *Conn) SetReadDeadline(t time.Time) error {
 	d := c.ownDeadlines()
 	d.mu.Lock()
@@ -32,16 +33,16 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 }
 
 // overrideReadDeadline gives the transport a read deadline that is not the program's.
-func (c *Conn) overrideReadDeadline(t time.Time) {
+func (c *Conn) overrideReadDeadline(t time.Time) error {
 	d := c.ownDeadlines()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.override = &t
-	c.send.link.SetReadDeadline(t)
+	return c.send.link.SetReadDeadline(t)
 }
 
 // interruptRead makes a read that waits return a timeout.
-func (c *Conn) interruptRead() { c.overrideReadDeadline(aLongTimeAgo) }
+func (c *Conn) interruptRead() error { return c.overrideReadDeadline(aLongTimeAgo) }
 
 // interruptShutdown is interruptRead for a read of Shutdown, if there is one. It is not too late then:
 // Shutdown restores the deadline after it has cleared draining.
@@ -76,13 +77,15 @@ func (d *deadlines) inForce() time.Time {
 
 // SetWriteDeadline bounds the writes that begin after it, except for WriteControl's,
 // which has a deadline of its own; a zero t means no bound. After a write that timed
-// out within a frame every write returns its error. Any goroutine may call it at any time.
+// out within a frame every write returns its error. The error of this method is that of a transport
+// that has no deadlines: a write that must not wait longer then closes it. Any goroutine may call it at
+// any time.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
 	d := c.ownDeadlines()
 	d.mu.Lock()
 	d.write = t
 	d.mu.Unlock()
-	return nil
+	return c.send.link.noDeadlines
 }
 
 func (c *Conn) loadWriteDeadline() time.Time {

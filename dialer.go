@@ -91,7 +91,7 @@ func (d *Dialer) Dial(urlStr string, requestHeader http.Header) (*Conn, *http.Re
 //
 // Where the server's answer does not complete the handshake, be it a refusal, a
 // redirect or not quite right, the error is ErrBadHandshake, and the response is
-// returned with at most 1,024 bytes of its body. With a connection comes the
+// returned with at most 1,024 bytes of its body, those that come within a second. With a connection comes the
 // response that it began with, whose body is empty. No body needs to be closed.
 func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader http.Header) (*Conn, *http.Response, error) {
 	if d == nil {
@@ -121,7 +121,7 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 	}
 	c, resp, err := d.handshake(ctx, nc, req, key, protocols, offers)
 	if err != nil {
-		nc.Close()
+		abort(nc)
 	}
 	return c, resp, err
 }
@@ -246,20 +246,22 @@ const (
 	maxInterimResponses = 5
 	// maxResponseBody is what is kept of the body of a refusal.
 	maxResponseBody = 1024
+	// responseBodyTime is how long that may take: it may be a stream that never ends.
+	responseBodyTime = time.Second
 )
 
 // handshake sends the request on nc and reads the answer. Its steps share the reader
 // and the limit of that.
 func (d *Dialer) handshake(ctx context.Context, nc net.Conn, req *http.Request, key string, protocols []string, offers []deflateParams) (*Conn, *http.Response, error) {
-	limit := &io.LimitedReader{R: nc, N: maxResponseHead}
-	br := bufio.NewReader(limit)
+	head := &io.LimitedReader{R: nc, N: maxResponseHead}
+	br := bufio.NewReader(head)
 	var resp *http.Response
 	err := interruptible(ctx, nc, func() (err error) {
 		resp, err = roundTrip(ctx, nc, br, req)
 		return err
 	})
 	if err != nil {
-		if limit.N <= 0 {
+		if head.N <= 0 {
 			err = fmt.Errorf("websocket: the header of the response is longer than %d bytes", maxResponseHead)
 		}
 		return nil, nil, err
@@ -272,11 +274,10 @@ func (d *Dialer) handshake(ctx context.Context, nc net.Conn, req *http.Request, 
 	agreed, ok := checkResponse(resp, key, protocols, offers)
 	if !ok {
 		body := make([]byte, maxResponseBody)
-		var n int
-		interruptible(ctx, nc, func() error {
-			n, _ = io.ReadFull(resp.Body, body) // what there is of it
-			return nil
-		})
+		l := limit{time.Now().Add(responseBodyTime), ctx}
+		stop := l.afterFunc(func() { abort(nc) })
+		n, _ := io.ReadFull(resp.Body, body) // what there is of it
+		stop()
 		resp.Body = io.NopCloser(bytes.NewReader(body[:n]))
 		return nil, resp, ErrBadHandshake
 	}
@@ -331,10 +332,10 @@ func shorten(err error) error {
 	return err
 }
 
-// interruptible runs f, whose reads and writes on nc end when the context does. It
+// interruptible runs f, whose reads and writes on nc end when the context does, which closes nc. It
 // returns the context's error where that has happened.
 func interruptible(ctx context.Context, nc net.Conn, f func() error) error {
-	stop := context.AfterFunc(ctx, func() { nc.SetDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { abort(nc) })
 	err := f()
 	if !stop() {
 		return contextError(ctx)

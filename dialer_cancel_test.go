@@ -137,8 +137,12 @@ func hsInterrupt(t *testing.T, stage hsStage, stop hsStop) {
 	defer cancel()
 	start := time.Now()
 	c, resp, err := d.DialContext(ctx, stage.url, nil)
-	if got := time.Since(start); got != 10*time.Second {
-		t.Errorf("got an end after %v, want one after 10s", got)
+	took := 10 * time.Second
+	if stage.refused {
+		took = time.Second // for the body
+	}
+	if got := time.Since(start); got != took {
+		t.Errorf("got an end after %v, want one after %v", got, took)
 	}
 	if c != nil {
 		t.Error("got a connection, want none")
@@ -217,26 +221,56 @@ func TestDialWithEndedContext(t *testing.T) {
 	if c, _, err := new(Dialer).DialContext(ctx, u, nil); c != nil || !errors.Is(err, context.Canceled) {
 		t.Errorf("got error %v, want %v", err, context.Canceled)
 	}
-	synctest.Test(t, func(t *testing.T) {
-		var wg sync.WaitGroup
-		defer wg.Wait()
-		for _, stage := range hsStages {
-			near, far := newPipe(t, stage.size)
-			d := Dialer{NetDial: func(string, string) (net.Conn, error) { return near, nil }}
-			if stage.proxy != "" {
-				d.Proxy = http.ProxyURL(proxyURL(t, stage.proxy))
-			}
-			wg.Go(func() { stage.peer(far) })
-			start := time.Now()
-			c, _, err := d.DialContext(ctx, stage.url, nil)
-			if c != nil || !errors.Is(err, context.Canceled) || time.Since(start) != 0 {
-				t.Errorf("%s: got error %v after %v, want %v at once", stage.name, err, time.Since(start), context.Canceled)
-			}
-			if _, err := near.Write([]byte("x")); err != net.ErrClosed {
-				t.Errorf("%s: got error %v of a write, want the connection closed", stage.name, err)
-			}
+	for _, stage := range hsStages {
+		d := Dialer{NetDial: func(string, string) (net.Conn, error) {
+			t.Errorf("%s: got the function called that dials", stage.name)
+			return nil, io.EOF
+		}}
+		if stage.proxy != "" {
+			d.Proxy = http.ProxyURL(proxyURL(t, stage.proxy))
 		}
-	})
+		if c, _, err := d.DialContext(ctx, stage.url, nil); c != nil || !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: got error %v, want %v", stage.name, err, context.Canceled)
+		}
+	}
+}
+
+// A function that dials and does not heed the context is not waited for. Its connection, if one comes, is
+// closed.
+func TestDialFunctionsThatHeedNothing(t *testing.T) {
+	for _, comes := range []bool{true, false} {
+		for name, with := range map[string]func(d *Dialer, dial func() (net.Conn, error)){
+			"NetDial": func(d *Dialer, dial func() (net.Conn, error)) {
+				d.NetDial = func(string, string) (net.Conn, error) { return dial() }
+			},
+			"NetDialContext": func(d *Dialer, dial func() (net.Conn, error)) {
+				d.NetDialContext = func(context.Context, string, string) (net.Conn, error) { return dial() }
+			},
+			"NetDialTLSContext": func(d *Dialer, dial func() (net.Conn, error)) {
+				d.NetDialTLSContext = func(context.Context, string, string) (net.Conn, error) { return dial() }
+			},
+		} {
+			synctest.Test(t, func(t *testing.T) {
+				near, _ := newPipe(t, 1000)
+				d := Dialer{HandshakeTimeout: time.Second}
+				with(&d, func() (net.Conn, error) {
+					time.Sleep(time.Minute)
+					if comes {
+						return near, nil
+					}
+					return nil, io.EOF
+				})
+				start := time.Now()
+				if _, _, err := d.Dial("wss://a.example/", nil); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
+					t.Errorf("%s: got %v after %v, want context.DeadlineExceeded after 1s", name, err, time.Since(start))
+				}
+				time.Sleep(time.Hour)
+				if _, err := near.Write([]byte("x")); comes != (err == net.ErrClosed) {
+					t.Errorf("%s: got error %v of a write to what came late, want it closed", name, err)
+				}
+			})
+		}
+	}
 }
 
 // The same over the kernel's connections, with and without TLS.

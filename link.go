@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"cmp"
 	"crypto/tls"
 	"io"
 	"net"
@@ -25,11 +26,13 @@ type link struct {
 	descriptor rawReader    // of a connection of the kernel; else its conn is nil
 	tcp        *net.TCPConn // writes a header and a payload in one system call; or nil
 
-	// tls says that a write that timed out cannot be continued, since crypto/tls fails every
-	// later one, and that the transport itself keeps what it has read and was not asked for.
+	// tls says that it is a connection of crypto/tls, which keeps what it has read and was not asked for.
 	tls bool
+
+	noDeadlines error // why deadlines cannot be set, or nil
 }
 
+// newLink returns the link on t, and clears the deadlines that t has from before.
 func newLink(t transport) *link {
 	_, isTLS := t.(interface{ ConnectionState() tls.ConnectionState })
 	tcp, _ := t.(*net.TCPConn)
@@ -38,8 +41,14 @@ func newLink(t transport) *link {
 		descriptor: rawReader{conn: rawConn(t)},
 		tcp:        tcp,
 		tls:        isTLS,
+
+		noDeadlines: cmp.Or(t.SetReadDeadline(time.Time{}), t.SetWriteDeadline(time.Time{})),
 	}
 }
+
+// resumable reports whether a write that has timed out can be continued: crypto/tls fails every later
+// one, and where there are no deadlines the transport is closed instead.
+func (l *link) resumable() bool { return !l.tls && l.noDeadlines == nil }
 
 // netConn returns the transport if it is a net.Conn, else nil.
 func (l *link) netConn() net.Conn {
@@ -64,13 +73,16 @@ func (l *link) closeWrite() {
 	}
 }
 
-// abort closes the transport without waiting for anything: tls.Conn.Close gives a peer that
-// does not read five seconds to take a last record.
-func (l *link) abort() error {
-	if t, ok := l.transport.(interface{ NetConn() net.Conn }); ok {
+// abort closes the transport without waiting for anything.
+func (l *link) abort() error { return abort(l.transport) }
+
+// abort closes t, which is a net.Conn or another transport, without waiting for anything:
+// tls.Conn.Close gives a peer that does not read five seconds to take a last record.
+func abort(t io.Closer) error {
+	if t, ok := t.(interface{ NetConn() net.Conn }); ok {
 		t.NetConn().Close()
 	}
-	return l.Close()
+	return t.Close()
 }
 
 // rawWriter is one write(2), with its closure, so that the closure is allocated once for a buffer.

@@ -117,8 +117,8 @@ const maxStreamPayload = 64 << 10
 func (s *stream) Write(p []byte) (n int, err error) {
 	s.deadlineMu.Lock()
 	l := limit{ctx: s.ctx}
-	// Over TLS a deadline must not end a write to the network, so none waits for that.
-	wait := !s.c.send.link.tls || s.deadline.IsZero()
+	// Where a write that timed out cannot be continued, none waits for the network.
+	wait := s.c.send.link.resumable() || s.deadline.IsZero()
 	s.deadlineMu.Unlock()
 	if _, err := s.writing.acquire(lockFrame, nil, &l); err != nil {
 		return 0, s.writeError(err)

@@ -41,7 +41,7 @@ func (c *Conn) ReadMessageContext(ctx context.Context) (messageType int, p []byt
 		return noMessage, nil, err
 	}
 	if c.readWatch == nil {
-		c.readWatch = &watch{interrupt: c.interruptRead}
+		c.readWatch = &watch{interrupt: c.interruptRead, abort: c.send.link.abort}
 	}
 	w := c.readWatch
 	w.begin(ctx)

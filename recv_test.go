@@ -189,7 +189,7 @@ func TestEndOfFile(t *testing.T) {
 	}
 }
 
-type emptyTransport struct{ transport }
+type emptyTransport struct{ nullTransport }
 
 func (emptyTransport) Read([]byte) (int, error) { return 0, nil }
 

@@ -31,6 +31,7 @@ const corkTime = 200 * time.Microsecond
 type delayed struct {
 	deadline  time.Time // the write deadline that the transport has
 	watch     watch     // of the contexts of calls that wait for the network
+	release   func()    // ends the limit of the call that waits, where the transport has no deadlines; else nil
 	flushRest func()    // send.flushRest
 	timer     *time.Timer
 	armed     bool // the timer runs
@@ -41,7 +42,8 @@ func (s *send) ownDelayed() *delayed {
 	d := s.delayed.Load()
 	if d == nil {
 		d = &delayed{flushRest: s.flushRest}
-		d.watch.interrupt = func() { s.link.SetWriteDeadline(aLongTimeAgo) }
+		d.watch.interrupt = func() error { return s.link.SetWriteDeadline(aLongTimeAgo) }
+		d.watch.abort = s.link.abort
 		s.delayed.Store(d)
 	}
 	return d
@@ -243,7 +245,7 @@ func (s *send) flushWaiting(l *limit) (timedOut bool, err error) {
 	o := &s.outbox
 	s.setLimit(l)
 	n, err := s.link.transport.Write(o.bytes())
-	if err != nil || l.ctx != nil {
+	if err != nil || l.ctx != nil || s.link.noDeadlines != nil {
 		timedOut, err = s.clearLimit(l, err)
 	}
 	o.start += int32(min(max(n, 0), o.len())) // a wrapper may break the rules of io.Writer
@@ -350,7 +352,7 @@ func (s *send) tryFlush() {
 func (s *send) drain(l *limit) error {
 	s.lock.clear(corked | moreInput)
 	flushLimit := l
-	if s.link.tls {
+	if !s.link.resumable() {
 		flushLimit = nil // a timeout would fail the connection
 	}
 	// A round that leaves bytes hands them to a flusher, for which the next one waits. Three
@@ -393,6 +395,10 @@ func (s *send) setLimit(l *limit) {
 	if d == nil {
 		d = s.ownDelayed()
 	}
+	if s.link.noDeadlines != nil {
+		d.release = l.afterFunc(func() { s.link.abort() })
+		return
+	}
 	if l.deadline != d.deadline && s.link.SetWriteDeadline(l.deadline) == nil { // else Write returns the error
 		d.deadline = l.deadline
 	}
@@ -405,8 +411,15 @@ func (s *send) setLimit(l *limit) {
 // the limit has ended the write, which can be continued. A timeout without that is final:
 // crypto/tls, which a wrapper may hide, returns its first one for ever.
 func (s *send) clearLimit(l *limit, err error) (timedOut bool, _ error) {
-	timedOut = err != nil && !s.link.tls && isTimeout(err) && l.ended() != nil
-	if d := s.delayed.Load(); l.done() != nil && d.watch.end() {
+	timedOut = err != nil && s.link.resumable() && isTimeout(err) && l.ended() != nil
+	d := s.delayed.Load()
+	if d != nil && d.release != nil {
+		d.release()
+		d.release = nil
+		if err != nil && l.ended() != nil {
+			err = fmt.Errorf("websocket: write interrupted within a frame: %w", l.err())
+		}
+	} else if l.done() != nil && d.watch.end() {
 		d.deadline = aLongTimeAgo
 		if err != nil {
 			err = fmt.Errorf("websocket: write interrupted within a frame: %w", contextCause(l.ctx))

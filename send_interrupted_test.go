@@ -18,7 +18,7 @@ import (
 // tightTransport has room for some bytes of writes that have a deadline, and then waits for it. A
 // write without one finds room for everything.
 type tightTransport struct {
-	transport
+	nullTransport
 	mu       sync.Mutex
 	deadline time.Time
 	room     int

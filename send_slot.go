@@ -72,7 +72,7 @@ func (s *send) post(f *frame, l *limit, wait bool) error {
 		}
 		if err == nil {
 			s.cork(f)
-			if s.link.tls {
+			if !s.link.resumable() {
 				l = &noLimit // a timeout would fail the connection
 			}
 			if wait {

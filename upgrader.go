@@ -180,7 +180,6 @@ func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, key string, a
 func (u *Upgrader) answer(nc net.Conn, key string, agreed agreement, responseHeader http.Header) error {
 	buf := acquireBuffer(defaultBufferSize)
 	defer releaseBuffer(buf)
-	nc.SetDeadline(time.Time{}) // net/http's
 	if u.HandshakeTimeout > 0 {
 		nc.SetWriteDeadline(time.Now().Add(u.HandshakeTimeout))
 		defer nc.SetWriteDeadline(time.Time{})

@@ -61,18 +61,24 @@ func (l *limit) afterFunc(f func()) (stop func()) {
 	}
 }
 
-// watch interrupts an operation when its context ends. It stays registered with the
+// watch interrupts an operation of a transport when its context ends. It stays registered with the
 // context between operations, so that one operation after another with the same
 // context costs no allocation.
 type watch struct {
-	interrupt func() // makes the operation return
+	interrupt func() error // makes the operation return, by a deadline in the past
+	abort     func() error // closes the transport where that does not help
 
 	mu     sync.Mutex
 	done   <-chan struct{} // of the context that it is registered with
 	stop   func() bool
-	active bool // an operation is going on
-	fired  bool // and has been interrupted
+	active bool        // an operation is going on
+	fired  bool        // and has been interrupted
+	timer  *time.Timer // and will be aborted, if this is not nil
 }
+
+// abortTime is how long an operation that was interrupted may go on: there are transports whose deadlines
+// do nothing.
+const abortTime = 100 * time.Millisecond
 
 // begin says that an operation begins that ctx, which can end, is to interrupt.
 func (w *watch) begin(ctx context.Context) {
@@ -87,8 +93,7 @@ func (w *watch) begin(ctx context.Context) {
 	}
 	w.active, w.fired = true, false
 	if ctx.Err() != nil { // it may have ended before, when no operation was active
-		w.fired = true
-		w.interrupt()
+		w.fireLocked()
 	}
 }
 
@@ -98,27 +103,37 @@ func (w *watch) end() (interrupted bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.active = false
-	return w.fired
-}
-
-// during runs an operation that ctx is to interrupt, and reports whether it did.
-func (w *watch) during(ctx context.Context, operation func()) (interrupted bool) {
-	if ctx.Done() == nil {
-		operation()
-		return false
+	if w.timer != nil {
+		w.timer.Stop()
+		w.timer = nil
 	}
-	w.begin(ctx)
-	operation()
-	return w.end()
+	return w.fired
 }
 
 func (w *watch) fire(done <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.active && !w.fired && w.done == done {
-		w.fired = true
-		w.interrupt()
+		w.fireLocked()
 	}
+}
+
+// fireLocked interrupts the operation that is going on.
+func (w *watch) fireLocked() {
+	w.fired = true
+	if w.interrupt() != nil {
+		w.abort()
+		return
+	}
+	var timer *time.Timer
+	timer = time.AfterFunc(abortTime, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.timer == timer {
+			w.abort()
+		}
+	})
+	w.timer = timer
 }
 
 // forget takes the watch off the context.

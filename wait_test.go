@@ -141,11 +141,24 @@ func TestContextError(t *testing.T) {
 	}
 }
 
+// neverAborts returns a function that a watch must not call.
+func neverAborts(t *testing.T) func() error {
+	return func() error {
+		t.Error("got an operation aborted, want it interrupted only")
+		return nil
+	}
+}
+
 // The context interrupts the operation that is going on, once, and none before or after it.
 func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		interrupts := 0
-		w := &watch{interrupt: func() { interrupts++ }}
+		w := &watch{interrupt: func() error { interrupts++; return nil }, abort: neverAborts(t)}
+		during := func(ctx context.Context, operation func()) (interrupted bool) {
+			w.begin(ctx)
+			operation()
+			return w.end()
+		}
 		want := func(reason string, interrupted, want bool, n int) {
 			t.Helper()
 			synctest.Wait()
@@ -155,24 +168,24 @@ func TestWatch(t *testing.T) {
 		}
 		first, second, third := newCountedContext(), newCountedContext(), newCountedContext()
 
-		want("nothing has ended", w.during(first, func() {}), false, 0)
-		want("nothing has ended, again", w.during(first, func() {}), false, 0)
+		want("nothing has ended", during(first, func() {}), false, 0)
+		want("nothing has ended, again", during(first, func() {}), false, 0)
 		first.want(t, "after two operations", 1, 1)
 
 		first.cancel()
 		want("the context ended between two operations", false, false, 0)
-		want("of a context that goes on", w.during(second, func() {}), false, 0)
-		want("the context ended before the operation", w.during(first, func() { interrupts *= 10 }), true, 10)
+		want("of a context that goes on", during(second, func() {}), false, 0)
+		want("the context ended before the operation", during(first, func() { interrupts *= 10 }), true, 10)
 
-		want("the context ends during the operation", w.during(second, func() {
+		want("the context ends during the operation", during(second, func() {
 			second.cancel()
 			synctest.Wait()
 		}), true, 11)
 		second.want(t, "having ended", 0, 2)
 
-		w.during(third, func() {})
+		during(third, func() {})
 		other := newCountedContext()
-		want("the context of an earlier operation ends", w.during(other, func() {
+		want("the context of an earlier operation ends", during(other, func() {
 			third.want(t, "in an operation with another context", 0, 1)
 			third.cancel()
 			synctest.Wait()
@@ -181,11 +194,10 @@ func TestWatch(t *testing.T) {
 		w.forget()
 		other.want(t, "after forget", 0, 1)
 		w.forget() // is harmless
-		want("after forget", w.during(other, func() {
+		want("after forget", during(other, func() {
 			other.cancel()
 			synctest.Wait()
 		}), true, 12)
-		want("a context that cannot end", w.during(context.Background(), func() {}), false, 12)
 	})
 }
 
@@ -193,7 +205,7 @@ func TestWatch(t *testing.T) {
 // operation that is over, and must not interrupt the one that goes on.
 func TestWatchLateFunction(t *testing.T) {
 	interrupts := 0
-	w := &watch{interrupt: func() { interrupts++ }}
+	w := &watch{interrupt: func() error { interrupts++; return nil }, abort: neverAborts(t)}
 	old, ctx := newCountedContext(), newCountedContext()
 	w.begin(old)
 	w.end()
@@ -399,4 +411,36 @@ func TestContextsAreRegisteredOnce(t *testing.T) {
 		c.WriteMessage(TextMessage, nil)
 	}
 	ctx.want(t, "after writes", 2, 2)
+}
+
+// What cannot be interrupted, or goes on for abortTime, is aborted.
+func TestWatchAborts(t *testing.T) {
+	for _, tt := range []struct {
+		interrupt error
+		takes     time.Duration
+		aborted   time.Duration // after the context has ended; -1 if it is not
+	}{
+		{nil, abortTime - 1, -1},
+		{nil, time.Second, abortTime},
+		{errMine, time.Second, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			start, aborted := time.Now(), time.Duration(-1)
+			w := &watch{interrupt: func() error { return tt.interrupt }, abort: func() error {
+				aborted = time.Since(start)
+				return nil
+			}}
+			ctx := newCountedContext()
+			w.begin(ctx)
+			ctx.cancel()
+			time.Sleep(tt.takes)
+			if !w.end() {
+				t.Error("got an operation that was not interrupted")
+			}
+			time.Sleep(time.Hour)
+			if aborted != tt.aborted {
+				t.Errorf("%+v: got it aborted after %v", tt, aborted)
+			}
+		})
+	}
 }

@@ -446,8 +446,9 @@ func TestWritingAllocatesNothing(t *testing.T) {
 	}
 }
 
-// nullTransport takes whatever is written.
+// nullTransport takes whatever is written, and has no use for deadlines.
 type nullTransport struct{ transport }
 
 func (nullTransport) Write(p []byte) (int, error)      { return len(p), nil }
+func (nullTransport) SetReadDeadline(time.Time) error  { return nil }
 func (nullTransport) SetWriteDeadline(time.Time) error { return nil }
