@@ -105,9 +105,6 @@ func (c *Conn) stop(p phase, err error) error {
 	return err
 }
 
-// closeTimeout is how long Close waits for the network to take frames that no caller waits for.
-const closeTimeout = time.Second
-
 // Close closes the network connection at once. It sends no Close frame and waits for
 // nothing, except that frames that no call waits for any more, corked ones, answers to pings and
 // Close frames, and those of a stream, have a second to leave: to close the WebSocket
@@ -116,7 +113,7 @@ const closeTimeout = time.Second
 // they had another one before.
 func (c *Conn) Close() error {
 	l := until(time.Now().Add(closeTimeout))
-	if c.send.hasUnsent() && c.send.drain(&l) == errWriteTimeout {
+	if c.send.hasUnsent() && c.send.drain(&l) == errWriteTimeout || c.send.lock.phase() == phaseFailed {
 		return c.close(c.send.link.abort)
 	}
 	return c.close(c.send.link.Close)

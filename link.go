@@ -73,16 +73,48 @@ func (l *link) closeWrite() {
 	}
 }
 
-// abort closes the transport without waiting for anything.
+// closeTimeout is how long Close waits for the network to take frames that no caller waits for, and what a
+// transport still sends itself.
+const closeTimeout = time.Second
+
+// Close closes the transport, which may take closeTimeout.
+func (l *link) Close() error {
+	if l.descriptor.conn != nil {
+		return l.transport.Close()
+	}
+	return closeWithin(l.transport)
+}
+
+// abort closes the transport at once, if it can be told how.
 func (l *link) abort() error { return abort(l.transport) }
 
-// abort closes t, which is a net.Conn or another transport, without waiting for anything:
-// tls.Conn.Close gives a peer that does not read five seconds to take a last record.
+// abort closes t, which is a net.Conn or another transport. It begins with what t runs on, as far as t
+// shows that: tls.Conn.Close gives a peer that does not read five seconds to take a last record.
 func abort(t io.Closer) error {
-	if t, ok := t.(interface{ NetConn() net.Conn }); ok {
-		t.NetConn().Close()
+	closeBelow(t)
+	return closeWithin(t)
+}
+
+// closeWithin closes t. If that takes longer than closeTimeout, it goes on in the background.
+func closeWithin(t io.Closer) error {
+	closed := make(chan error, 1)
+	go func() { closed <- t.Close() }()
+	timer := time.NewTimer(closeTimeout)
+	defer timer.Stop()
+	select {
+	case err := <-closed:
+		return err
+	case <-timer.C:
+		return closeBelow(t)
 	}
-	return t.Close()
+}
+
+// closeBelow closes what t runs on, if it shows that.
+func closeBelow(t io.Closer) error {
+	if t, ok := t.(interface{ NetConn() net.Conn }); ok {
+		return t.NetConn().Close()
+	}
+	return nil
 }
 
 // rawWriter is one write(2), with its closure, so that the closure is allocated once for a buffer.

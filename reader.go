@@ -2,6 +2,8 @@ package websocket
 
 import (
 	"context"
+	"errors"
+	"net"
 	"time"
 )
 
@@ -48,7 +50,7 @@ func (c *Conn) ReadMessageContext(ctx context.Context) (messageType int, p []byt
 	messageType, p, err = c.appendMessage(nil)
 	if w.end() {
 		c.restoreReadDeadline()
-		if err != nil && !c.readLock.has(ended) {
+		if err != nil && (!c.readLock.has(ended) || errors.Is(err, net.ErrClosed)) {
 			err = contextError(ctx)
 		}
 	}
