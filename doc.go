@@ -117,7 +117,12 @@
 // gone without a word: after an interval without any frame the peer is sent a ping,
 // and when then nothing comes either, the connection fails. It takes one timer for
 // each connection. The connection must be read for that; the time in which nobody
-// reads does not count. After a Close frame was sent there are no pings, and the
+// reads does not count. A peer that takes what it is sent, however slowly, is alive: where a
+// write has had to wait for the network and goes on, the time begins anew, and only a
+// write that waits for PingInterval and PongTimeout without that fails the connection, whether
+// or not somebody reads. This is seen for each 256 KiB of a large message, or 64 KiB of a
+// client's, so the two together must exceed the time in which a peer takes that and what
+// the kernel has buffered before it. After a Close frame was sent there are no pings, and the
 // silence alone counts. [Conn.Ping] measures the time to the peer and back.
 //
 // # Slow peers

@@ -3,12 +3,13 @@
 package websocket
 
 import (
-	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -59,9 +60,9 @@ func TestKeepaliveStep(t *testing.T) {
 			interval: 10, timeout: tt.timeout,
 			last: at(tt.last), asked: at(tt.asked), pinged: at(tt.pinged), reader: at(tt.reader), waited: tt.waited,
 		}
-		ping, dead, next := k.step(at(tt.now))
-		if ping != tt.ping || dead != tt.dead || !next.Equal(at(tt.next)) {
-			t.Errorf("%s: got ping %t, dead %t, next %v, want %t, %t, %v",
+		ping, next, dead := k.step(at(tt.now), time.Time{})
+		if ping != tt.ping || (dead != nil) != tt.dead || !next.Equal(at(tt.next)) {
+			t.Errorf("%s: got ping %t, dead %v, next %v, want %t, %t, %v",
 				tt.name, ping, dead, next.Sub(zero), tt.ping, tt.dead, at(tt.next).Sub(zero))
 		}
 		if ping && (!k.pinged.Equal(at(tt.now)) || k.asked.IsZero()) {
@@ -84,7 +85,7 @@ func TestKeepaliveReading(t *testing.T) {
 	k.reading(false, zero.Add(9))
 	want("nothing was asked", 0)
 	k.reading(true, zero.Add(9))
-	k.step(zero.Add(10))
+	k.step(zero.Add(10), time.Time{})
 	k.reading(false, zero.Add(12))
 	want("read since 9, asked at 10", 2)
 	k.reading(true, zero.Add(100))
@@ -385,24 +386,71 @@ func TestKeepaliveWhileAWriteIsBlocked(t *testing.T) {
 		}
 	})
 
-	keepaliveTest(t, "a peer that reads slowly", keepaliveOptions, func(tc *keepaliveScript) {
-		message := make([]byte, 1996) // and a header of 4 bytes: twice what the network takes
-		done := make(chan error, 1)
-		go func() { done <- tc.c.WriteMessage(BinaryMessage, message) }()
-		time.Sleep(14*time.Second - 1)
-		b := tc.wire.take() // just before the ping gives up, which now fills the network
-		time.Sleep(time.Hour)
-		b = append(b, tc.wire.take()...)
-		synctest.Wait()
-		b = append(b, tc.wire.take()...)
-		if err := <-done; err != nil {
-			tc.Errorf("got %v, want nil", err)
+	for _, slow := range []bool{false, true} {
+		keepaliveTest(t, fmt.Sprintf("a peer that reads too slowly %t", slow), keepaliveOptions, func(tc *keepaliveScript) {
+			pause := 14*time.Second - 1
+			if slow {
+				pause = 15 * time.Second
+			}
+			// Each piece is twice what the network holds, and the next one waits for all of it.
+			const pieces = 100
+			done := make(chan error, 1)
+			go func() {
+				w, _ := tc.c.NextWriter(BinaryMessage)
+				var err error
+				for range pieces {
+					if _, err = w.Write(make([]byte, 5000)); err != nil {
+						break
+					}
+				}
+				done <- err
+			}()
+			for range pieces {
+				time.Sleep(pause)
+				for synctest.Wait(); len(tc.wire.take()) > 0; synctest.Wait() {
+				}
+			}
+			switch err := tc.c.send.lock.err(); {
+			case !slow && err != nil:
+				tc.Errorf("got %v, want a good connection: the peer takes something again and again", err)
+			case slow:
+				if err := <-done; err == nil || err.Error() != "websocket: the peer has taken nothing for 14s" {
+					tc.Errorf("got %v, want the verdict", err)
+				}
+			}
+		})
+	}
+
+	keepaliveTest(t, "a peer that is gone, and nobody reads", keepaliveOptions, func(tc *keepaliveScript) {
+		start := time.Now()
+		err := tc.c.WriteMessage(BinaryMessage, make([]byte, 5000))
+		if err == nil || err.Error() != "websocket: the peer has taken nothing for 14s" || time.Since(start) != 14*time.Second {
+			tc.Errorf("got %v after %v, want the verdict after 14s", err, time.Since(start))
 		}
-		if want := append([]byte{0x82, 0x7e, 0x07, 0xcc}, message...); !bytes.HasPrefix(b, want) {
-			tc.Errorf("got %d bytes, want the message whole", len(b))
+	})
+
+	// What the network holds proves nothing.
+	keepaliveTest(t, "a server that pushes to a peer that is gone", keepaliveOptions, func(tc *keepaliveScript) {
+		room(tc.wire, 1<<20)
+		tc.read()
+		for range 13 {
+			time.Sleep(time.Second)
+			tc.c.WriteMessage(BinaryMessage, make([]byte, 1000))
 		}
-		if err := tc.c.send.lock.err(); err != nil {
-			tc.Errorf("got %v, want a good connection: nobody has read", err)
+		time.Sleep(time.Second)
+		tc.wait()
+		wantKeepaliveError(tc, "it was asked and has not answered", tc.err, "4s")
+	})
+
+	keepaliveTest(t, "pings do not pile up", connOptions{pingInterval: time.Millisecond, pongTimeout: time.Hour}, func(tc *keepaliveScript) {
+		before := runtime.NumGoroutine()
+		go tc.c.WriteMessage(BinaryMessage, make([]byte, 5000))
+		time.Sleep(time.Minute + time.Microsecond)
+		if n := runtime.NumGoroutine() - before; n > 100 { // some are of other tests
+			tc.Errorf("got %d goroutines more after 60,000 intervals", n)
+		}
+		if b := tc.c.send.slot.Load(); b == nil || b.n != 2 {
+			tc.Error("got more than one ping that waits, or none")
 		}
 	})
 

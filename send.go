@@ -32,6 +32,7 @@ type delayed struct {
 	deadline  time.Time // the write deadline that the transport has
 	watch     watch     // of the contexts of calls that wait for the network
 	release   func()    // ends the limit of the call that waits, where the transport has no deadlines; else nil
+	progress  *progress // of writes, for keepalive; nil where that is off
 	flushRest func()    // send.flushRest
 	timer     *time.Timer
 	armed     bool // the timer runs
@@ -169,15 +170,45 @@ func (s *send) writeLarge(f *frame, l *limit) error {
 		head, payload = h.append(head), f.payload
 	}
 	s.setLimit(l)
-	n, err := s.link.writeFrame(head, payload)
+	n, err := s.writePieces(head, payload)
 	timedOut, err := s.clearLimit(l, err)
 	if timedOut && n == 0 {
 		return l.err()
 	}
 	if err != nil {
-		s.fail(err)
+		err = s.fail(err)
 	}
 	return err
+}
+
+// maxPiece is how much of a large frame is written at once, so that the progress of a slow peer is seen.
+const maxPiece = 256 << 10
+
+// writePieces writes a large frame with the header head.
+func (s *send) writePieces(head, payload []byte) (n int, err error) {
+	p := s.progress()
+	piece := payload[:min(len(payload), maxPiece)]
+	p.begin()
+	n, err = s.link.writeFrame(head, piece)
+	p.end(n)
+	for err == nil && len(piece) < len(payload) {
+		payload = payload[len(piece):]
+		piece = payload[:min(len(payload), maxPiece)]
+		var m int
+		p.begin()
+		m, err = s.link.Write(piece)
+		p.end(m)
+		n += m
+	}
+	return n, err
+}
+
+// progress returns what keepalive looks at, or nil.
+func (s *send) progress() *progress {
+	if d := s.delayed.Load(); d != nil {
+		return d.progress
+	}
+	return nil
 }
 
 // flushFrom is flush, and takeBack if the limit ends first.
@@ -193,8 +224,7 @@ func (s *send) flushFrom(begin int32, l *limit) error {
 // error of its caller. If a part of the frame has left, the connection fails with err instead.
 func (s *send) takeBack(begin int32, l *limit, err error) error {
 	if s.outbox.start > begin {
-		s.fail(err)
-		return err
+		return s.fail(err)
 	}
 	s.truncate(begin)
 	return l.err()
@@ -235,16 +265,17 @@ func (s *send) flush(l *limit) (timedOut bool, err error) {
 
 // failRaw is fail for the error of a descriptor, which it returns as the program sees it.
 func (s *send) failRaw(err error) error {
-	err = s.link.rawError("write", err)
-	s.fail(err)
-	return err
+	return s.fail(s.link.rawError("write", err))
 }
 
 // flushWaiting is flush by a call that waits for the network.
 func (s *send) flushWaiting(l *limit) (timedOut bool, err error) {
 	o := &s.outbox
 	s.setLimit(l)
-	n, err := s.link.transport.Write(o.bytes())
+	p := s.progress()
+	p.begin()
+	n, err := s.link.Write(o.bytes())
+	p.end(n)
 	if err != nil || l.ctx != nil || s.link.noDeadlines != nil {
 		timedOut, err = s.clearLimit(l, err)
 	}
@@ -255,7 +286,7 @@ func (s *send) flushWaiting(l *limit) (timedOut bool, err error) {
 		err = io.ErrShortWrite
 	}
 	if err != nil && !timedOut {
-		s.fail(err)
+		err = s.fail(err)
 	}
 	s.truncate(o.end)
 	return timedOut, err
@@ -272,8 +303,9 @@ func (s *send) truncate(end int32) {
 	}
 }
 
-// fail ends the direction because of err, and drops what is in the outbox.
-func (s *send) fail(err error) {
+// fail ends the direction because of err, drops what is in the outbox, and returns the error of all calls
+// from now on.
+func (s *send) fail(err error) error {
 	var lost error
 	if s.outbox.start < s.outbox.reported || s.hasReported() {
 		lost = err
@@ -281,6 +313,7 @@ func (s *send) fail(err error) {
 	s.lock.end(phaseFailed, err, lost)
 	s.forgetContext()
 	s.truncate(s.outbox.start)
+	return s.lock.err()
 }
 
 // unlock gives the lock back. What is in the outbox and the slot leaves, unless it is corked: if

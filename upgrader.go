@@ -59,9 +59,10 @@ type Upgrader struct {
 
 	// PingInterval is after how much time without a sign of the peer it is sent a ping;
 	// 0 means never. PongTimeout is after how much more time without a sign the
-	// connection fails; 0 means PingInterval. Any frame is a sign. The connection must
-	// be read for that: one that nobody reads is not declared dead. The read's error is
-	// then a net.Error with Timeout, and final.
+	// connection fails; 0 means PingInterval. Any frame is a sign, and so is what the peer
+	// takes of a message for which a write waits. The connection must be read for that: one
+	// that nobody reads is not declared dead, unless a write waits for both times together.
+	// The error of reads and writes is then a net.Error with Timeout, and final.
 	PingInterval, PongTimeout time.Duration
 
 	// Group gets the connections, to be closed together; none where it is nil.

@@ -3,6 +3,7 @@ package websocket
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -148,3 +149,46 @@ func (w *watch) forget() {
 
 // aLongTimeAgo is a deadline that interrupts the operation that is going on.
 var aLongTimeAgo = time.Unix(1, 0)
+
+// progress is how writes get on that wait for the network. Any goroutine may look at it. A nil one takes
+// note of nothing.
+type progress struct {
+	start       time.Time
+	waits, last atomic.Int64 // what now has returned; 0 for never
+}
+
+// waitTime is from when on a write has waited for the peer, rather than for the kernel to take a copy.
+const waitTime = time.Millisecond
+
+// now returns the nanoseconds since start, and one more.
+func (p *progress) now() int64 { return int64(time.Since(p.start)) + 1 }
+
+// begin says that a write begins.
+func (p *progress) begin() {
+	if p != nil {
+		p.waits.Store(p.now())
+	}
+}
+
+// end says that the write has ended, and that the transport has taken n bytes.
+func (p *progress) end(n int) {
+	if p == nil {
+		return
+	}
+	now := p.now()
+	if n > 0 && now-p.waits.Load() >= int64(waitTime) {
+		p.last.Store(now)
+	}
+	p.waits.Store(0)
+}
+
+// times returns since when a write has waited, or zero, and when one that had to wait ended last.
+func (p *progress) times() (waits, last time.Time) {
+	at := func(n int64) (t time.Time) {
+		if n > 0 {
+			t = p.start.Add(time.Duration(n - 1))
+		}
+		return t
+	}
+	return at(p.waits.Load()), at(p.last.Load())
+}
