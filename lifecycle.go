@@ -34,14 +34,12 @@ type ending struct {
 
 // end moves the direction of the lock to a later phase, in which calls return err, also those that
 // wait for the lock. If it is closed or has failed already, all that can be new is that frames are
-// lost, and the error of a close handler, which takes the place of the *CloseError.
+// lost.
 func (k *lock) end(p phase, err, lost error) {
 	for {
 		old, e := k.ending.Load(), ending{p, err, lost}
 		if old != nil && old.phase >= phaseClosed {
-			if old.phase != phaseClosed || p != phaseClosed {
-				e.phase, e.err = old.phase, old.err
-			}
+			e.phase, e.err = old.phase, old.err
 			if old.lost != nil {
 				e.lost = old.lost
 			}
@@ -52,6 +50,13 @@ func (k *lock) end(p phase, err, lost error) {
 	}
 	k.state.Or(ended)
 	k.wakeYielders()
+}
+
+// replaceErr gives a direction that has ended another error.
+func (k *lock) replaceErr(err error) {
+	e := *k.ending.Load()
+	e.err = err
+	k.ending.Store(&e)
 }
 
 // phase returns how far the direction has come.
@@ -84,6 +89,9 @@ func (k *lock) lost() error {
 // has passed ends nothing: whether a read can be repeated is what the lock says after it.
 func (c *Conn) fail(err error) error {
 	if isTimeout(err) {
+		if c.readLock.phase() >= phaseClosed { // Close has interrupted it
+			return c.readLock.err()
+		}
 		return err
 	}
 	if code, reason := closeCodeFor(err); code != 0 {
@@ -105,19 +113,65 @@ func (c *Conn) stop(p phase, err error) error {
 	return err
 }
 
-// Close closes the network connection at once. It sends no Close frame and waits for
-// nothing, except that frames that no call waits for any more, corked ones, answers to pings and
-// Close frames, and those of a stream, have a second to leave: to close the WebSocket
-// connection in an orderly way, use Shutdown. Any goroutine may call it. Reads and writes that
-// are blocked, and all later ones, return an error that is net.ErrClosed for errors.Is, unless
-// they had another one before.
+// Close closes the network connection. It sends no Close frame: to close the WebSocket connection in an
+// orderly way, use Shutdown. Any goroutine may call it. Reads and writes that are blocked, and all later
+// ones, return an error that is net.ErrClosed for errors.Is, unless they had another one before.
+//
+// It waits for nothing, except that frames that no call waits for any more, corked ones, answers to pings,
+// Close frames, and those of a stream, have a second to leave.
+//
+// If a Close frame was sent and the peer's has not come, closing the network connection could reset it, and
+// so destroy the frame before the peer has read it. Then only the outgoing direction is ended at once, and
+// the rest in the background: when the peer has ended its own, and at the latest after a second or 256 KiB.
 func (c *Conn) Close() error {
-	l := until(time.Now().Add(closeTimeout))
-	if c.send.hasUnsent() && c.send.drain(&l) == errWriteTimeout || c.send.lock.phase() == phaseFailed {
-		return c.close(c.send.link.abort)
+	s, l := &c.send, c.send.link
+	closed := c.readLock.phase() == phaseClosed
+	c.stop(phaseFailed, l.opError("read", net.ErrClosed))
+	if c.readLock.has(locked) {
+		c.interruptRead()
 	}
-	return c.close(c.send.link.Close)
+	if s.hasUnsent() {
+		if s.lock.phase() == phaseOpen {
+			s.lock.end(phaseClosed, l.opError("write", net.ErrClosed), nil)
+		}
+		limit := until(time.Now().Add(closeTimeout))
+		if s.drain(&limit) == errWriteTimeout {
+			return c.close(l.abort)
+		}
+	}
+	switch {
+	case s.lock.phase() == phaseFailed:
+		return c.close(l.abort)
+	case s.sentClose() && !closed && l.canCloseWrite():
+		return c.close(c.closeLater)
+	}
+	return c.close(l.Close)
 }
+
+// closeLater ends the outgoing direction of the transport, and closes it when the peer has ended its own,
+// or closeTimeout has passed.
+func (c *Conn) closeLater() error {
+	l := c.send.link
+	if l.closing.Swap(true) {
+		return l.opError("close", net.ErrClosed)
+	}
+	go func() {
+		defer l.Close()
+		defer time.AfterFunc(closeTimeout, func() { l.abort() }).Stop()
+		l.closeWrite()
+		limit := until(time.Now().Add(closeTimeout))
+		if _, err := c.readLock.acquire(lockDrain, nil, &limit); err != nil {
+			return // a handler of the program is at work
+		}
+		defer c.endRead()
+		c.overrideReadDeadline(time.Time{})
+		l.discard(maxDiscarded)
+	}()
+	return nil
+}
+
+// maxDiscarded is how much of what the peer still sends is read before the connection is closed.
+const maxDiscarded = 256 << 10
 
 // abort is Close that waits for nothing.
 func (c *Conn) abort() { c.close(c.send.link.abort) }

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A direction passes through its phases in their order, and its first error stays; but a close
-// handler's takes the place of the Close frame's, and that frames were lost may be found out later.
+// A direction passes through its phases in their order, and its first error stays, but that frames were
+// lost may be found out later.
 func TestPhases(t *testing.T) {
 	type step struct {
 		phase phase
@@ -33,7 +33,7 @@ func TestPhases(t *testing.T) {
 		{"failed after closed", []step{{phaseClosed, first, nil}, {phaseFailed, second, nil}}, step{phaseClosed, first, nil}},
 		{"closed after failed", []step{{phaseFailed, first, nil}, {phaseClosed, second, nil}}, step{phaseFailed, first, nil}},
 		{"failed twice", []step{{phaseFailed, first, nil}, {phaseFailed, second, nil}}, step{phaseFailed, first, nil}},
-		{"a close handler's error", []step{{phaseClosed, first, nil}, {phaseClosed, second, nil}}, step{phaseClosed, second, nil}},
+		{"closed twice", []step{{phaseClosed, first, nil}, {phaseClosed, second, nil}}, step{phaseClosed, first, nil}},
 		{"frames are lost later", []step{{phaseClosed, first, nil}, {phaseFailed, second, gone}}, step{phaseClosed, first, gone}},
 		{"they are lost once", []step{{phaseFailed, first, gone}, {phaseFailed, second, second}}, step{phaseFailed, first, gone}},
 		{"and stay lost", []step{{phaseFailed, first, gone}, {phaseClosed, second, nil}}, step{phaseFailed, first, gone}},

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -29,7 +30,8 @@ type link struct {
 	// tls says that it is a connection of crypto/tls, which keeps what it has read and was not asked for.
 	tls bool
 
-	noDeadlines error // why deadlines cannot be set, or nil
+	noDeadlines error       // why deadlines cannot be set, or nil
+	closing     atomic.Bool // closeLater has been called
 }
 
 // newLink returns the link on t, and clears the deadlines that t has from before.
@@ -70,6 +72,25 @@ func (l *link) opError(operation string, err error) error {
 func (l *link) closeWrite() {
 	if t, ok := l.transport.(interface{ CloseWrite() error }); ok {
 		t.CloseWrite()
+	}
+}
+
+// canCloseWrite reports whether closeWrite does anything.
+func (l *link) canCloseWrite() bool {
+	_, ok := l.transport.(interface{ CloseWrite() error })
+	return ok
+}
+
+// discard reads until the end, an error, or at least n bytes.
+func (l *link) discard(n int) {
+	buf := acquireBuffer(defaultBufferSize)
+	defer releaseBuffer(buf)
+	for n > 0 {
+		m, err := receive(l, buf.b)
+		if err != nil {
+			return
+		}
+		n -= m
 	}
 }
 

@@ -305,6 +305,9 @@ func (c *Conn) handle(p phase, h func() error) error {
 	c.reading(true)
 	if err != nil {
 		c.stop(p, err)
+		if p == phaseClosed {
+			c.readLock.replaceErr(err) // the Close frame's *CloseError
+		}
 	}
 	return err
 }

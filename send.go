@@ -311,6 +311,7 @@ func (s *send) fail(err error) error {
 		lost = err
 	}
 	s.lock.end(phaseFailed, err, lost)
+	s.dropPosted()
 	s.forgetContext()
 	s.truncate(s.outbox.start)
 	return s.lock.err()
@@ -406,6 +407,20 @@ func (s *send) drain(l *limit) error {
 		return err
 	}
 	return s.lock.lost()
+}
+
+// sentClose reports whether a Close frame has left, or is on its way.
+func (s *send) sentClose() bool {
+	if s.lock.err() == ErrCloseSent {
+		return true
+	}
+	b := s.slot.Load()
+	if b == nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.accepts == noFrames
 }
 
 // hasUnsent reports whether there are frames that no caller waits for.

@@ -113,32 +113,51 @@ func (s *send) addLocked(b *slot, f *frame) {
 // takePosted moves the frames in the slot to the outbox, if there is room, and returns the reason
 // why no further frame may be written, or nil. The caller holds the lock.
 func (s *send) takePosted() error {
-	if s.lock.has(posted) {
+	switch {
+	case !s.lock.has(posted):
+	case s.lock.err() == ErrCloseSent: // nothing more is to leave
+		s.dropPosted()
+	default:
 		s.movePosted()
 	}
 	return s.lock.err()
+}
+
+// dropPosted empties the slot.
+func (s *send) dropPosted() {
+	b := s.slot.Load()
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.buf != nil {
+		releaseBuffer(b.buf)
+	}
+	s.clearSlot(b)
+}
+
+// clearSlot takes note that the frames in the slot are gone. The caller holds b.mu.
+func (s *send) clearSlot(b *slot) {
+	b.buf, b.n, b.pong, b.reported = nil, 0, 0, 0
+	s.lock.clear(posted)
 }
 
 func (s *send) movePosted() {
 	b, o := s.slot.Load(), &s.outbox
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch {
-	case s.lock.err() != nil: // nothing more is to leave
-		releaseBuffer(b.buf)
-	case !o.fits(int(b.n)):
+	if !o.fits(int(b.n)) {
 		return
-	default:
-		s.lock.state.Or(unsent) // before posted is cleared: Close looks at both
-		o.take(b.buf, b.n, b.reported)
-		if b.accepts == noFrames {
-			// "The application MUST NOT send any more data frames after sending a Close
-			// frame" (RFC 6455, 5.5.1).
-			s.lock.end(phaseClosed, ErrCloseSent, nil)
-		}
 	}
-	b.buf, b.n, b.pong, b.reported = nil, 0, 0, 0
-	s.lock.clear(posted)
+	s.lock.state.Or(unsent) // before posted is cleared: Close looks at both
+	o.take(b.buf, b.n, b.reported)
+	if b.accepts == noFrames {
+		// "The application MUST NOT send any more data frames after sending a Close
+		// frame" (RFC 6455, 5.5.1).
+		s.lock.end(phaseClosed, ErrCloseSent, nil)
+	}
+	s.clearSlot(b)
 }
 
 // hasReported reports whether there are frames in the slot that were reported as written.

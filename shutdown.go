@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"time"
 	"unicode/utf8"
@@ -61,7 +62,7 @@ func (c *Conn) Shutdown(ctx context.Context, code int, reason string) error {
 		return nil // the handshake is complete, whatever came after
 	}
 	if ctx.Err() == nil {
-		c.Close()
+		c.close(c.send.link.Close) // the peer has had its time
 		return err
 	}
 	if c.abort(); errors.Is(err, net.ErrClosed) {
@@ -195,9 +196,5 @@ func (c *Conn) linger() {
 		return
 	}
 	c.overrideReadDeadline(time.Now().Add(lingerTime))
-	for discarded := make([]byte, 512); ; {
-		if _, err := receive(c.send.link, discarded); err != nil {
-			return
-		}
-	}
+	c.send.link.discard(math.MaxInt)
 }
