@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"context"
 	"net"
 	"sync/atomic"
 	"time"
@@ -70,6 +71,7 @@ type connOptions struct {
 	agreed                          agreement
 	compression                     CompressionOptions // where it was agreed on
 	writeThrough                    bool
+	ended                           context.CancelFunc // called when the connection ends; or nil
 }
 
 // newConn returns a connection on t, from which the bytes in early were read already.
@@ -81,6 +83,7 @@ func newConn(t transport, server bool, early []byte, o connOptions) *Conn {
 		writeClass: uint8(bufferClass(min(max(o.writeBufferSize, defaultBufferSize), maxBufferSize))),
 	}
 	c.send.link, c.send.outbox.client = newLink(t), !server
+	c.send.link.ended = o.ended
 	c.recv.init(c.send.link, server, early, o)
 	if o.agreed.deflate != nil {
 		c.recv.deflate = true

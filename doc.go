@@ -105,8 +105,15 @@
 // context. Messages that the peer has sent before go to the goroutine that reads. If the
 // program does not read, Shutdown does, and runs no handlers of the program: clean up behind
 // the loop that reads, not in a close handler.
-// [Conn.Close] ends the network connection at once, and sends nothing. A connection
-// must be closed by one of the two in the end, whatever the error was.
+// [Conn.Close] ends the network connection and sends no Close frame. Whatever waits returns
+// at once, and what was accepted before has a second to leave. A Close frame that was sent
+// arrives: if the peer has not answered it, the network connection is half-closed first, and
+// closed in the background when the peer has ended its side, or after a second. A connection
+// must be closed by one of the two in the end, whatever the error was; where HandlerFunc runs
+// the function that uses it, that is done when the function returns.
+//
+// A program that only sends must read all the same, so that pings are answered and the end is
+// seen: [Conn.CloseRead] does, and returns a context that ends with the connection.
 //
 // A [Group] closes all connections of a server: http.Server.Shutdown does not know
 // of them.

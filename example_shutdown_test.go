@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"net/http"
 	"net/http/httptest"
 	"time"
 )
@@ -71,4 +72,44 @@ func ExampleGroup() {
 	// Output:
 	// the client: websocket: close 1001 (going away)
 	// another one: websocket: bad handshake 503 Service Unavailable
+}
+
+// A server that only sends learns from the context that the client has left.
+func ExampleConn_CloseRead() {
+	var upgrader Upgrader
+	left := make(chan error, 1)
+	server := httptest.NewServer(upgrader.HandlerFunc(func(c *Conn, r *http.Request) {
+		ctx := c.CloseRead(r.Context())
+		ticks := time.NewTicker(time.Millisecond)
+		defer ticks.Stop()
+		for n := 1; ; n++ {
+			select {
+			case <-ticks.C:
+				c.WriteJSON(n)
+			case <-ctx.Done():
+				left <- ctx.Err()
+				return
+			}
+		}
+	}))
+	defer server.Close()
+
+	c, _, err := DefaultDialer.Dial(server.URL, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for range 3 {
+		_, p, err := c.ReadMessage()
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%s", p)
+	}
+	c.Close()
+	fmt.Println(<-left)
+	// Output:
+	// 1
+	// 2
+	// 3
+	// context canceled
 }

@@ -2,6 +2,8 @@ package websocket
 
 import (
 	"context"
+	"reflect"
+	"runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -13,6 +15,7 @@ type Group struct {
 	mu        sync.Mutex
 	conns     map[*Conn]struct{}
 	upgrading int           // requests that were let in and have not been answered yet
+	running   int           // functions of HandlerFunc
 	change    chan struct{} // closed when that changes; nil while nobody waits for it
 	closed    bool          // Shutdown has been called
 	shutdowns int           // calls of Shutdown that take on further connections
@@ -20,7 +23,8 @@ type Group struct {
 
 const errGroupShutdown = "the server is shutting down"
 
-// Len returns how many connections there are that have not been closed.
+// Len returns how many connections have been upgraded and not been closed, by Close or by Shutdown: one
+// whose peer has left counts until then.
 func (g *Group) Len() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -29,11 +33,12 @@ func (g *Group) Len() int {
 
 // Shutdown closes all connections as Conn.Shutdown does, with CloseGoingAway, at the
 // same time, and returns when all are closed: those that have not finished the
-// closing handshake when the context ends are closed then. From now on, Upgrade
-// refuses requests with 503 Service Unavailable.
+// closing handshake when the context ends are closed then. It also waits for the functions that
+// HandlerFunc has called, until the context ends, but not for one that calls it itself. From now on,
+// Upgrade refuses requests with 503 Service Unavailable.
 //
 // The error is the context's with its cause, where it has ended before all
-// handshakes were finished. Shutdown may be called several times, and be registered
+// handshakes were finished and all functions had returned. Shutdown may be called several times, and be registered
 // with http.Server.RegisterOnShutdown in a function that has a context:
 //
 //	server.RegisterOnShutdown(func() { group.Shutdown(ctx) })
@@ -76,6 +81,9 @@ func (g *Group) Shutdown(ctx context.Context) error {
 		}
 	}
 	closing.Wait()
+	if !g.awaitFunctions(ctx) {
+		cut.Store(true)
+	}
 	if cut.Load() {
 		return contextError(ctx)
 	}
@@ -149,15 +157,73 @@ func (g *Group) leave(c *Conn) {
 	}
 	g.mu.Lock()
 	g.upgrading--
-	if g.change != nil {
-		close(g.change)
-		g.change = nil
-	}
+	g.changed()
 	late := g.closed && g.shutdowns == 0
 	g.mu.Unlock()
 	if c != nil && late {
 		c.reply(opClose, FormatCloseMessage(CloseGoingAway, ""))
 		c.Close()
+	}
+}
+
+// changed wakes who waits. The caller holds g.mu.
+func (g *Group) changed() {
+	if g.change != nil {
+		close(g.change)
+		g.change = nil
+	}
+}
+
+// run takes note of n more functions of HandlerFunc.
+func (g *Group) run(n int) {
+	if g == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.running += n
+	g.changed()
+}
+
+// awaitFunctions waits until the functions of HandlerFunc have returned, except for those that call it. It
+// returns false if the context ends first.
+func (g *Group) awaitFunctions(ctx context.Context) bool {
+	if inFunction() {
+		g.run(-1)
+		defer g.run(1)
+	}
+	for {
+		g.mu.Lock()
+		running := g.running
+		if g.change == nil {
+			g.change = make(chan struct{})
+		}
+		change := g.change
+		g.mu.Unlock()
+		if running <= 0 {
+			return true
+		}
+		select {
+		case <-change:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// inFunction reports whether the caller runs in a function of HandlerFunc.
+func inFunction() bool {
+	run := runtime.FuncForPC(reflect.ValueOf((*Upgrader).run).Pointer()).Name()
+	var stack [100]uintptr
+	frames := runtime.CallersFrames(stack[:runtime.Callers(0, stack[:])])
+	for {
+		frame, more := frames.Next()
+		if frame.Function == run {
+			return true
+		}
+		if !more {
+			return false
+		}
 	}
 }
 

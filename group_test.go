@@ -349,3 +349,47 @@ func TestGroupShutdownOfHandlersThatReturn(t *testing.T) {
 		wantLen(t, &group, "all are closed", 0)
 	})
 }
+
+// Shutdown waits for the functions of HandlerFunc, but not for the one that calls it, nor longer than its
+// context.
+func TestGroupShutdownAwaitsFunctions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var group Group
+		server := newGroupServer(t, (&Upgrader{Group: &group}).HandlerFunc(func(c *Conn, _ *http.Request) {
+			for {
+				if _, _, err := c.ReadMessage(); err != nil {
+					break
+				}
+			}
+			time.Sleep(time.Minute) // what is to be saved in the end
+		}))
+		server.dial().Close()
+		for range 2 {
+			go server.dial().ReadMessage()
+		}
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		shutdownGroup(t, ctx, &group).want("its context ends first", time.Second, "context deadline exceeded")
+		wantLen(t, &group, "the connections are closed all the same", 0)
+		shutdownGroup(t, t.Context(), &group).want("the functions return", time.Minute-time.Second, noError)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		var group Group
+		result := make(chan error, 2)
+		server := newGroupServer(t, (&Upgrader{Group: &group}).HandlerFunc(func(c *Conn, _ *http.Request) {
+			c.ReadMessage()
+			result <- group.Shutdown(t.Context())
+		}))
+		for range 2 {
+			client := server.dial()
+			client.WriteMessage(TextMessage, nil)
+			go client.ReadMessage()
+		}
+		for range 2 {
+			if err := <-result; err != nil {
+				t.Errorf("got %v, want nil: neither waits for itself or for the other", err)
+			}
+		}
+	})
+}

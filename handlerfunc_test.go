@@ -56,8 +56,13 @@ func hsHandlerFunc(t *testing.T, wrap func(http.Handler) http.Handler, serve fun
 // hsWantEnd waits for the end of a connection that came without a Close frame.
 func hsWantEnd(t *testing.T, c *Conn) {
 	t.Helper()
-	if _, _, err := c.ReadMessage(); !IsCloseError(err, CloseAbnormalClosure) {
-		t.Errorf("got error %v, want the end of the connection", err)
+	hsWantClose(t, c, CloseAbnormalClosure)
+}
+
+func hsWantClose(t *testing.T, c *Conn, code int) {
+	t.Helper()
+	if _, _, err := c.ReadMessage(); !IsCloseError(err, code) {
+		t.Errorf("got error %v, want close %d", err, code)
 	}
 }
 
@@ -76,10 +81,11 @@ func TestHandlerFuncReturnsAtOnce(t *testing.T) {
 	hsWantEcho(t, hsDial(t, Dialer{}, url), "Hello")
 }
 
-// net/http cancels a request's context when its handler returns, but serve still runs.
+// net/http cancels a request's context when its handler returns, but serve still runs. Its context ends with
+// the connection.
 func TestHandlerFuncContext(t *testing.T) {
 	type key struct{}
-	cancelled := make(chan struct{})
+	cancelled, ended := make(chan struct{}), make(chan struct{})
 	url, _ := hsHandlerFunc(t, func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			ctx, cancel := context.WithCancel(context.WithValue(r.Context(), key{}, "value"))
@@ -90,8 +96,8 @@ func TestHandlerFuncContext(t *testing.T) {
 	}, func(c *Conn, r *http.Request) {
 		<-cancelled
 		ctx := r.Context()
-		if err := ctx.Err(); err != nil || ctx.Done() != nil {
-			t.Errorf("got error %v of the context, want one that is never cancelled", err)
+		if err := ctx.Err(); err != nil {
+			t.Errorf("got error %v of the context, want none yet", err)
 		}
 		if got := ctx.Value(key{}); got != "value" {
 			t.Errorf("got value %v, want that of the handler's context", got)
@@ -106,8 +112,38 @@ func TestHandlerFuncContext(t *testing.T) {
 			t.Errorf("got %s with header %q, want the request", r.URL, r.Header)
 		}
 		hsEcho(c)
+		<-ctx.Done()
+		close(ended)
 	})
-	hsWantEcho(t, hsDial(t, Dialer{}, url+"?a=b"), "Hello")
+	client := hsDial(t, Dialer{}, url+"?a=b")
+	hsWantEcho(t, client, "Hello")
+	client.Close()
+	<-ended
+}
+
+// The context of a function also ends where a write finds that the peer is gone, and where another goroutine
+// closes the connection.
+func TestHandlerFuncContextEnds(t *testing.T) {
+	for name, end := range map[string]func(c *Conn){
+		"a write":   func(c *Conn) { c.NetConn().(*net.TCPConn).CloseWrite(); c.WriteMessage(TextMessage, nil) },
+		"Close":     func(c *Conn) { c.Close() },
+		"Shutdown":  func(c *Conn) { c.Shutdown(cancelled(nil), CloseNormalClosure, "") },
+		"the limit": func(c *Conn) { c.SetReadLimit(1); c.ReadMessage() },
+	} {
+		ended := make(chan struct{})
+		url, _ := hsHandlerFunc(t, nil, func(c *Conn, r *http.Request) {
+			go end(c)
+			<-r.Context().Done()
+			close(ended)
+		})
+		c := hsDial(t, Dialer{}, url)
+		c.WriteMessage(TextMessage, []byte("longer"))
+		select {
+		case <-ended:
+		case <-time.After(patience):
+			t.Errorf("%s: got a context that goes on", name)
+		}
+	}
 }
 
 func TestHandlerFuncClosesAfterServe(t *testing.T) {
@@ -120,7 +156,7 @@ func TestHandlerFuncClosesAfterServe(t *testing.T) {
 	if _, p, err := c.ReadMessage(); string(p) != "bye" || err != nil {
 		t.Errorf("got %q and error %v, want bye", p, err)
 	}
-	hsWantEnd(t, c)
+	hsWantClose(t, c, CloseNormalClosure)
 	if got := errorLog.String(); got != "" {
 		t.Errorf("got log %q, want nothing", got)
 	}
@@ -145,7 +181,7 @@ func TestHandlerFuncPanic(t *testing.T) {
 	})
 	bystander := hsDial(t, Dialer{}, url)
 	c := hsDial(t, Dialer{}, url+"/panic")
-	hsWantEnd(t, c)
+	hsWantClose(t, c, CloseInternalServerErr)
 	<-errorLog.lines
 	got := errorLog.String()
 	if want := "http: panic serving " + c.LocalAddr().String() + ": at the disco\ngoroutine "; !strings.HasPrefix(got, want) {
@@ -165,7 +201,7 @@ func TestHandlerFuncPanicLooksLikeNetHTTPs(t *testing.T) {
 		theirs, theirLog := hsHandlerFunc(t, func(http.Handler) http.Handler {
 			return http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(value) })
 		}, nil)
-		hsWantEnd(t, hsDial(t, Dialer{}, ours))
+		hsWantClose(t, hsDial(t, Dialer{}, ours), CloseInternalServerErr)
 		if resp, err := http.Get(theirs); err == nil {
 			resp.Body.Close()
 		}

@@ -104,6 +104,7 @@ func (c *Conn) fail(err error) error {
 func (c *Conn) stop(p phase, err error) error {
 	c.readLock.end(p, err, nil)
 	err = c.readLock.err()
+	c.send.link.end()
 	if c.keepalive != nil {
 		c.keepalive.stop()
 	}
@@ -124,6 +125,12 @@ func (c *Conn) stop(p phase, err error) error {
 // so destroy the frame before the peer has read it. Then only the outgoing direction is ended at once, and
 // the rest in the background: when the peer has ended its own, and at the latest after a second or 256 KiB.
 func (c *Conn) Close() error {
+	l := until(time.Now().Add(closeTimeout))
+	return c.closeWithin(&l)
+}
+
+// closeWithin is Close that has until the limit to send what nobody waits for.
+func (c *Conn) closeWithin(limit *limit) error {
 	s, l := &c.send, c.send.link
 	closed := c.readLock.phase() == phaseClosed
 	c.stop(phaseFailed, l.opError("read", net.ErrClosed))
@@ -134,8 +141,7 @@ func (c *Conn) Close() error {
 		if s.lock.phase() == phaseOpen {
 			s.lock.end(phaseClosed, l.opError("write", net.ErrClosed), nil)
 		}
-		limit := until(time.Now().Add(closeTimeout))
-		if s.drain(&limit) == errWriteTimeout {
+		if s.drain(limit) == errWriteTimeout {
 			return c.close(l.abort)
 		}
 	}

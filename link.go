@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"cmp"
+	"context"
 	"crypto/tls"
 	"io"
 	"net"
@@ -32,6 +33,8 @@ type link struct {
 
 	noDeadlines error       // why deadlines cannot be set, or nil
 	closing     atomic.Bool // closeLater has been called
+
+	ended context.CancelFunc // of what goes on as long as the connection; or nil
 }
 
 // newLink returns the link on t, and clears the deadlines that t has from before.
@@ -51,6 +54,13 @@ func newLink(t transport) *link {
 // resumable reports whether a write that has timed out can be continued: crypto/tls fails every later
 // one, and where there are no deadlines the transport is closed instead.
 func (l *link) resumable() bool { return !l.tls && l.noDeadlines == nil }
+
+// end says that the connection has ended, in one direction at least.
+func (l *link) end() {
+	if l.ended != nil {
+		l.ended()
+	}
+}
 
 // netConn returns the transport if it is a net.Conn, else nil.
 func (l *link) netConn() net.Conn {

@@ -29,7 +29,7 @@ import (
 // The peer's Close frame with CloseNormalClosure, CloseGoingAway or no code is io.EOF; the end
 // of the network connection without one is io.ErrUnexpectedEOF; other errors are those of c.
 // Close sends what is in the buffer and a Close frame with CloseNormalClosure, for which it
-// waits a second at most, and closes c.
+// waits until the write deadline or, if there is none, for five seconds, and closes c.
 //
 // The stream reads and writes c on its own. Nothing else may use c meanwhile, except
 // for Ping, and for Shutdown instead of Close.
@@ -185,6 +185,9 @@ func (s *stream) SetDeadline(t time.Time) error {
 	return errors.Join(s.SetReadDeadline(t), s.SetWriteDeadline(t))
 }
 
+// streamCloseTime is how long Close waits where there is no write deadline.
+const streamCloseTime = 5 * time.Second
+
 func (s *stream) Close() error {
 	if s.closed.Swap(true) {
 		return net.ErrClosed
@@ -193,10 +196,14 @@ func (s *stream) Close() error {
 	if s.timer != nil {
 		s.timer.Stop()
 	}
+	l := until(s.deadline)
+	if s.deadline.IsZero() {
+		l = until(time.Now().Add(streamCloseTime))
+	}
 	s.cancel()
 	s.deadlineMu.Unlock()
 	s.c.send.reply(opClose, FormatCloseMessage(CloseNormalClosure, ""))
-	return s.c.Close()
+	return s.c.closeWithin(&l)
 }
 
 func (s *stream) LocalAddr() net.Addr  { return s.c.LocalAddr() }

@@ -76,7 +76,7 @@ func TestStreamCloseSendsTheBuffer(t *testing.T) {
 	}
 }
 
-// Close waits a second at most where the network is full, and not at all where nothing is in the
+// Close waits until the write deadline, or five seconds, where the network is full, and not at all where nothing is in the
 // buffer but the Close frame, for which there is room. It ends all calls that wait.
 func TestStreamCloseOnAFullNetwork(t *testing.T) {
 	for _, tt := range []struct {
@@ -87,12 +87,12 @@ func TestStreamCloseOnAFullNetwork(t *testing.T) {
 		want    time.Duration
 	}{
 		{"room for the Close frame", 0, 4, 0, 0},
-		{"no room for all of the Close frame", 0, 3, 0, time.Second},
-		{"between frames", 1, 3, 0, time.Second},
-		{"within a header", 4, 1, 0, time.Second},
-		{"within a payload", 4, 3, 0, time.Second},
-		{"all of the buffer", -1, 3, 0, time.Second},
-		{"while a Write waits for the network", 0, 3, 1 << 20, time.Second},
+		{"no room for all of the Close frame", 0, 3, 0, 5 * time.Second},
+		{"between frames", 1, 3, 0, 5 * time.Second},
+		{"within a header", 4, 1, 0, 5 * time.Second},
+		{"within a payload", 4, 3, 0, 5 * time.Second},
+		{"all of the buffer", -1, 3, 0, 5 * time.Second},
+		{"while a Write waits for the network", 0, 3, 1 << 20, 5 * time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -271,6 +271,21 @@ func TestStreamCloseTwice(t *testing.T) {
 			t.Errorf("first Close: got %v, want nil", err)
 		}
 	})
+}
+
+// The write deadline is also that of what Writes have left in the buffer.
+func TestStreamCloseHeedsTheWriteDeadline(t *testing.T) {
+	for _, within := range []time.Duration{time.Millisecond, time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			s, _, _ := tightStream(t, 3)
+			s.Write(make([]byte, 100))
+			start := time.Now()
+			s.SetWriteDeadline(start.Add(within))
+			if s.Close(); time.Since(start) != within {
+				t.Errorf("got the end of Close after %v, want %v", time.Since(start), within)
+			}
+		})
+	}
 }
 
 // Close leaves no timer behind.

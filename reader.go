@@ -35,27 +35,39 @@ func (c *Conn) ReadMessageContext(ctx context.Context) (messageType int, p []byt
 	if ctx.Done() == nil {
 		return c.ReadMessage()
 	}
-	l := limit{ctx: ctx}
-	if err := l.ended(); err != nil {
+	if err := c.beginReadContext(ctx); err != nil {
 		return noMessage, nil, err
 	}
+	messageType, p, err = c.appendMessage(nil)
+	return messageType, p, c.endReadContext(ctx, err)
+}
+
+// beginReadContext is beginRead for a read that the context, which can end, is to interrupt.
+func (c *Conn) beginReadContext(ctx context.Context) error {
+	l := limit{ctx: ctx}
+	if err := l.ended(); err != nil {
+		return err
+	}
 	if err := c.beginRead(&l); err != nil {
-		return noMessage, nil, err
+		return err
 	}
 	if c.readWatch == nil {
 		c.readWatch = &watch{interrupt: c.interruptRead, abort: c.send.link.abort}
 	}
-	w := c.readWatch
-	w.begin(ctx)
-	messageType, p, err = c.appendMessage(nil)
-	if w.end() {
+	c.readWatch.begin(ctx)
+	return nil
+}
+
+// endReadContext ends a read with a context, which has returned err, and returns the error of the call.
+func (c *Conn) endReadContext(ctx context.Context, err error) error {
+	if c.readWatch.end() {
 		c.restoreReadDeadline()
 		if err != nil && (!c.readLock.has(ended) || errors.Is(err, net.ErrClosed)) {
 			err = contextError(ctx)
 		}
 	}
 	c.endRead()
-	return messageType, p, err
+	return err
 }
 
 // AppendMessage is ReadMessage into memory of the caller: it appends the message to

@@ -313,6 +313,7 @@ func (s *send) fail(err error) error {
 	s.lock.end(phaseFailed, err, lost)
 	s.dropPosted()
 	s.forgetContext()
+	s.link.end()
 	s.truncate(s.outbox.start)
 	return s.lock.err()
 }

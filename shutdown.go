@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -22,7 +23,8 @@ const (
 // Shutdown closes the connection in an orderly way (RFC 6455, 7): it sends a Close
 // frame with the code and the reason, waits for the peer's, and closes the network
 // connection, so that nothing is lost that either side has sent before its Close
-// frame. CloseNoStatusReceived sends an empty frame. Writes that have not begun when it is called,
+// frame. CloseNoStatusReceived sends an empty frame. A reason that is longer than 123 bytes is cut, and what
+// is not UTF-8 in it is replaced by U+FFFD. Writes that have not begun when it is called,
 // those that wait for another one included, return ErrCloseSent.
 //
 // Messages that still come are for the goroutine that reads, which gets the
@@ -37,23 +39,30 @@ const (
 // The context bounds all of it, and should have a deadline: a peer may never answer.
 // The connection is closed when Shutdown returns. The result is nil where the peer's
 // Close frame has come; else it is the context's error with its cause, or the error
-// that has ended the connection. Only for a code or a reason that must not be sent
-// nothing happens: the error says why, and the connection is as good as before.
+// that has ended the connection. For a code that must not be sent, the peer is sent
+// CloseInternalServerErr, and the error says so.
 //
 // Any goroutine may call it, several may at once, and the one that reads may,
 // but not a ping or pong handler, which would wait for itself.
 func (c *Conn) Shutdown(ctx context.Context, code int, reason string) error {
-	if err := checkClose(code, reason); err != nil {
-		return err
+	payload, badCode := closePayload(code, reason)
+	err := c.shutdown(ctx, payload)
+	if badCode != nil {
+		return badCode
 	}
+	return err
+}
+
+// shutdown is Shutdown with the payload of the Close frame.
+func (c *Conn) shutdown(ctx context.Context, payload []byte) error {
 	shutdowns := &c.ownExtras().shutdowns
 	shutdowns.Add(1)
 	defer shutdowns.Add(-1)
 	l := limit{ctx: ctx}
 	err := l.ended()
 	if err == nil {
-		stop := context.AfterFunc(ctx, c.abort)            // which ends every wait, whatever the transport can do
-		c.reply(opClose, FormatCloseMessage(code, reason)) // unless one has been sent already
+		stop := context.AfterFunc(ctx, c.abort) // which ends every wait, whatever the transport can do
+		c.reply(opClose, payload)               // unless one has been sent already
 		err = c.finishHandshake(&l)
 		stop()
 	}
@@ -77,19 +86,22 @@ func (c *Conn) shuttingDown() bool {
 	return x != nil && x.shutdowns.Load() > 0
 }
 
-// checkClose refuses what a Close frame must not carry.
-func checkClose(code int, reason string) error {
-	switch {
-	case code == CloseNoStatusReceived && reason != "":
-		return errors.New("websocket: a close reason needs a close code")
-	case code != CloseNoStatusReceived && !validReceivedCloseCode(code):
-		return fmt.Errorf("websocket: close code %d must not be sent", code)
-	case len(reason) > maxCloseReason:
-		return fmt.Errorf("websocket: close reason of %d bytes is longer than %d", len(reason), maxCloseReason)
-	case !utf8.ValidString(reason):
-		return errors.New("websocket: close reason is not valid UTF-8")
+// closePayload returns the payload of a Close frame with the code and as much of the reason as it may carry.
+// An error says that the code must not be sent; then the frame has CloseInternalServerErr.
+func closePayload(code int, reason string) (payload []byte, err error) {
+	if code != CloseNoStatusReceived && !validReceivedCloseCode(code) {
+		err = fmt.Errorf("websocket: close code %d must not be sent", code)
+		code = CloseInternalServerErr
 	}
-	return nil
+	reason = strings.ToValidUTF8(reason, "\uFFFD")
+	if len(reason) > maxCloseReason {
+		n := maxCloseReason
+		for !utf8.RuneStart(reason[n]) {
+			n--
+		}
+		reason = reason[:n]
+	}
+	return FormatCloseMessage(code, reason), err
 }
 
 // errDiscarded is what the program's reads return while Shutdown discards messages.

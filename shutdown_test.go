@@ -307,40 +307,43 @@ func TestShutdownLingersAlone(t *testing.T) {
 	})
 }
 
-// What must not be sent is refused, and nothing has happened. RFC 6455, 7.4 and 5.5.
-func TestShutdownRefuses(t *testing.T) {
+// What must not be sent is repaired, and the connection is closed in any case. RFC 6455, 7.4 and 5.5.
+func TestShutdownRepairs(t *testing.T) {
 	const notSent = "websocket: close code %d must not be sent"
+	long := strings.Repeat("x", 123)
 	for _, tt := range []struct {
 		code         int
-		reason, want string
+		reason, sent string
+		err          string
 	}{
-		{0, "", fmt.Sprintf(notSent, 0)},
-		{-1, "", fmt.Sprintf(notSent, -1)},
-		{999, "", fmt.Sprintf(notSent, 999)},
-		{1004, "", fmt.Sprintf(notSent, 1004)},
-		{1005, "no code to go with it", "websocket: a close reason needs a close code"},
-		{1006, "", fmt.Sprintf(notSent, 1006)},
-		{1015, "", fmt.Sprintf(notSent, 1015)},
-		{1016, "", fmt.Sprintf(notSent, 1016)},
-		{2999, "", fmt.Sprintf(notSent, 2999)},
-		{5000, "", fmt.Sprintf(notSent, 5000)},
-		{65536 + 1000, "", fmt.Sprintf(notSent, 66536)},
-		{1000, strings.Repeat("x", 124), "websocket: close reason of 124 bytes is longer than 123"},
-		{1000, strings.Repeat("ä", 62), "websocket: close reason of 124 bytes is longer than 123"},
-		{1000, "\xff", "websocket: close reason is not valid UTF-8"},
-		{1000, "cut \xc3", "websocket: close reason is not valid UTF-8"},
+		{0, "", closeFrame(1011, ""), fmt.Sprintf(notSent, 0)},
+		{-1, "why", closeFrame(1011, "why"), fmt.Sprintf(notSent, -1)},
+		{999, "", closeFrame(1011, ""), fmt.Sprintf(notSent, 999)},
+		{1004, "", closeFrame(1011, ""), fmt.Sprintf(notSent, 1004)},
+		{1006, "", closeFrame(1011, ""), fmt.Sprintf(notSent, 1006)},
+		{1015, "", closeFrame(1011, ""), fmt.Sprintf(notSent, 1015)},
+		{1016, "", closeFrame(1011, ""), fmt.Sprintf(notSent, 1016)},
+		{2999, "", closeFrame(1011, ""), fmt.Sprintf(notSent, 2999)},
+		{5000, "", closeFrame(1011, ""), fmt.Sprintf(notSent, 5000)},
+		{65536 + 1000, "", closeFrame(1011, ""), fmt.Sprintf(notSent, 66536)},
+		{1005, "no code to go with it", "\x88", noError},
+		{1000, long, closeFrame(1000, long), noError},
+		{1000, long + "y", closeFrame(1000, long), noError},
+		{1000, strings.Repeat("ä", 62), closeFrame(1000, strings.Repeat("ä", 61)), noError},
+		{1000, long[1:] + "ä", closeFrame(1000, long[1:]), noError},
+		{1000, long[3:] + "\U0001F600", closeFrame(1000, long[3:]), noError},
+		{1000, "\xff", closeFrame(1000, "\uFFFD"), noError},
+		{1000, "cut \xc3", closeFrame(1000, "cut \uFFFD"), noError},
 	} {
 		t.Run(fmt.Sprint(tt.code, " ", len(tt.reason)), func(t *testing.T) {
 			inClosing(t, func(t *testing.T, tc *closing) {
-				tc.shutdown(t.Context(), tt.code, tt.reason).want("refused", 0, tt.want)
-				tc.want("nothing is sent")
-				tc.wantClosed("the connection is as good as before", false)
-				tc.send("\x81hello")
-				tc.read().wantMessage("the connection is as good as before", "hello")
-				if err := tc.c.WriteMessage(TextMessage, []byte("hello")); err != nil {
-					t.Fatal(err)
-				}
-				tc.want("the connection is as good as before", "\x81hello")
+				shutdown := tc.shutdown(t.Context(), tt.code, tt.reason)
+				tc.want("the Close frame", tt.sent)
+				tc.send(closeFrame(1000, ""))
+				synctest.Wait()
+				tc.wire.Close()
+				shutdown.want("the handshake is complete", 0, tt.err)
+				tc.wantClosed("in any case", true)
 			})
 		})
 	}

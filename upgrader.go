@@ -99,6 +99,11 @@ type Upgrader struct {
 // Returning from the handler soon, while another goroutine uses the connection,
 // saves several kilobytes; HandlerFunc does so.
 func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header) (*Conn, error) {
+	return u.handshake(w, r, responseHeader, nil)
+}
+
+// handshake is Upgrade. When the connection ends, it calls ended, unless that is nil.
+func (u *Upgrader) handshake(w http.ResponseWriter, r *http.Request, responseHeader http.Header, ended context.CancelFunc) (*Conn, error) {
 	// Each reason to refuse the request has a return.
 	if refused := checkRequest(r); refused != nil {
 		return nil, u.refuse(w, r, refused)
@@ -131,12 +136,12 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 	}
 	var c *Conn
 	defer func() { u.Group.leave(c) }() // also where the program's ResponseWriter panics
-	c, err := u.upgrade(w, r, key, agreed, responseHeader)
+	c, err := u.upgrade(w, r, key, agreed, responseHeader, ended)
 	return c, err
 }
 
 // upgrade takes the connection from net/http and answers the request.
-func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, key string, agreed agreement, responseHeader http.Header) (*Conn, error) {
+func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, key string, agreed agreement, responseHeader http.Header, ended context.CancelFunc) (*Conn, error) {
 	nc, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		reason := err.Error()
@@ -160,6 +165,7 @@ func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, key string, a
 		writeThrough:    u.WriteThrough,
 		pingInterval:    u.PingInterval,
 		pongTimeout:     u.PongTimeout,
+		ended:           ended,
 	})
 	// A client that has seen the answer is a member, also for Shutdown, whose Close frame
 	// and keepalive's pings wait for the lock until the answer has left.
@@ -190,42 +196,63 @@ func (u *Upgrader) answer(nc net.Conn, key string, agreed agreement, responseHea
 }
 
 // HandlerFunc returns a handler that upgrades each request and runs serve with the
-// connection in a goroutine of its own. The connection is closed when serve
-// returns. A panic of serve is reported as net/http reports that of a handler, and
-// ends that connection only.
+// connection in a goroutine of its own. When serve returns, the peer is sent a Close frame with
+// CloseNormalClosure, unless one has been sent, and the connection is closed as by Close. A panic of
+// serve is reported as net/http reports that of a handler, and ends that connection only, with
+// CloseInternalServerErr. After http.ErrAbortHandler and runtime.Goexit no Close frame is sent.
 //
 // The handler itself returns at once, so that net/http frees what it holds for the
 // request. Measured on linux/amd64, an idle connection then takes 3.2 KB of heap and
 // stack, and 20 KB where the handler upgrades and reads in place. The context of
-// the request that serve gets has the values of the original, and is never cancelled.
+// the request that serve gets has the values of the original. It is cancelled when the connection ends:
+// when it has been closed, or a read or a write has found that the peer is gone. A function that does not
+// read learns that by PingInterval, or from Conn.CloseRead.
 func (u *Upgrader) HandlerFunc(serve func(*Conn, *http.Request)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		c, err := u.Upgrade(w, r, nil)
-		if err != nil {
-			return // and has been answered
+		ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
+		u.Group.run(1)
+		runs := false
+		defer func() {
+			if !runs { // the request was refused, or the program's ResponseWriter panics
+				u.Group.run(-1)
+				cancel()
+			}
+		}()
+		c, err := u.handshake(w, r, nil, cancel)
+		if runs = err == nil; !runs {
+			return
 		}
 		// It ends when serve does, which c's Close brings about.
-		go run(serve, c, r.WithContext(context.WithoutCancel(r.Context())))
+		go u.run(serve, c, r.WithContext(ctx))
 	}
 }
 
-func run(serve func(*Conn, *http.Request), c *Conn, r *http.Request) {
+// run runs serve, and ends the connection behind it.
+func (u *Upgrader) run(serve func(*Conn, *http.Request), c *Conn, r *http.Request) {
 	server, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
+	defer u.Group.run(-1)
+	code := 0 // of the Close frame, if any
 	defer func() {
-		if !c.shuttingDown() { // else Shutdown closes it, when it is time
-			c.Close()
+		if c.shuttingDown() {
+			return // Shutdown closes it, when it is time
+		}
+		if code != 0 && c.readLock.phase() != phaseFailed { // else the peer is gone, or has been told why
+			c.reply(opClose, FormatCloseMessage(code, ""))
+		}
+		c.Close()
+	}()
+	defer func() {
+		if err := recover(); err != nil && err != http.ErrAbortHandler {
+			code = CloseInternalServerErr
+			logPanic(server, c, err)
 		}
 	}()
-	defer reportPanic(server, c)
 	serve(c, r)
+	code = CloseNormalClosure
 }
 
-// reportPanic recovers from a panic and logs it as net/http does.
-func reportPanic(server *http.Server, c *Conn) {
-	err := recover()
-	if err == nil || err == http.ErrAbortHandler {
-		return
-	}
+// logPanic logs a panic as net/http does.
+func logPanic(server *http.Server, c *Conn, err any) {
 	logf := log.Printf
 	if server != nil && server.ErrorLog != nil {
 		logf = server.ErrorLog.Printf
