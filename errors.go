@@ -184,12 +184,13 @@ func readError(err error) error {
 }
 
 // isTimeout reports whether err is a deadline that has passed: nothing is lost, and the operation can be
-// repeated. Other errors call themselves timeouts, too, but are final: the kernel's verdict that the peer
-// is gone (ETIMEDOUT), that of a keepalive, and those that are not temporary.
+// repeated. Two verdicts that the peer is gone call themselves timeouts, too, but are final: the kernel's
+// (ETIMEDOUT), and that of keepalive on a connection below.
 func isTimeout(err error) bool {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return true
 	}
 	var ne net.Error
-	return errors.As(err, &ne) && ne.Timeout() && ne.Temporary() && !errors.Is(err, syscall.ETIMEDOUT)
+	var dead *keepaliveError
+	return errors.As(err, &ne) && ne.Timeout() && !errors.Is(err, syscall.ETIMEDOUT) && !errors.As(err, &dead)
 }

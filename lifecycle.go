@@ -123,7 +123,8 @@ func (c *Conn) stop(p phase, err error) error {
 //
 // If a Close frame was sent and the peer's has not come, closing the network connection could reset it, and
 // so destroy the frame before the peer has read it. Then only the outgoing direction is ended at once, and
-// the rest in the background: when the peer has ended its own, and at the latest after a second or 256 KiB.
+// the rest in the background: when the peer has ended its own, and at the latest after a second. Up to 256
+// KiB of what it still sends are read meanwhile, and discarded.
 func (c *Conn) Close() error {
 	l := until(time.Now().Add(closeTimeout))
 	return c.closeWithin(&l)
@@ -171,12 +172,14 @@ func (c *Conn) closeLater() error {
 		}
 		defer c.endRead()
 		c.overrideReadDeadline(time.Time{})
-		l.discard(maxDiscarded)
+		if !l.discard(maxDiscarded) {
+			time.Sleep(time.Until(limit.deadline)) // the peer has that time to read the Close frame
+		}
 	}()
 	return nil
 }
 
-// maxDiscarded is how much of what the peer still sends is read before the connection is closed.
+// maxDiscarded is how much of what the peer still sends is read while the connection is being closed.
 const maxDiscarded = 256 << 10
 
 // abort is Close that waits for nothing.

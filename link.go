@@ -91,17 +91,18 @@ func (l *link) canCloseWrite() bool {
 	return ok
 }
 
-// discard reads until the end, an error, or at least n bytes.
-func (l *link) discard(n int) {
+// discard reads until the end or an error, or until n bytes or more have come: then it returns false.
+func (l *link) discard(n int) (ended bool) {
 	buf := acquireBuffer(defaultBufferSize)
 	defer releaseBuffer(buf)
 	for n > 0 {
 		m, err := receive(l, buf.b)
 		if err != nil {
-			return
+			return true
 		}
 		n -= m
 	}
+	return false
 }
 
 // closeTimeout is how long Close waits for the network to take frames that no caller waits for, and what a
