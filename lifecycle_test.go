@@ -112,7 +112,7 @@ func TestCloseGivesBack(t *testing.T) {
 				}
 				halves, _ := peer.NextWriter(BinaryMessage)
 				halves.Write(noise(10_000, 1))
-				c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+				c.SetReadDeadline(time.Now().Add(5 * time.Millisecond))
 				if _, _, err := c.ReadMessage(); !isTimeout(err) {
 					t.Fatalf("%s: got %v, want a timeout", busy, err)
 				}
