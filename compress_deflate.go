@@ -39,7 +39,9 @@ const (
 	hash4, hash5, hash8 = 2654435761, 889523592379 << 24, 0xcf1bbcdcb7a56463
 
 	longEnough  = 64 // a match of this length ends the search for a better one
-	chainLength = 32 // candidates tried in a chain
+	lazyLength  = 24 // a match of this length is taken without a search at the next byte
+	goodLength  = 8  // with a match of this length, a quarter of a chain is tried for a better one
+	chainLength = 24 // candidates tried in a chain
 )
 
 const (
@@ -164,19 +166,20 @@ func (d *deflater) findMatches(b *block, p []byte, at int) int {
 		b.add(p[at:end], 0, 0)
 	}
 	for i := done; i+hashedBytes <= end; {
-		length, distance := d.find(p, i, end)
+		length, distance := d.find(p, i, end, minMatch-1)
 		if length == 0 {
 			i += 1 + (i-done)>>6
 			continue
 		}
 		noted := i + 1
-		for d.effort > fast && length < longEnough && noted+hashedBytes <= end {
-			l, dist := d.find(p, noted, end)
-			if l > length {
-				i, length, distance = noted, l, dist
-			}
+		for d.effort > fast && length < lazyLength && noted+hashedBytes <= end {
+			l, dist := d.find(p, noted, end, length)
 			noted++
-			if l < length || d.effort == middle {
+			if l == 0 {
+				break
+			}
+			i, length, distance = noted-1, l, dist
+			if d.effort == middle {
 				break
 			}
 		}
@@ -214,23 +217,26 @@ func load(p []byte, i int) uint64 {
 // farthest returns the largest distance of a match at p[i].
 func (d *deflater) farthest(i int) uint16 { return uint16(min(d.window.len()+i, d.window.size)) }
 
-// find searches for a match for p[i:end], and records position i in the tables.
-func (d *deflater) find(p []byte, i, end int) (length, distance int) {
+// find searches for a match for p[i:end] that is longer than least, and records position i in the tables.
+func (d *deflater) find(p []byte, i, end, least int) (length, distance int) {
 	if d.effort == best {
-		return d.findInChain(p, i, end)
+		return d.findInChain(p, i, end, least)
 	}
 	v := load(p, i)
 	position, farthest := d.base+uint16(i), d.farthest(i)
 	if d.effort == middle {
 		long := &d.recent.long[v*hash8>>(64-hashBits)]
 		if back := position - *long; back-1 < farthest && begins(p, i, int(back), v) {
-			length, distance = d.matchLen(p, i, end, int(back)), int(back)
+			if l := d.matchLen(p, i, end, int(back)); l > least {
+				length, distance = l, int(back)
+				least = l
+			}
 		}
 		*long = position
 	}
 	short := &d.recent.short[v*hash5>>(64-hashBits)]
 	if back := position - *short; back-1 < farthest && length < longEnough && begins(p, i, int(back), v) {
-		if l := d.matchLen(p, i, end, int(back)); l > length {
+		if l := d.matchLen(p, i, end, int(back)); l > least {
 			length, distance = l, int(back)
 		}
 	}
@@ -280,17 +286,29 @@ func (c *chains) note(v uint64, position uint16) uint16 {
 }
 
 // findInChain is find with chains.
-func (d *deflater) findInChain(p []byte, i, end int) (length, distance int) {
+func (d *deflater) findInChain(p []byte, i, end, least int) (length, distance int) {
 	position, farthest := d.base+uint16(i), d.farthest(i)
 	candidate := d.chains.note(load(p, i), position)
-	for n, nearer := 0, uint16(0); n < chainLength && length < longEnough; n++ {
+	tries := chainLength
+	if least >= goodLength {
+		tries /= 4
+	}
+	most := min(end-i, maxMatch)
+	for nearer := uint16(0); tries > 0 && least < most; tries-- {
 		back := position - candidate
 		if back <= nearer || back > farthest {
 			break
 		}
 		nearer = back
-		if l := d.matchLen(p, i, end, int(back)); l > length {
-			length, distance = l, int(back)
+		// A longer match has the last four bytes of the length to beat, and the next one.
+		at := least - 3
+		if from := i - int(back); from < 0 || binary.LittleEndian.Uint32(p[from+at:]) == binary.LittleEndian.Uint32(p[i+at:]) {
+			if l := d.matchLen(p, i, end, int(back)); l > least {
+				length, distance, least = l, int(back), l
+				if l >= longEnough {
+					break
+				}
+			}
 		}
 		candidate = d.chains.before[candidate&(1<<maxWindowBits-1)]
 	}
