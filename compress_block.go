@@ -41,6 +41,7 @@ type block struct {
 	nDistances    int
 	nLengths      int
 	sorted, depth [maxLiterals]uint32 // for makeCode
+	places        [256]uint16         // for sortByCount
 }
 
 var blockPool = sync.Pool{New: func() any {

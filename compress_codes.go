@@ -17,6 +17,7 @@ type repeat struct{ symbol, extra uint8 }
 // fixedLiteralCodes and fixedDistanceCodes are "the fixed Huffman codes" (3.2.6).
 var fixedLiteralCodes, fixedDistanceCodes = func() (l [maxLiterals]code, d [maxDistances]code) {
 	var all [fixedLiterals]code
+	perLength := [maxCodeBits + 1]int{7: 24, 8: 152, 9: 112}
 	for i := range all {
 		switch {
 		case i < 144, i >= 280:
@@ -27,7 +28,7 @@ var fixedLiteralCodes, fixedDistanceCodes = func() (l [maxLiterals]code, d [maxD
 			all[i].n = 7
 		}
 	}
-	assignCodes(all[:])
+	assignCodes(all[:], &perLength)
 	copy(l[:], all[:])
 	for i := range d {
 		d[i] = code{bits.Reverse16(uint16(i)) >> 11, 5}
@@ -74,7 +75,7 @@ func (b *block) makeCode(counts []uint32, codes []code, most int) {
 			sorted = append(sorted, c<<9|uint32(symbol))
 		}
 	}
-	slices.Sort(sorted)
+	b.sortByCount(sorted)
 	depth := b.depth[:len(sorted)]
 	for i, s := range sorted {
 		depth[i] = s >> 9
@@ -104,7 +105,34 @@ func (b *block) makeCode(counts []uint32, codes []code, most int) {
 			i++
 		}
 	}
-	assignCodes(codes)
+	assignCodes(codes, &perLength)
+}
+
+// sortByCount sorts what makeCode has made of the symbols, by their counts.
+func (b *block) sortByCount(symbols []uint32) {
+	most := uint32(0)
+	for _, s := range symbols {
+		most = max(most, s>>9)
+	}
+	if most >= uint32(len(b.places)) || len(symbols) < 12 {
+		slices.Sort(symbols)
+		return
+	}
+	places := b.places[:most+1]
+	clear(places)
+	for _, s := range symbols {
+		places[s>>9]++
+	}
+	next := uint16(0)
+	for count, n := range places {
+		places[count] = next
+		next += n
+	}
+	unsorted := b.depth[:copy(b.depth[:], symbols)] // which is free until then
+	for _, s := range unsorted {
+		symbols[places[s>>9]] = s
+		places[s>>9]++
+	}
 }
 
 // codeDepths replaces weights, which are sorted, by the depths of their leaves in a Huffman tree
@@ -148,19 +176,16 @@ func codeDepths(a []uint32) {
 	}
 }
 
-// assignCodes assigns the codes of the lengths (RFC 1951, 3.2.2).
-func assignCodes(codes []code) {
-	var next [maxCodeBits + 2]uint16
-	for _, c := range codes {
-		next[c.n+1]++
-	}
-	next[1] = 0
+// assignCodes assigns the codes of the lengths, of which there are so many of each (RFC 1951, 3.2.2).
+func assignCodes(codes []code, perLength *[maxCodeBits + 1]int) {
+	var next [maxCodeBits + 1]uint16
 	for n := 2; n < len(next); n++ {
-		next[n] = (next[n] + next[n-1]) << 1
+		next[n] = (next[n-1] + uint16(perLength[n-1])) << 1
 	}
 	for i := range codes {
-		if n := codes[i].n; n > 0 {
-			codes[i].bits = bits.Reverse16(next[n]) >> (16 - n)
+		c := &codes[i]
+		if n := c.n & maxCodeBits; n > 0 {
+			c.bits = bits.Reverse16(next[n]) >> (16 - n)
 			next[n]++
 		}
 	}
@@ -177,45 +202,50 @@ func (b *block) makeRepeats() {
 	for b.distances[b.nDistances-1].n == 0 {
 		b.nDistances--
 	}
-	for _, codes := range [][]code{b.literals[:b.nLiterals], b.distances[:b.nDistances]} {
+	for _, codes := range [...][]code{b.literals[:b.nLiterals], b.distances[:b.nDistances]} {
 		for len(codes) > 0 {
-			n := 1
-			for n < len(codes) && codes[n].n == codes[0].n {
+			length, n := codes[0].n, 1
+			for n < len(codes) && codes[n].n == length {
 				n++
 			}
-			b.repeat(codes[0].n, n)
 			codes = codes[n:]
+			if length > 0 {
+				b.addRepeat(length, 0)
+				n--
+			}
+			if n > 2 {
+				n = b.repeat(length, n)
+			}
+			for ; n > 0; n-- {
+				b.addRepeat(length, 0)
+			}
 		}
 	}
 }
 
-// repeat adds n codes of the length.
-func (b *block) repeat(length uint8, n int) {
-	add := func(symbol uint8, extra int) {
-		b.repeats = append(b.repeats, repeat{symbol, uint8(extra)})
-		b.lengthCounts[symbol]++
-	}
-	if length > 0 {
-		add(length, 0)
-		n--
-	}
-	for n > 0 {
-		switch k := min(n, 138); {
-		case length == 0 && n > 10:
-			add(repeatManyZeroes, k-11)
-			n -= k
-		case length == 0 && n > 2:
-			add(repeatZero, n-3)
-			n = 0
-		case n > 2:
-			k = min(n, 6)
-			add(repeatLength, k-3)
-			n -= k
+// repeat adds up to n codes of the length, which follow one of that length if it is not 0. It returns how
+// many are left, which are less than 3.
+func (b *block) repeat(length uint8, n int) int {
+	for n > 2 {
+		k := min(n, 6)
+		switch {
+		case length > 0:
+			b.addRepeat(repeatLength, k-3)
+		case n > 10:
+			k = min(n, 138)
+			b.addRepeat(repeatManyZeroes, k-11)
 		default:
-			add(length, 0)
-			n--
+			k = n
+			b.addRepeat(repeatZero, k-3)
 		}
+		n -= k
 	}
+	return n
+}
+
+func (b *block) addRepeat(symbol uint8, extra int) {
+	b.repeats = append(b.repeats, repeat{symbol, uint8(extra)})
+	b.lengthCounts[symbol]++
 }
 
 // writeCodes writes the header of a block with codes of its own, and the codes.
