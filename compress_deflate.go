@@ -166,8 +166,12 @@ func (d *deflater) findMatches(b *block, p []byte, at int) int {
 		b.add(p[at:end], 0, 0)
 	}
 	for i := done; i+hashedBytes <= end; {
-		length, distance := d.find(p, i, end, minMatch-1)
-		if length == 0 {
+		var length, distance int
+		if d.effort == fast {
+			if i, length, distance = d.findNext(p, i, end); length == 0 {
+				break
+			}
+		} else if length, distance = d.find(p, i, end, minMatch-1); length == 0 {
 			i += 1 + (i-done)>>6
 			continue
 		}
@@ -242,6 +246,35 @@ func (d *deflater) find(p []byte, i, end, least int) (length, distance int) {
 	}
 	*short = position
 	return length, distance
+}
+
+// findNext is find for the fast effort, at the next position from i on that has a match. It skips more
+// and more positions where there is none.
+func (d *deflater) findNext(p []byte, i, end int) (at, length, distance int) {
+	recent, base, before, size := &d.recent.short, d.base, d.window.len(), d.window.size
+	p = p[:end]
+	for from := i; i+8 <= len(p); i += 1 + (i-from)>>6 {
+		v := binary.LittleEndian.Uint64(p[i:])
+		last := &recent[v*hash5>>(64-hashBits)]
+		position := base + uint16(i)
+		back := int(position - *last)
+		*last = position
+		if back == 0 || back > min(before+i, size) {
+			continue
+		}
+		if back <= i && binary.LittleEndian.Uint32(p[i-back:]) != uint32(v) {
+			continue
+		}
+		if length = d.matchLen(p, i, end, back); length > 0 {
+			return i, length, back
+		}
+	}
+	for ; i+hashedBytes <= end; i++ {
+		if length, distance = d.find(p, i, end, minMatch-1); length > 0 {
+			return i, length, distance
+		}
+	}
+	return i, 0, 0
 }
 
 // begins is a quick check for a match at the distance before p[i:], which begins with v: in p, the first
