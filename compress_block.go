@@ -171,23 +171,34 @@ func log2(n uint32) int {
 
 // writeSequences writes the symbols of the block, whose data is p.
 func (b *block) writeSequences(w *bitWriter, p []byte, literals *[maxLiterals]code, distances *[maxDistances]code) {
+	acc, n := w.bits, w.n // of w, which is brought up to date where they have no room
 	for _, s := range b.sequences {
 		for _, c := range p[:s.literals] {
-			w.add(uint64(literals[c].bits), uint(literals[c].n))
+			if n > 63-maxCodeBits {
+				acc, n = w.flush(acc, n)
+			}
+			acc |= uint64(literals[c].bits) << (n & 63)
+			n += uint(literals[c].n)
 		}
 		p = p[s.literals:]
 		if s.length == 0 {
 			continue
 		}
 		p = p[s.length:]
+		acc, n = w.flush(acc, n)
 		l, d := lengthSymbol(int(s.length)), distanceSymbol(int(s.distance))
 		e := literalSymbols[l]
-		n := uint(literals[l].n)
-		w.add(uint64(literals[l].bits)|uint64(entry(s.length)-e>>entryValue)<<n, n+uint(e&entryBits))
+		acc |= uint64(literals[l].bits) << (n & 63)
+		n += uint(literals[l].n)
+		acc |= uint64(entry(s.length)-e>>entryValue) << (n & 63)
+		n += uint(e & entryBits)
 		e = distanceSymbols[d]
-		n = uint(distances[d].n)
-		w.add(uint64(distances[d].bits)|uint64(entry(s.distance)+1-e>>entryValue)<<n, n+uint(e&entryBits))
+		acc |= uint64(distances[d].bits) << (n & 63)
+		n += uint(distances[d].n)
+		acc |= uint64(entry(s.distance)+1-e>>entryValue) << (n & 63)
+		n += uint(e & entryBits)
 	}
+	w.bits, w.n = w.flush(acc, n)
 	w.add(uint64(literals[endOfBlock].bits), uint(literals[endOfBlock].n))
 }
 
@@ -203,13 +214,15 @@ func (w *bitWriter) grow(n int) { w.out = slices.Grow(w.out, n/8+16) }
 
 // add appends up to 56 bits, for which there must be room.
 func (w *bitWriter) add(v uint64, n uint) {
-	w.bits |= v << (w.n & 63)
-	w.n += n
+	w.bits, w.n = w.flush(w.bits|v<<(w.n&63), w.n+n)
+}
+
+// flush appends the whole bytes of n bits, for which there must be room, and returns the rest.
+func (w *bitWriter) flush(bits uint64, n uint) (rest uint64, left uint) {
 	at := len(w.out)
-	binary.LittleEndian.PutUint64(w.out[at:at+8], w.bits)
-	w.out = w.out[:at+int(w.n>>3)]
-	w.bits >>= w.n &^ 7 & 63
-	w.n &= 7
+	binary.LittleEndian.PutUint64(w.out[at:at+8], bits)
+	w.out = w.out[:at+int(n>>3)]
+	return bits >> (n &^ 7 & 63), n & 7
 }
 
 // align fills the last byte with zeros.
