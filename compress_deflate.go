@@ -253,7 +253,7 @@ func (d *deflater) find(p []byte, i, end, least int) (length, distance int) {
 func (d *deflater) findNext(p []byte, i, end int) (at, length, distance int) {
 	recent, base, before, size := &d.recent.short, d.base, d.window.len(), d.window.size
 	p = p[:end]
-	for from := i; i+8 <= len(p); i += 1 + (i-from)>>6 {
+	for from := i; i+8 <= len(p); i += 1 + (i-from)>>5 {
 		v := binary.LittleEndian.Uint64(p[i:])
 		last := &recent[v*hash5>>(64-hashBits)]
 		position := base + uint16(i)
@@ -297,7 +297,7 @@ func (d *deflater) note(p []byte, first, last int) {
 			d.recent.long[v*hash8>>(64-hashBits)] = d.base + uint16(i)
 		}
 	case fast:
-		for i := first; i < last; i += 4 {
+		for i := max(first, last-2); i < last; i++ {
 			d.recent.short[load(p, i)*hash5>>(64-hashBits)] = d.base + uint16(i)
 		}
 	}
@@ -334,8 +334,8 @@ func (d *deflater) findInChain(p []byte, i, end, least int) (length, distance in
 		}
 		nearer = back
 		// A longer match has the last four bytes of the length to beat, and the next one.
-		at := least - 3
-		if from := i - int(back); from < 0 || binary.LittleEndian.Uint32(p[from+at:]) == binary.LittleEndian.Uint32(p[i+at:]) {
+		at := i + least - 3
+		if d.equal(p, at, int(back)) {
 			if l := d.matchLen(p, i, end, int(back)); l > least {
 				length, distance, least = l, int(back), l
 				if l >= longEnough {
@@ -346,6 +346,17 @@ func (d *deflater) findInChain(p []byte, i, end, least int) (length, distance in
 		candidate = d.chains.before[candidate&(1<<maxWindowBits-1)]
 	}
 	return length, distance
+}
+
+// equal reports whether the four bytes at p[i] may be equal to those at the distance before.
+func (d *deflater) equal(p []byte, i, distance int) bool {
+	b := p
+	if distance <= i {
+		b = p[i-distance:]
+	} else if b = d.window.from(distance - i); len(b) < 4 {
+		return true
+	}
+	return binary.LittleEndian.Uint32(b) == binary.LittleEndian.Uint32(p[i:])
 }
 
 // matchLen returns the length of the match for p[i:end] at the distance, or 0 if it is too short to be
