@@ -179,7 +179,7 @@ func TestGroupShutdownSilentPeers(t *testing.T) {
 				wantErrorIs(t, shutdown.err, tt.wants...)
 				wantLen(t, &group, "all are closed", 0)
 				for _, c := range silent {
-					if !c.NetConn().(*pipeConn).in.writeEnd.closed {
+					if !c.NetConn().(*pipeConn).in.writeClosed() {
 						t.Fatal("a network connection is open")
 					}
 					if _, _, err := c.ReadMessage(); !IsCloseError(err, CloseGoingAway) {
@@ -336,7 +336,7 @@ func TestGroupShutdownOfHandlersThatReturn(t *testing.T) {
 		<-returned
 		time.Sleep(time.Minute)
 		shutdown.wantWaiting("the client has not answered")
-		if client.NetConn().(*pipeConn).in.writeEnd.closed {
+		if client.NetConn().(*pipeConn).in.writeClosed() {
 			t.Error("the network connection was closed before the client has answered")
 		}
 		if err := client.WriteMessage(TextMessage, make([]byte, 100_000)); err != nil {
@@ -381,8 +381,7 @@ func TestGroupShutdownAwaitsFunctions(t *testing.T) {
 			c.ReadMessage()
 			result <- group.Shutdown(t.Context())
 		}))
-		for range 2 {
-			client := server.dial()
+		for _, client := range []*Conn{server.dial(), server.dial()} {
 			client.WriteMessage(TextMessage, nil)
 			go client.ReadMessage()
 		}

@@ -33,6 +33,7 @@ func TestCloseWakesAtOnce(t *testing.T) {
 				t.Errorf("got the end of Close after %v, want %v", took, closeTimeout)
 			}
 			for name, x := range calls {
+				<-x.done
 				if x.took != 0 || !errors.Is(x.err, net.ErrClosed) {
 					t.Errorf("%s: got %v after %v, want net.ErrClosed at once", name, x.err, x.took)
 				}
@@ -106,11 +107,11 @@ func TestTheLastWordArrives(t *testing.T) {
 					}
 					time.AfterFunc(tt.leaves-100*time.Millisecond, func() { far.Close() })
 					time.Sleep(time.Until(start.Add(tt.closed - 1)))
-					if synctest.Wait(); near.in.readEnd.closed {
+					if synctest.Wait(); near.in.readClosed() {
 						t.Errorf("got the connection closed before %v", tt.closed)
 					}
 					time.Sleep(1)
-					if synctest.Wait(); !near.in.readEnd.closed {
+					if synctest.Wait(); !near.in.readClosed() {
 						t.Errorf("got an open connection %v after Close", time.Since(start))
 					}
 					if got := borrowed(c); got != "" {

@@ -42,6 +42,20 @@ type pipeEnd struct {
 	timer    *time.Timer
 }
 
+// readClosed reports whether the end that reads is closed.
+func (h *pipeHalf) readClosed() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.readEnd.closed
+}
+
+// writeClosed reports whether the end that writes is closed.
+func (h *pipeHalf) writeClosed() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.writeEnd.closed
+}
+
 func newPipeHalf(size int) *pipeHalf {
 	h := &pipeHalf{size: size}
 	h.change = sync.NewCond(&h.mu)

@@ -367,7 +367,7 @@ func neverFinishClosing(t *testing.T, long context.Context, n int, read func(*Co
 			if err := c.Shutdown(ctx, CloseGoingAway, ""); err != context.DeadlineExceeded {
 				t.Errorf("got %v, want the context's error", err)
 			}
-			if !toPeer.writeEnd.closed {
+			if !toPeer.writeClosed() {
 				t.Error("the network connection is open")
 			}
 			if err := c.WriteMessageContext(long, TextMessage, nil); err == nil {
