@@ -358,3 +358,25 @@ func TestDialNetworkErrors(t *testing.T) {
 		t.Errorf("got error %v, want that of writing the request", err)
 	}
 }
+
+// A Dial over TLS that is cancelled does not wait for a server that reads nothing, which crypto/tls would
+// give five seconds to take its last record.
+func TestDialCancelledOverTLS(t *testing.T) {
+	serverConfig, clientConfig := tlsTestConfigs()
+	synctest.Test(t, func(t *testing.T) {
+		near, far := newPipe(t, 1<<20)
+		server := tls.Server(far, serverConfig)
+		d := Dialer{TLSClientConfig: clientConfig, NetDial: func(string, string) (net.Conn, error) { return near, nil }}
+		go func() {
+			server.Handshake()
+			room(far, 0) // and reads nothing more
+		}()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		_, _, err := d.DialContext(ctx, "wss://example.com/", nil)
+		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
+			t.Errorf("got %v after %v, want the context's error after 1s", err, time.Since(start))
+		}
+	})
+}
