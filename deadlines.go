@@ -85,7 +85,10 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 	d.mu.Lock()
 	d.write = t
 	d.mu.Unlock()
-	return c.send.link.noDeadlines
+	if l := c.send.link; l.noDeadlines {
+		return l.SetWriteDeadline(t) // and say why
+	}
+	return nil
 }
 
 func (c *Conn) loadWriteDeadline() time.Time {

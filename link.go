@@ -31,7 +31,7 @@ type link struct {
 	// tls says that it is a connection of crypto/tls, which keeps what it has read and was not asked for.
 	tls bool
 
-	noDeadlines error       // why deadlines cannot be set, or nil
+	noDeadlines bool        // they cannot be set
 	closing     atomic.Bool // closeLater has been called
 
 	ended context.CancelFunc // of what goes on as long as the connection; or nil
@@ -47,13 +47,13 @@ func newLink(t transport) *link {
 		tcp:        tcp,
 		tls:        isTLS,
 
-		noDeadlines: cmp.Or(t.SetReadDeadline(time.Time{}), t.SetWriteDeadline(time.Time{})),
+		noDeadlines: cmp.Or(t.SetReadDeadline(time.Time{}), t.SetWriteDeadline(time.Time{})) != nil,
 	}
 }
 
 // resumable reports whether a write that has timed out can be continued: crypto/tls fails every later
 // one, and where there are no deadlines the transport is closed instead.
-func (l *link) resumable() bool { return !l.tls && l.noDeadlines == nil }
+func (l *link) resumable() bool { return !l.tls && !l.noDeadlines }
 
 // end says that the connection has ended, in one direction at least.
 func (l *link) end() {

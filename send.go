@@ -181,12 +181,15 @@ func (s *send) writeLarge(f *frame, l *limit) error {
 	return err
 }
 
-// maxPiece is how much of a large frame is written at once, so that the progress of a slow peer is seen.
+// maxPiece is how much of a large frame is written at once with keepalive, which wants to see progress.
 const maxPiece = 256 << 10
 
 // writePieces writes a large frame with the header head.
 func (s *send) writePieces(head, payload []byte) (n int, err error) {
 	p := s.progress()
+	if p == nil {
+		return s.link.writeFrame(head, payload)
+	}
 	piece := payload[:min(len(payload), maxPiece)]
 	p.begin()
 	n, err = s.link.writeFrame(head, piece)
@@ -276,7 +279,7 @@ func (s *send) flushWaiting(l *limit) (timedOut bool, err error) {
 	p.begin()
 	n, err := s.link.Write(o.bytes())
 	p.end(n)
-	if err != nil || l.ctx != nil || s.link.noDeadlines != nil {
+	if err != nil || l.ctx != nil || s.link.noDeadlines {
 		timedOut, err = s.clearLimit(l, err)
 	}
 	o.start += int32(min(max(n, 0), o.len())) // a wrapper may break the rules of io.Writer
@@ -444,7 +447,7 @@ func (s *send) setLimit(l *limit) {
 	if d == nil {
 		d = s.ownDelayed()
 	}
-	if s.link.noDeadlines != nil {
+	if s.link.noDeadlines {
 		d.release = l.afterFunc(func() { s.link.abort() })
 		return
 	}

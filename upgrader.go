@@ -209,7 +209,7 @@ func (u *Upgrader) answer(nc net.Conn, key string, agreed agreement, responseHea
 // read learns that by PingInterval, or from Conn.CloseRead.
 func (u *Upgrader) HandlerFunc(serve func(*Conn, *http.Request)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
+		ctx, cancel := context.WithCancel(context.Background())
 		u.Group.run(1)
 		runs := false
 		defer func() {
@@ -223,8 +223,22 @@ func (u *Upgrader) HandlerFunc(serve func(*Conn, *http.Request)) http.HandlerFun
 			return
 		}
 		// It ends when serve does, which c's Close brings about.
-		go u.run(serve, c, r.WithContext(ctx))
+		go u.run(serve, c, r.WithContext(connContext{ctx, r.Context()}))
 	}
+}
+
+// connContext is a context that ends with a connection, and has the values of another. The connection holds
+// the first only, so that the second can be forgotten, and with it what net/http has made for the request.
+type connContext struct {
+	context.Context
+	values context.Context
+}
+
+func (c connContext) Value(key any) any {
+	if v := c.Context.Value(key); v != nil {
+		return v // of package context itself
+	}
+	return c.values.Value(key)
 }
 
 // run runs serve, and ends the connection behind it.
