@@ -114,3 +114,47 @@ func BenchmarkInflate(b *testing.B) {
 		})
 	})
 }
+
+// What windows of each size cost, in both directions.
+func BenchmarkWindow(b *testing.B) {
+	for _, size := range []int{2 << 10, 64 << 10} {
+		messages := benchMessages(size)
+		for bits := minWindowBits; bits <= maxWindowBits; bits++ {
+			name := fmt.Sprintf("size=%d/bits=%d", size, bits)
+			var payloads [][]byte
+			b.Run("deflate/"+name, func(b *testing.B) {
+				d := acquireDeflater(takeoverLevel, bits)
+				defer releaseDeflater(d)
+				var out []byte
+				for i := range b.N {
+					m := messages[i%len(messages)]
+					out, _ = d.message(out[:0], m)
+					d.sent(m)
+				}
+			})
+			d := acquireDeflater(takeoverLevel, bits)
+			for _, m := range messages {
+				p, _ := d.message(nil, m)
+				d.sent(m)
+				payloads = append(payloads, p)
+			}
+			releaseDeflater(d)
+			b.Run("inflate/"+name, func(b *testing.B) {
+				w := &window{size: 1 << bits}
+				out := make([]byte, size)
+				for i := range b.N {
+					if i%len(payloads) == 0 {
+						w.drop()
+					}
+					z := acquireInflater(w)
+					n, _, _ := z.inflate(out, 0, payloads[i%len(payloads)])
+					if n, _, _ = z.inflate(out, n, inflateTail); n != size {
+						b.Fatalf("got %d bytes", n)
+					}
+					releaseInflater(z)
+					w.put(out)
+				}
+			})
+		}
+	}
+}
