@@ -39,10 +39,12 @@ const (
 	hash4, hash5, hash8 = 2654435761, 889523592379 << 24, 0xcf1bbcdcb7a56463
 
 	longEnough  = 64 // a match of this length ends the search for a better one
-	lazyLength  = 24 // a match of this length is taken without a search at the next byte
 	goodLength  = 8  // with a match of this length, a quarter of a chain is tried for a better one
 	chainLength = 24 // candidates tried in a chain
 )
+
+// lazyLengths are for each effort from which length on a match is taken without a search at the next byte.
+var lazyLengths = [...]int{middle: 12, best: 24}
 
 const (
 	// defaultCompressionLevel is gorilla/websocket's.
@@ -167,16 +169,20 @@ func (d *deflater) findMatches(b *block, p []byte, at int) int {
 	}
 	for i := done; i+hashedBytes <= end; {
 		var length, distance int
-		if d.effort == fast {
-			if i, length, distance = d.findNext(p, i, end); length == 0 {
-				break
-			}
-		} else if length, distance = d.find(p, i, end, minMatch-1); length == 0 {
+		switch d.effort {
+		case fast:
+			i, length, distance = d.nextFast(p, i, end)
+		case middle:
+			i, length, distance = d.nextMiddle(p, i, end)
+		case best:
+			length, distance = d.find(p, i, end, minMatch-1)
+		}
+		if length == 0 {
 			i += 1 + (i-done)>>6
 			continue
 		}
 		noted := i + 1
-		for d.effort > fast && length < lazyLength && noted+hashedBytes <= end {
+		for length < lazyLengths[d.effort] && noted+hashedBytes <= end {
 			l, dist := d.find(p, noted, end, length)
 			noted++
 			if l == 0 {
@@ -230,7 +236,7 @@ func (d *deflater) find(p []byte, i, end, least int) (length, distance int) {
 	position, farthest := d.base+uint16(i), d.farthest(i)
 	if d.effort == middle {
 		long := &d.recent.long[v*hash8>>(64-hashBits)]
-		if back := position - *long; back-1 < farthest && begins(p, i, int(back), v) {
+		if back := position - *long; back-1 < farthest && d.equal(p, i, int(back)) {
 			if l := d.matchLen(p, i, end, int(back)); l > least {
 				length, distance = l, int(back)
 				least = l
@@ -239,7 +245,7 @@ func (d *deflater) find(p []byte, i, end, least int) (length, distance int) {
 		*long = position
 	}
 	short := &d.recent.short[v*hash5>>(64-hashBits)]
-	if back := position - *short; back-1 < farthest && length < longEnough && begins(p, i, int(back), v) {
+	if back := position - *short; back-1 < farthest && length < longEnough && d.equal(p, i, int(back)) {
 		if l := d.matchLen(p, i, end, int(back)); l > least {
 			length, distance = l, int(back)
 		}
@@ -248,9 +254,9 @@ func (d *deflater) find(p []byte, i, end, least int) (length, distance int) {
 	return length, distance
 }
 
-// findNext is find for the fast effort, at the next position from i on that has a match. It skips more
-// and more positions where there is none.
-func (d *deflater) findNext(p []byte, i, end int) (at, length, distance int) {
+// nextFast is find for the fast effort, at the next position from i on that has a match. It skips more and
+// more positions where there is none.
+func (d *deflater) nextFast(p []byte, i, end int) (at, length, distance int) {
 	recent, base, before, size := &d.recent.short, d.base, d.window.len(), d.window.size
 	p = p[:end]
 	for from := i; i+8 <= len(p); i += 1 + (i-from)>>5 {
@@ -259,28 +265,52 @@ func (d *deflater) findNext(p []byte, i, end int) (at, length, distance int) {
 		position := base + uint16(i)
 		back := int(position - *last)
 		*last = position
-		if back == 0 || back > min(before+i, size) {
-			continue
-		}
-		if back <= i && binary.LittleEndian.Uint32(p[i-back:]) != uint32(v) {
+		if back == 0 || back > min(before+i, size) || back <= i && binary.LittleEndian.Uint32(p[i-back:]) != uint32(v) {
 			continue
 		}
 		if length = d.matchLen(p, i, end, back); length > 0 {
 			return i, length, back
 		}
 	}
+	return d.nextOfTheLast(p, i, end)
+}
+
+// nextMiddle is nextFast for the middle effort.
+func (d *deflater) nextMiddle(p []byte, i, end int) (at, length, distance int) {
+	recent, base, before, size := d.recent, d.base, d.window.len(), d.window.size
+	p = p[:end]
+	for from := i; i+8 <= len(p); i += 1 + (i-from)>>5 {
+		v := binary.LittleEndian.Uint64(p[i:])
+		position, farthest := base+uint16(i), min(before+i, size)
+		last := &recent.long[v*hash8>>(64-hashBits)]
+		back := int(position - *last)
+		*last = position
+		if back > 0 && back <= farthest && d.equal(p, i, back) {
+			length, distance = d.matchLen(p, i, end, back), back
+		}
+		last = &recent.short[v*hash5>>(64-hashBits)]
+		back = int(position - *last)
+		*last = position
+		if back > 0 && back <= farthest && back != distance && length < longEnough && d.equal(p, i, back) {
+			if l := d.matchLen(p, i, end, back); l > length {
+				length, distance = l, back
+			}
+		}
+		if length > 0 {
+			return i, length, distance
+		}
+	}
+	return d.nextOfTheLast(p, i, end)
+}
+
+// nextOfTheLast is nextFast for the last bytes of p, which are no whole word.
+func (d *deflater) nextOfTheLast(p []byte, i, end int) (at, length, distance int) {
 	for ; i+hashedBytes <= end; i++ {
 		if length, distance = d.find(p, i, end, minMatch-1); length > 0 {
 			return i, length, distance
 		}
 	}
 	return i, 0, 0
-}
-
-// begins is a quick check for a match at the distance before p[i:], which begins with v: in p, the first
-// four bytes must be equal.
-func begins(p []byte, i, distance int, v uint64) bool {
-	return distance > i || binary.LittleEndian.Uint32(p[i-distance:]) == uint32(v)
 }
 
 // note records the positions from first up to last in the tables.
@@ -291,7 +321,7 @@ func (d *deflater) note(p []byte, first, last int) {
 			d.chains.note(load(p, i), d.base+uint16(i))
 		}
 	case middle:
-		for i := first; i < last; i += 2 {
+		for i := first; i < last; i += 4 {
 			v := load(p, i)
 			d.recent.short[v*hash5>>(64-hashBits)] = d.base + uint16(i)
 			d.recent.long[v*hash8>>(64-hashBits)] = d.base + uint16(i)
