@@ -115,8 +115,9 @@
 // A program that only sends must read all the same, so that pings are answered and the end is
 // seen: [Conn.CloseRead] does, and returns a context that ends with the connection.
 //
-// A [Group] closes all connections of a server: http.Server.Shutdown does not know
-// of them.
+// A [Group] closes all connections of a server, since http.Server.Shutdown does not know of
+// them, and waits for the functions of HandlerFunc. Group.Len counts the connections that have
+// been upgraded and not been closed.
 //
 // # Keepalive
 //
