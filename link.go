@@ -1,7 +1,6 @@
 package websocket
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"io"
@@ -41,13 +40,17 @@ type link struct {
 func newLink(t transport) *link {
 	_, isTLS := t.(interface{ ConnectionState() tls.ConnectionState })
 	tcp, _ := t.(*net.TCPConn)
+	var err error
+	if nc, ok := t.(net.Conn); ok {
+		err = nc.SetDeadline(time.Time{})
+	}
 	return &link{
 		transport:  t,
 		descriptor: rawReader{conn: rawConn(t)},
 		tcp:        tcp,
 		tls:        isTLS,
 
-		noDeadlines: cmp.Or(t.SetReadDeadline(time.Time{}), t.SetWriteDeadline(time.Time{})) != nil,
+		noDeadlines: err != nil,
 	}
 }
 
