@@ -50,7 +50,7 @@ func (c *Conn) interruptShutdown() {
 	d := c.ownDeadlines()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if c.readLock.has(draining) {
+	if c.readLock.has(draining) && c.readLock.phase() < phaseClosed {
 		d.override = &aLongTimeAgo
 		c.send.link.SetReadDeadline(aLongTimeAgo)
 	}

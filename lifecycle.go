@@ -54,9 +54,14 @@ func (k *lock) end(p phase, err, lost error) {
 
 // replaceErr gives a direction that has ended another error.
 func (k *lock) replaceErr(err error) {
-	e := *k.ending.Load()
-	e.err = err
-	k.ending.Store(&e)
+	for {
+		old := k.ending.Load()
+		e := *old
+		e.err = err
+		if k.ending.CompareAndSwap(old, &e) {
+			return
+		}
+	}
 }
 
 // phase returns how far the direction has come.

@@ -313,6 +313,9 @@ func (s *send) fail(err error) error {
 	if s.outbox.start < s.outbox.reported || s.hasReported() {
 		lost = err
 	}
+	if s.outbox.len() > 0 && s.lock.err() == ErrCloseSent {
+		s.lock.replaceErr(err) // the Close frame, which is the last in the outbox, was not sent
+	}
 	s.lock.end(phaseFailed, err, lost)
 	s.dropPosted()
 	s.forgetContext()

@@ -122,7 +122,7 @@ func (c *Conn) finishHandshake(l *limit) error {
 	if err := <-sent; err != nil {
 		return err
 	}
-	c.linger()
+	c.linger(l)
 	return err
 }
 
@@ -136,11 +136,13 @@ func (c *Conn) awaitClose(l *limit) error {
 	}
 	for c.readLock.phase() < phaseClosed {
 		var woken bool
-		var err error
+		err := l.ended()
 		switch {
+		case err != nil:
+			c.endRead()
 		case c.messageWaits():
 			woken, err = c.readLock.yield(lockDrain, func() bool { return true }, time.Now().Add(claimTime), l)
-			if !woken && err == nil && c.messageWaits() { // else another Shutdown has read
+			if !woken && err == nil && l.ended() == nil && c.messageWaits() { // else another Shutdown has read
 				// The program gets no messages with a gap before them.
 				c.readLock.end(phaseDiscarded, errDiscarded, nil)
 			}
@@ -182,7 +184,8 @@ func (c *Conn) readForShutdown() {
 			err = c.advance()
 		}
 		if err != nil && c.ownDeadlines().inForce().IsZero() {
-			c.stop(phaseFailed, err) // a timeout of which there was no deadline would come again and again
+			// It would come again and again. Do not wrap it: a program would repeat its reads.
+			c.stop(phaseFailed, fmt.Errorf("websocket: a read has timed out without a deadline: %v", err))
 		}
 	}
 	c.readLock.clear(draining)
@@ -195,11 +198,17 @@ func (c *Conn) readForShutdown() {
 // reset it and so destroy what the peer has not read yet: after a handshake "the
 // server [...] closes the TCP connection first" (RFC 6455, 7.1.1), and a peer that was
 // failed may still be sending. The reading has ended, so nobody else reads.
-func (c *Conn) linger() {
+func (c *Conn) linger(l *limit) {
 	if !c.readLock.tryAcquire(lockDrain) {
-		return // a handler of the program is at work, and may be waiting for Shutdown
+		// Another Shutdown lingers; or a handler of the program is at work, and may be waiting for this one.
+		if c.readLock.has(draining) {
+			if _, err := c.readLock.acquire(lockDrain, nil, l); err == nil {
+				c.endRead()
+			}
+		}
+		return
 	}
-	c.endRead()
+	defer c.endRead()
 	switch code, _ := closeCodeFor(c.readLock.err()); {
 	case code != 0:
 		c.send.link.closeWrite()
@@ -207,6 +216,8 @@ func (c *Conn) linger() {
 	default:
 		return
 	}
+	c.readLock.state.Or(draining)
+	defer c.readLock.clear(draining)
 	c.overrideReadDeadline(time.Now().Add(lingerTime))
 	c.send.link.discard(math.MaxInt)
 }

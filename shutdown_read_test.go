@@ -473,15 +473,58 @@ type timeoutConn struct {
 
 func (c timeoutConn) Read([]byte) (int, error) { return 0, c.err }
 
-// Shutdown does not try again and again what fails with a timeout though there is no deadline.
+// Shutdown does not try again and again what fails with a timeout though there is no deadline, and neither
+// does a program afterwards that repeats a read which has timed out.
 func TestShutdownReadsThatAlwaysTimeOut(t *testing.T) {
-	for _, err := range []error{os.ErrDeadlineExceeded, &keepaliveError{}} {
+	for err, want := range map[error]string{
+		os.ErrDeadlineExceeded:              "websocket: a read has timed out without a deadline: i/o timeout",
+		&keepaliveError{"the peer is dead"}: "websocket: the peer is dead",
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			near, _ := newPipe(t, 1000)
 			c := newConn(timeoutConn{near, err}, true, nil, connOptions{})
-			if got := c.Shutdown(t.Context(), CloseNormalClosure, ""); got != err {
-				t.Errorf("got %v, want %v", got, err)
+			if got := c.Shutdown(t.Context(), CloseNormalClosure, ""); got == nil || got.Error() != want {
+				t.Errorf("got %v, want %s", got, want)
+			}
+			if got := second3(c.ReadMessage()); got == nil || got.Error() != want || isTimeout(got) {
+				t.Errorf("got %v of a read, want %s, and no timeout", got, want)
 			}
 		})
 	}
+}
+
+// The context of one Shutdown ends while a message waits for the program, which has time left to come for it.
+// The program is not told that the peer has closed the connection cleanly behind what it has not got.
+func TestShutdownWhoseContextEndsDiscardsNothing(t *testing.T) {
+	for range 100 {
+		synctest.Test(t, func(t *testing.T) {
+			near, far := newPipe(t, 1<<20)
+			c := newConn(slowConn{near}, true, nil, connOptions{})
+			defer c.Close()
+			far.Write(peerFrames(true, peerFrame{true, opText, "message"}, peerClose))
+			var calls []*call
+			for _, limit := range []time.Duration{claimTime / 2, time.Hour} {
+				calls = append(calls, begin(t, func() (string, error) {
+					ctx, cancel := context.WithTimeout(t.Context(), limit)
+					defer cancel()
+					return "", c.Shutdown(ctx, CloseNormalClosure, "")
+				}))
+			}
+			time.Sleep(claimTime * 6 / 10)
+			if _, p, err := c.ReadMessage(); err == nil || IsCloseError(err, CloseNormalClosure) {
+				t.Errorf("got %q, %v, want that the connection was closed by Shutdown", p, err)
+			}
+			for _, x := range calls {
+				<-x.done
+			}
+		})
+	}
+}
+
+// slowConn is a connection whose writes take a little longer than half of claimTime.
+type slowConn struct{ *pipeConn }
+
+func (c slowConn) Write(p []byte) (int, error) {
+	time.Sleep(claimTime/2 + time.Millisecond)
+	return c.pipeConn.Write(p)
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -453,4 +454,84 @@ func TestShutdownBothOnAFullNetwork(t *testing.T) {
 			}
 		})
 	}
+}
+
+// failingConn is a connection whose writes fail, having taken n bytes.
+type failingConn struct {
+	*pipeConn
+	n int
+}
+
+func (c failingConn) Write(p []byte) (int, error) {
+	n, _ := c.pipeConn.Write(p[:min(c.n, len(p))])
+	return n, errMine
+}
+
+// A Close frame that cannot leave has no answer: Shutdown says so at once, whether or not the program reads.
+func TestShutdownCloseFrameCannotLeave(t *testing.T) {
+	for _, n := range []int{0, 2} {
+		for _, reads := range []bool{false, true} {
+			bothSides(t, func(t *testing.T, server bool) {
+				synctest.Test(t, func(t *testing.T) {
+					near, _ := newPipe(t, 1000)
+					c := newConn(failingConn{near, n}, server, nil, connOptions{})
+					defer c.Close()
+					if reads {
+						go c.ReadMessage()
+						synctest.Wait()
+					}
+					shutdown := begin(t, func() (string, error) { return "", c.Shutdown(t.Context(), CloseNormalClosure, "") })
+					shutdown.want(fmt.Sprint(n, " bytes have left"), 0, errMine.Error())
+					if err := c.WriteMessage(TextMessage, nil); err != errMine {
+						t.Errorf("got %v of a write, want why the Close frame was not sent", err)
+					}
+				})
+			})
+		}
+	}
+}
+
+// overlappingReads is a connection that counts the reads that are at work, and knows the most at a time.
+type overlappingReads struct {
+	*pipeConn
+	mu      sync.Mutex
+	n, most int
+}
+
+func (c *overlappingReads) Read(p []byte) (int, error) {
+	c.mu.Lock()
+	c.n++
+	c.most = max(c.most, c.n)
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		c.n--
+		c.mu.Unlock()
+	}()
+	return c.pipeConn.Read(p)
+}
+
+// Several calls of Shutdown wait together for the end of the network connection: one of them reads, and a
+// later one does not begin anew.
+func TestShutdownLingersOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := newPipe(t, 1000)
+		counted := &overlappingReads{pipeConn: near}
+		c := newConn(counted, false, nil, connOptions{})
+		far.Write(peerFrames(false, peerClose))
+		var calls []*call
+		for range 3 {
+			calls = append(calls, begin(t, func() (string, error) { return "", c.Shutdown(t.Context(), CloseNormalClosure, "") }))
+			time.Sleep(time.Second)
+			if _, _, err := c.ReadMessage(); !IsCloseError(err, CloseNormalClosure) {
+				t.Errorf("got %v, want close 1000", err)
+			}
+		}
+		for i, x := range calls {
+			x.want(fmt.Sprint("call ", i), lingerTime-time.Duration(i)*time.Second, noError)
+		}
+		if counted.most != 1 {
+			t.Errorf("got %d reads at a time, want one", counted.most)
+		}
+	})
 }
