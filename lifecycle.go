@@ -200,6 +200,7 @@ func (c *Conn) close(closeLink func() error) error {
 		w.abandon(net.ErrClosed)
 	}
 	c.giveBack()
+	c.send.forgetContext()
 	if c.group != nil {
 		c.group.remove(c)
 	}
@@ -227,5 +228,4 @@ func (c *Conn) giveBack() {
 		c.compression.drop()
 		s.lock.endMessage()
 	}
-	s.forgetContext()
 }

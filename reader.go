@@ -129,6 +129,8 @@ func (c *Conn) appendMessage(dst []byte) (messageType int, p []byte, err error) 
 		}
 	case !c.readLock.has(ended): // the message is still to be had
 		return noMessage, dst, err
+	default:
+		err = c.readLock.err() // rather than a timeout that came first
 	}
 	return messageType, p, err
 }
