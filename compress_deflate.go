@@ -272,7 +272,7 @@ func (d *deflater) nextFast(p []byte, i, end int) (at, length, distance int) {
 			return i, length, back
 		}
 	}
-	return d.nextOfTheLast(p, i, end)
+	return d.nextInTail(p, i, end)
 }
 
 // nextMiddle is nextFast for the middle effort.
@@ -300,11 +300,11 @@ func (d *deflater) nextMiddle(p []byte, i, end int) (at, length, distance int) {
 			return i, length, distance
 		}
 	}
-	return d.nextOfTheLast(p, i, end)
+	return d.nextInTail(p, i, end)
 }
 
-// nextOfTheLast is nextFast for the last bytes of p, which are no whole word.
-func (d *deflater) nextOfTheLast(p []byte, i, end int) (at, length, distance int) {
+// nextInTail is nextFast for the last bytes of p, which are no whole word.
+func (d *deflater) nextInTail(p []byte, i, end int) (at, length, distance int) {
 	for ; i+hashedBytes <= end; i++ {
 		if length, distance = d.find(p, i, end, minMatch-1); length > 0 {
 			return i, length, distance

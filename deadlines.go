@@ -77,9 +77,9 @@ func (d *deadlines) inForce() time.Time {
 
 // SetWriteDeadline bounds the writes that begin after it, except for WriteControl's,
 // which has a deadline of its own; a zero t means no bound. After a write that timed
-// out within a frame every write returns its error. The error of this method is that of a transport
-// that has no deadlines: a write that must not wait longer then closes it. Any goroutine may call it at
-// any time.
+// out within a frame every write returns its error. If the transport has no deadlines, SetWriteDeadline
+// returns the transport's error, and a write that is still waiting at the time t closes the connection.
+// Any goroutine may call it at any time.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
 	d := c.ownDeadlines()
 	d.mu.Lock()

@@ -91,8 +91,9 @@ func (d *Dialer) Dial(urlStr string, requestHeader http.Header) (*Conn, *http.Re
 //
 // Where the server's answer does not complete the handshake, be it a refusal, a
 // redirect or not quite right, the error is ErrBadHandshake, and the response is
-// returned with at most 1,024 bytes of its body, those that come within a second. With a connection comes the
-// response that it began with, whose body is empty. No body needs to be closed.
+// returned with at most 1,024 bytes of its body, those that come within a second. With a
+// connection comes the response that it began with, whose body is empty. No body needs to be
+// closed.
 func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader http.Header) (*Conn, *http.Response, error) {
 	if d == nil {
 		d = DefaultDialer

@@ -184,7 +184,7 @@ func (c *Conn) readForShutdown() {
 			err = c.advance()
 		}
 		if err != nil && c.ownDeadlines().inForce().IsZero() {
-			// It would come again and again. Do not wrap it: a program would repeat its reads.
+			// The next read would time out, too. Do not wrap the error: a program would repeat its read.
 			c.stop(phaseFailed, fmt.Errorf("websocket: a read has timed out without a deadline: %v", err))
 		}
 	}
@@ -208,7 +208,9 @@ func (c *Conn) linger(l *limit) {
 		}
 		return
 	}
+	c.readLock.state.Or(draining)
 	defer c.endRead()
+	defer c.readLock.clear(draining)
 	switch code, _ := closeCodeFor(c.readLock.err()); {
 	case code != 0:
 		c.send.link.closeWrite()
@@ -216,8 +218,6 @@ func (c *Conn) linger(l *limit) {
 	default:
 		return
 	}
-	c.readLock.state.Or(draining)
-	defer c.readLock.clear(draining)
 	c.overrideReadDeadline(time.Now().Add(lingerTime))
 	c.send.link.discard(math.MaxInt)
 }
