@@ -38,8 +38,8 @@ func (g *Group) Len() int {
 // Upgrade refuses requests with 503 Service Unavailable.
 //
 // The error is the context's with its cause, where it has ended before all
-// handshakes were finished and all functions had returned. Shutdown may be called several times, and be registered
-// with http.Server.RegisterOnShutdown in a function that has a context:
+// handshakes were finished and all functions had returned. Shutdown may be called several
+// times, and be registered with http.Server.RegisterOnShutdown in a function that has a context:
 //
 //	server.RegisterOnShutdown(func() { group.Shutdown(ctx) })
 //
@@ -90,7 +90,8 @@ func (g *Group) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// close lets nobody in any more. A call of Shutdown takes on the connections from now on.
+// close has enter refuse requests, and counts a call of Shutdown, which closes the connections that are
+// still to come.
 func (g *Group) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -98,9 +99,9 @@ func (g *Group) close() {
 	g.shutdowns++
 }
 
-// members returns those who are there and, where more may come, a channel that is closed when they have.
-// If none may come, or the time of the call of Shutdown has ended, it takes on no more of them: these are
-// its last.
+// members returns the connections there are and, where more may come, a channel that is closed when they
+// have. If none may come, or the context of the call of Shutdown has ended, these are the last connections
+// that the call closes.
 func (g *Group) members(ended bool) (conns []*Conn, change <-chan struct{}, last bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -113,10 +114,7 @@ func (g *Group) members(ended bool) (conns []*Conn, change <-chan struct{}, last
 	if g.upgrading == 0 {
 		return conns, nil, last
 	}
-	if g.change == nil {
-		g.change = make(chan struct{})
-	}
-	return conns, g.change, last
+	return conns, g.nextChange(), last
 }
 
 // enter reports whether the group, which may be nil, still accepts requests. If so, the
@@ -166,7 +164,15 @@ func (g *Group) leave(c *Conn) {
 	}
 }
 
-// changed wakes who waits. The caller holds g.mu.
+// nextChange returns a channel that is closed when changed is called next. The caller holds g.mu.
+func (g *Group) nextChange() <-chan struct{} {
+	if g.change == nil {
+		g.change = make(chan struct{})
+	}
+	return g.change
+}
+
+// changed wakes the calls of Shutdown that wait for a change. The caller holds g.mu.
 func (g *Group) changed() {
 	if g.change != nil {
 		close(g.change)
@@ -194,11 +200,7 @@ func (g *Group) awaitFunctions(ctx context.Context) bool {
 	}
 	for {
 		g.mu.Lock()
-		running := g.running
-		if g.change == nil {
-			g.change = make(chan struct{})
-		}
-		change := g.change
+		running, change := g.running, g.nextChange()
 		g.mu.Unlock()
 		if running <= 0 {
 			return true

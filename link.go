@@ -112,26 +112,26 @@ func (l *link) discard(n int) (ended bool) {
 // transport still sends itself.
 const closeTimeout = time.Second
 
-// Close closes the transport, which may take closeTimeout.
+// Close closes the transport. It waits for closeTimeout at most.
 func (l *link) Close() error {
 	if l.descriptor.conn != nil {
 		return l.transport.Close()
 	}
-	return closeWithin(l.transport)
+	return closeBounded(l.transport)
 }
 
-// abort closes the transport at once, if it can be told how.
+// abort closes the transport without waiting for the peer.
 func (l *link) abort() error { return abort(l.transport) }
 
 // abort closes t, which is a net.Conn or another transport. It begins with what t runs on, as far as t
 // shows that: tls.Conn.Close gives a peer that does not read five seconds to take a last record.
 func abort(t io.Closer) error {
 	closeBelow(t)
-	return closeWithin(t)
+	return closeBounded(t)
 }
 
-// closeWithin closes t. If that takes longer than closeTimeout, it goes on in the background.
-func closeWithin(t io.Closer) error {
+// closeBounded closes t. If Close takes longer than closeTimeout, it goes on in the background.
+func closeBounded(t io.Closer) error {
 	closed := make(chan error, 1)
 	go func() { closed <- t.Close() }()
 	timer := time.NewTimer(closeTimeout)
