@@ -2,10 +2,35 @@ package main
 
 import (
 	"io"
+	"log"
 	"os"
+	"strconv"
 	"testing"
 	"time"
 )
+
+// The servers of TestMemory are this program.
+func TestMain(m *testing.M) {
+	if i, err := strconv.Atoi(os.Getenv(serveVariable)); err == nil {
+		if err := serveMemory(i); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// Every server echoes what fills its windows, and says what it holds.
+func TestMemory(t *testing.T) {
+	for i, s := range echoServers() {
+		if _, err := residentPerConnection(i, 2); err != nil {
+			t.Errorf("%s: %v", s.name, err)
+		}
+	}
+	if _, err := residentPerConnection(0, 1); err == nil {
+		t.Error("the memory of one connection is no difference")
+	}
+}
 
 // Every contender runs, and each message that it has sent is received.
 func TestContenders(t *testing.T) {

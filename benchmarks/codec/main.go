@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -28,17 +29,27 @@ var (
 	count  = flag.Int("messages", 200, "messages of each kind")
 	rounds = flag.Int("rounds", 20, "rounds, of which the medians are taken")
 	slice  = flag.Duration("slice", 20*time.Millisecond, "for how long each contender runs in a round, about")
+	conns  = flag.Int("connections", 1000, "connections of which the memory is measured")
 )
 
 func main() {
 	log.SetFlags(0)
 	flag.Parse()
+	if i, err := strconv.Atoi(os.Getenv(serveVariable)); err == nil {
+		if err := serveMemory(i); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
 	runtime.GOMAXPROCS(1)
 	fmt.Printf("%s, %s/%s, %d rounds\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, *rounds)
 	for _, takeover := range []bool{false, true} {
 		if err := compare(takeover); err != nil {
 			log.Fatal(err)
 		}
+	}
+	if err := compareMemory(*conns); err != nil {
+		log.Fatal(err)
 	}
 }
 

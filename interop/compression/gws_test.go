@@ -63,7 +63,7 @@ func gwsClient(o gws.PermessageDeflate) peer {
 }
 
 // With context takeover gws counts the payload of a pong among the bytes that are
-// in the window (1.8.9), and from then on its messages are not what was sent. So our pings to it have
+// in the window (1.8.9 and 1.9.1), and from then on its messages are not what was sent. So our pings to it have
 // no payload.
 func TestGws(t *testing.T) {
 	const (
