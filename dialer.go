@@ -103,13 +103,11 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 	if err != nil {
 		return nil, nil, err
 	}
-	var offers []deflateParams
 	if d.EnableCompression {
 		if reason := d.Compression.invalid(); reason != "" {
 			return nil, nil, errors.New("websocket: Dialer." + reason)
 		}
-		offers = d.Compression.offers()
-		req.Header["Sec-WebSocket-Extensions"] = []string{string(appendOffers(nil, offers))}
+		req.Header["Sec-WebSocket-Extensions"] = []string{d.Compression.offers()}
 	}
 	if d.HandshakeTimeout > 0 {
 		var cancel context.CancelFunc
@@ -120,7 +118,7 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 	if err != nil {
 		return nil, nil, err
 	}
-	c, resp, err := d.handshake(ctx, nc, req, key, protocols, offers)
+	c, resp, err := d.handshake(ctx, nc, req, key, protocols)
 	if err != nil {
 		abort(nc)
 	}
@@ -253,7 +251,7 @@ const (
 
 // handshake sends the request on nc and reads the answer. Its steps share the reader
 // and the limit of that.
-func (d *Dialer) handshake(ctx context.Context, nc net.Conn, req *http.Request, key string, protocols []string, offers []deflateParams) (*Conn, *http.Response, error) {
+func (d *Dialer) handshake(ctx context.Context, nc net.Conn, req *http.Request, key string, protocols []string) (*Conn, *http.Response, error) {
 	head := &io.LimitedReader{R: nc, N: maxResponseHead}
 	br := bufio.NewReader(head)
 	var resp *http.Response
@@ -272,7 +270,7 @@ func (d *Dialer) handshake(ctx context.Context, nc net.Conn, req *http.Request, 
 			d.Jar.SetCookies(req.URL, cookies)
 		}
 	}
-	agreed, ok := checkResponse(resp, key, protocols, offers)
+	agreed, ok := checkResponse(resp, key, protocols, d.EnableCompression)
 	if !ok {
 		body := make([]byte, maxResponseBody)
 		l := limit{time.Now().Add(responseBodyTime), ctx}

@@ -133,8 +133,8 @@ func TestDialCompressionOverLoopback(t *testing.T) {
 		want           string
 	}{
 		{want: "permessage-deflate; server_no_context_takeover; client_no_context_takeover"},
-		{server: CompressionOptions{PeerWindowBits: 9},
-			want: "permessage-deflate; server_no_context_takeover; client_no_context_takeover; client_max_window_bits=9"},
+		{CompressionOptions{PeerWindowBits: 9}, CompressionOptions{WindowBits: 15},
+			"permessage-deflate; server_no_context_takeover; client_no_context_takeover; client_max_window_bits=9"},
 		{CompressionOptions{ContextTakeover: true, WindowBits: 9}, CompressionOptions{ContextTakeover: true, PeerWindowBits: 8}, "permessage-deflate; server_max_window_bits=8"},
 		{CompressionOptions{ContextTakeover: true}, CompressionOptions{WindowBits: 8},
 			"permessage-deflate; server_no_context_takeover; client_no_context_takeover; client_max_window_bits=8"},

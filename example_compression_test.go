@@ -12,7 +12,8 @@ import (
 func ExampleCompressionOptions() {
 	options := CompressionOptions{
 		ContextTakeover: true, // each message may refer to those before it
-		PeerWindowBits:  12,   // within 4 KiB, which is what a connection then keeps
+		WindowBits:      12,   // within 4 KiB, which is what a connection then keeps
+		PeerWindowBits:  12,   // likewise in the other direction
 		Threshold:       64,   // it is not worth it for shorter ones
 	}
 	upgrader := Upgrader{EnableCompression: true, Compression: options}

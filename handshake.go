@@ -119,9 +119,9 @@ func chooseSubprotocol(wanted, supported []string) string {
 }
 
 // checkResponse applies the rules for the server's opening handshake (RFC 6455,
-// 4.1) to the answer to a request with the key, the subprotocols and the offers. Each
-// rule has a return.
-func checkResponse(resp *http.Response, key string, protocols []string, offers []deflateParams) (a agreement, ok bool) {
+// 4.1) to the answer to a request with the key and the subprotocols, and with offers of compression if
+// offered is set. Each rule has a return.
+func checkResponse(resp *http.Response, key string, protocols []string, offered bool) (a agreement, ok bool) {
 	// "If the status code received from the server is not 101, the client handles the
 	// response per HTTP procedures."
 	if resp.StatusCode != http.StatusSwitchingProtocols || resp.ProtoMajor != 1 || resp.ProtoMinor < 1 {
@@ -148,7 +148,7 @@ func checkResponse(resp *http.Response, key string, protocols []string, offers [
 	if err != nil {
 		return a, false
 	}
-	switch answer, agreed, err := checkAnswer(offers, extensions); {
+	switch answer, agreed, err := checkAnswer(offered, extensions); {
 	case err != nil:
 		return a, false
 	case agreed:

@@ -15,7 +15,9 @@ type CompressionOptions struct {
 	ContextTakeover bool
 
 	// WindowBits is the base-2 logarithm of the largest window for what is sent, 8 to
-	// 15; 0 means 15. Less than 15 saves the peer memory and compresses less.
+	// 15; 0 means 15. Less than 15 saves memory on both sides and compresses less. A Dialer
+	// says that the server may ask for less only where it is not 0, since some servers
+	// refuse that parameter.
 	WindowBits int
 
 	// PeerWindowBits is the base-2 logarithm of the largest window that the peer is
@@ -211,56 +213,43 @@ func (o CompressionOptions) answer(offer deflateParams) (answer deflateParams) {
 	return answer
 }
 
-// offers are what a client offers, the preferred one first.
-func (o CompressionOptions) offers() []deflateParams {
-	o = o.withDefaults()
+// offers returns what a client offers, the preferred one first, as it stands in the header.
+func (o CompressionOptions) offers() string {
 	offer := deflateParams{
 		serverNoContextTakeover: !o.ContextTakeover,
 		clientNoContextTakeover: !o.ContextTakeover,
 	}
-	// Some servers answer client_max_window_bits without a look at the offer.
-	offer.clientMaxWindowBits = anyWindowBits
-	if o.WindowBits < maxWindowBits {
+	// Some servers refuse client_max_window_bits, so that it is not offered without need.
+	switch o.WindowBits {
+	case 0:
+	case maxWindowBits:
+		offer.clientMaxWindowBits = anyWindowBits
+	default:
 		offer.clientMaxWindowBits = o.WindowBits
 	}
-	if o.PeerWindowBits == maxWindowBits {
-		return []deflateParams{offer}
+	last := string(offer.append(nil))
+	if bits := o.PeerWindowBits; bits != 0 && bits != maxWindowBits {
+		// "A server declines an extension negotiation offer with this parameter if the
+		// server doesn't support it" (7.1.2.1), so there is one without it, too.
+		offer.serverMaxWindowBits = bits
+		return string(offer.append(nil)) + ", " + last
 	}
-	// "A server declines an extension negotiation offer with this parameter if the
-	// server doesn't support it" (7.1.2.1), so there is one without it, too.
-	small := offer
-	small.serverMaxWindowBits = o.PeerWindowBits
-	return []deflateParams{small, offer}
+	return last
 }
 
-// appendOffers adds the offers to b, as they stand in a header.
-func appendOffers(b []byte, offers []deflateParams) []byte {
-	for i, offer := range offers {
-		if i > 0 {
-			b = append(b, ", "...)
-		}
-		b = offer.append(b)
-	}
-	return b
-}
-
-// checkAnswer reads the server's answer to the offers. agreed is false where it has
-// chosen no extension; an error means that the connection must fail (7.1, 7.1.2.2).
-func checkAnswer(offers []deflateParams, extensions []extension) (answer deflateParams, agreed bool, err error) {
+// checkAnswer reads the server's answer to what a client has offered, if anything. agreed is false where
+// the server has chosen no extension; an error means that the connection must fail (7.1).
+//
+// Every valid answer fits the last offer, which leaves the server's window open. One that leaves out what
+// was asked for is no error, but needs more memory here; and client_max_window_bits, which a server "MUST
+// NOT include" without it in the offer (7.1.2.2), can be obeyed all the same.
+func checkAnswer(offered bool, extensions []extension) (answer deflateParams, agreed bool, err error) {
 	if len(extensions) == 0 {
 		return answer, false, nil
 	}
-	if len(offers) == 0 || len(extensions) > 1 || extensions[0].name != permessageDeflate {
+	if !offered || len(extensions) > 1 || extensions[0].name != permessageDeflate {
 		return answer, false, fmt.Errorf("extension %s was not offered", extensions[len(extensions)-1].name)
 	}
-	if answer, err = parseDeflateParams(extensions[0], false); err != nil {
-		return answer, false, err
-	}
-	// The first offer has every parameter that any of them has, and client_max_window_bits
-	// is in all of them, as it must be for an answer that has it (7.1.2.2). An answer that
-	// leaves out what was asked for is one that needs more memory here, and no error.
-	if answer.serverMaxWindowBits > orMax(offers[0].serverMaxWindowBits) {
-		return answer, false, fmt.Errorf("%s is larger than what was offered", serverMaxWindowBits)
-	}
-	return answer, true, nil
+	answer, err = parseDeflateParams(extensions[0], false)
+	return answer, err == nil, err
 }

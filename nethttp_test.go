@@ -48,7 +48,7 @@ func TestUpgradeForNetHTTPClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := checkResponse(resp, key, nil, nil); !ok {
+	if _, ok := checkResponse(resp, key, nil, false); !ok {
 		t.Fatalf("got %s with %v, want a complete handshake", resp.Status, resp.Header)
 	}
 	c := newConn(bodyTransport{resp.Body.(io.ReadWriteCloser)}, false, nil, connOptions{})

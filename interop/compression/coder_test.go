@@ -78,12 +78,11 @@ func coderParts(ctx context.Context, c *websocket.Conn, messageType websocket.Me
 // the one behind it. A client_max_window_bits it leaves without an answer, and we keep it.
 func TestCoder(t *testing.T) {
 	const (
-		off, on     = websocket.CompressionNoContextTakeover, websocket.CompressionContextTakeover
-		plain       = "permessage-deflate"
-		none        = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
-		theirNone   = "permessage-deflate; client_no_context_takeover; server_no_context_takeover"
-		ourTakeover = "permessage-deflate; client_max_window_bits"
-		ourWindows  = "permessage-deflate; server_max_window_bits=10; client_max_window_bits=10, permessage-deflate; client_max_window_bits=10"
+		off, on    = websocket.CompressionNoContextTakeover, websocket.CompressionContextTakeover
+		plain      = "permessage-deflate"
+		none       = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+		theirNone  = "permessage-deflate; client_no_context_takeover; server_no_context_takeover"
+		ourWindows = "permessage-deflate; server_max_window_bits=10; client_max_window_bits=10, permessage-deflate; client_max_window_bits=10"
 	)
 	for _, n := range []negotiation{
 		{name: "server", large: true, peer: coderServer(off, false), offer: ourNone, answer: theirNone},

@@ -86,7 +86,6 @@ func gorillaParts(c *gorilla.Conn, messageType int, p []byte) error {
 // RFC 7692, 7.1: gorilla does not read the parameters. A server_max_window_bits that it
 // leaves out of its answer makes our window for receiving larger, and is no error.
 func TestGorilla(t *testing.T) {
-	const ourTakeover = "permessage-deflate; client_max_window_bits"
 	for _, n := range []negotiation{
 		{name: "server", large: true, peer: gorillaServer(false), offer: ourNone, answer: gorillaExtensions},
 		{name: "fragmenting server", peer: gorillaServer(true), fragmented: true, offer: ourNone, answer: gorillaExtensions},

@@ -6,9 +6,14 @@ import (
 	"github.com/switching-protocols/websocket"
 )
 
-// ourNone is what our client offers without options. It understands client_max_window_bits,
-// since some servers answer that whatever the offer says.
-const ourNone = "permessage-deflate; server_no_context_takeover; client_no_context_takeover; client_max_window_bits"
+// ourNone is what our client offers without options.
+const ourNone = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+
+// ourTakeover is what it offers with the option takeover.
+const ourTakeover = "permessage-deflate"
+
+// windowsOffer is what clients offer that understand client_max_window_bits.
+const windowsOffer = "permessage-deflate; client_max_window_bits"
 
 // takeover has the windows kept from message to message.
 var takeover = websocket.CompressionOptions{ContextTakeover: true}
@@ -21,9 +26,8 @@ func windows(bits int) websocket.CompressionOptions {
 // windowNegotiations are for the same window in both directions, with a server and with a
 // client that understand both parameters.
 func windowNegotiations(bits int, server, client peer) []negotiation {
-	offer := "permessage-deflate; client_max_window_bits"
 	answer := "permessage-deflate"
-	ourOffer := offer
+	ourOffer := windowsOffer
 	if bits < 15 {
 		answer = fmt.Sprintf("permessage-deflate; server_max_window_bits=%d; client_max_window_bits=%[1]d", bits)
 		ourOffer = fmt.Sprintf("%s, permessage-deflate; client_max_window_bits=%d", answer, bits)
@@ -34,6 +38,6 @@ func windowNegotiations(bits int, server, client peer) []negotiation {
 	}
 	return []negotiation{
 		{name: "server", peer: server, options: windows(bits), offer: ourOffer, answer: answer, messages: messages},
-		{name: "client", peer: client, options: windows(bits), offer: offer, answer: answer, messages: messages},
+		{name: "client", peer: client, options: windows(bits), offer: windowsOffer, answer: answer, messages: messages},
 	}
 }

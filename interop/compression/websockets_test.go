@@ -21,24 +21,23 @@ var clientOffer = map[string]any{"client_max_window_bits": true}
 func TestWebsockets(t *testing.T) {
 	p := startPython(t)
 	const (
-		none        = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
-		ourTakeover = "permessage-deflate; client_max_window_bits"
-		twelve      = "; server_max_window_bits=12; client_max_window_bits=12"
+		none   = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+		twelve = "; server_max_window_bits=12; client_max_window_bits=12"
 	)
 	open := map[string]any{"server_max_window_bits": nil}
 	twelves := map[string]any{"server_max_window_bits": 12, "client_max_window_bits": 12} // the default of serve
 	for _, n := range []negotiation{
 		{name: "server", large: true, peer: p.server(open, false), offer: ourNone, answer: none},
 		{name: "fragmenting server", peer: p.server(open, true), fragmented: true, offer: ourNone, answer: none},
-		{name: "server, its windows", peer: p.server(twelves, false), offer: ourNone, answer: none + twelve},
+		{name: "server, its windows", peer: p.server(twelves, false), offer: ourNone, answer: none + "; server_max_window_bits=12"},
 		{name: "server, takeover", peer: p.server(open, false), options: takeover, offer: ourTakeover, answer: "permessage-deflate"},
-		{name: "server, takeover, its windows", peer: p.server(twelves, false), options: takeover, offer: ourTakeover, answer: "permessage-deflate" + twelve},
+		{name: "server, takeover, its windows", peer: p.server(twelves, false), options: windows(15), offer: windowsOffer, answer: "permessage-deflate" + twelve},
 		{name: "fragmenting server, takeover", peer: p.server(open, true), fragmented: true, options: takeover, offer: ourTakeover, answer: "permessage-deflate"},
-		{name: "client", large: true, peer: p.client(clientOffer, false), offer: ourTakeover, answer: none},
-		{name: "fragmenting client", peer: p.client(clientOffer, true), fragmented: true, offer: ourTakeover, answer: none},
-		{name: "client, takeover", peer: p.client(clientOffer, false), options: takeover, offer: ourTakeover, answer: "permessage-deflate"},
+		{name: "client", large: true, peer: p.client(clientOffer, false), offer: windowsOffer, answer: none},
+		{name: "fragmenting client", peer: p.client(clientOffer, true), fragmented: true, offer: windowsOffer, answer: none},
+		{name: "client, takeover", peer: p.client(clientOffer, false), options: takeover, offer: windowsOffer, answer: "permessage-deflate"},
 		{name: "client, takeover, its windows", peer: p.client(twelves, false), options: takeover, offer: "permessage-deflate" + twelve, answer: "permessage-deflate" + twelve},
-		{name: "fragmenting client, takeover", peer: p.client(clientOffer, true), fragmented: true, options: takeover, offer: ourTakeover, answer: "permessage-deflate"},
+		{name: "fragmenting client, takeover", peer: p.client(clientOffer, true), fragmented: true, options: takeover, offer: windowsOffer, answer: "permessage-deflate"},
 	} {
 		n.messages = exchangeOf(n.large)
 		t.Run(n.name, n.run)

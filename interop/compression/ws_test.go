@@ -26,8 +26,7 @@ var whole = map[string]any{"zlibInflateOptions": map[string]any{}}
 func TestWs(t *testing.T) {
 	p := startNode(t)
 	const (
-		none        = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
-		ourTakeover = "permessage-deflate; client_max_window_bits"
+		none = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 	)
 	o := wsOptions(whole)
 	for _, n := range []negotiation{
@@ -35,10 +34,10 @@ func TestWs(t *testing.T) {
 		{name: "fragmenting server", peer: p.server(o, true), fragmented: true, offer: ourNone, answer: none},
 		{name: "server, takeover", peer: p.server(o, false), options: takeover, offer: ourTakeover, answer: "permessage-deflate"},
 		{name: "fragmenting server, takeover", peer: p.server(o, true), fragmented: true, options: takeover, offer: ourTakeover, answer: "permessage-deflate"},
-		{name: "client", large: true, peer: p.client(o, false), offer: ourTakeover, answer: none},
-		{name: "fragmenting client", peer: p.client(o, true), fragmented: true, offer: ourTakeover, answer: none},
-		{name: "client, takeover", peer: p.client(o, false), options: takeover, offer: ourTakeover, answer: "permessage-deflate"},
-		{name: "fragmenting client, takeover", peer: p.client(o, true), fragmented: true, options: takeover, offer: ourTakeover, answer: "permessage-deflate"},
+		{name: "client", large: true, peer: p.client(o, false), offer: windowsOffer, answer: none},
+		{name: "fragmenting client", peer: p.client(o, true), fragmented: true, offer: windowsOffer, answer: none},
+		{name: "client, takeover", peer: p.client(o, false), options: takeover, offer: windowsOffer, answer: "permessage-deflate"},
+		{name: "fragmenting client, takeover", peer: p.client(o, true), fragmented: true, options: takeover, offer: windowsOffer, answer: "permessage-deflate"},
 	} {
 		n.messages = exchangeOf(n.large)
 		t.Run(n.name, n.run)

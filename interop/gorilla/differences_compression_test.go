@@ -91,15 +91,6 @@ var _ = differAlike(compressedBits, `
 // alone is what gorilla/websocket offers, and answers to whatever is offered.
 const alone = "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 
-// This is in every offer of this library's client, so it is a general difference.
-const offersWindow reason = "client_max_window_bits is offered, since some servers answer it whatever the offer says, and every value is honoured (RFC 7692, 7.1.2.2)"
-
-var _ = func() bool {
-	const theirs = "client sends: " + alone
-	generalDifferences = append(generalDifferences, general(offersWindow, theirs, theirs+"; client_max_window_bits"))
-	return true
-}()
-
 var _ = differ(negotiatesWindows, asServer, minus("server sends: "+alone)+plus("server sends: "+alone+"; server_max_window_bits=10"),
 	"the offer permessage-deflate; server_max_window_bits=10")
 
