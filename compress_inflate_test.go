@@ -224,7 +224,7 @@ func TestReceivedWithinTheWindow(t *testing.T) {
 				"in the next":  deflateMessages(9, slices.Concat(marker, gap), marker),
 			} {
 				for _, r := range receiveWays {
-					c, wire := newCompressedConn(t, true, CompressionOptions{ContextTakeover: true, PeerWindowBits: bits})
+					c, wire := newCompressedConn(t, true, CompressionOptions{ContextTakeover: true, WindowBits: maxWindowBits, PeerWindowBits: bits})
 					var err error
 					for _, p := range payloads {
 						wire.Write(closingFrame(true, "\xc2"+string(p)))
