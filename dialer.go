@@ -1,7 +1,6 @@
 package websocket
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -239,30 +238,24 @@ func checkRequestField(name string, values []string) error {
 }
 
 const (
-	// maxResponseHead bounds the memory that a server's answer can take.
-	maxResponseHead = 64 << 10
-	// maxInterimResponses is how many 1xx answers are passed over.
-	maxInterimResponses = 5
 	// maxResponseBody is what is kept of the body of a refusal.
 	maxResponseBody = 1024
 	// responseBodyTime is how long that may take: it may be a stream that never ends.
 	responseBodyTime = time.Second
 )
 
-// handshake sends the request on nc and reads the answer. Its steps share the reader
-// and the limit of that.
+// handshake sends the request on nc and reads the answer. Its steps share the reader.
 func (d *Dialer) handshake(ctx context.Context, nc net.Conn, req *http.Request, key string, protocols []string) (*Conn, *http.Response, error) {
-	head := &io.LimitedReader{R: nc, N: maxResponseHead}
-	br := bufio.NewReader(head)
+	reader := newResponseReader(nc)
 	var resp *http.Response
 	err := interruptible(ctx, nc, func() (err error) {
-		resp, err = roundTrip(ctx, nc, br, req)
+		resp, err = roundTrip(ctx, nc, reader, req)
 		return err
 	})
+	if malformed, ok := err.(responseError); ok {
+		err = fmt.Errorf("websocket: %w", malformed)
+	}
 	if err != nil {
-		if head.N <= 0 {
-			err = fmt.Errorf("websocket: the header of the response is longer than %d bytes", maxResponseHead)
-		}
 		return nil, nil, err
 	}
 	if d.Jar != nil {
@@ -282,7 +275,7 @@ func (d *Dialer) handshake(ctx context.Context, nc net.Conn, req *http.Request, 
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(nil))
 
-	early, _ := br.Peek(br.Buffered())
+	early, _ := reader.Peek(reader.Buffered())
 	return newConn(nc, false, slices.Clone(early), connOptions{
 		readBufferSize:  d.ReadBufferSize,
 		writeBufferSize: d.WriteBufferSize,
@@ -295,8 +288,8 @@ func (d *Dialer) handshake(ctx context.Context, nc net.Conn, req *http.Request, 
 	}), resp, nil
 }
 
-// roundTrip sends the request in one write, and reads the final answer's header.
-func roundTrip(ctx context.Context, nc net.Conn, br *bufio.Reader, req *http.Request) (*http.Response, error) {
+// roundTrip sends the request in one write, and reads the final answer's head.
+func roundTrip(ctx context.Context, nc net.Conn, r *responseReader, req *http.Request) (*http.Response, error) {
 	var b bytes.Buffer
 	if err := req.Write(&b); err != nil {
 		return nil, err
@@ -304,31 +297,12 @@ func roundTrip(ctx context.Context, nc net.Conn, br *bufio.Reader, req *http.Req
 	if _, err := nc.Write(b.Bytes()); err != nil {
 		return nil, err
 	}
-	trace := httptrace.ContextClientTrace(ctx)
-	if trace != nil && trace.GotFirstResponseByte != nil {
-		if _, err := br.Peek(1); err == nil {
+	if trace := httptrace.ContextClientTrace(ctx); trace != nil && trace.GotFirstResponseByte != nil {
+		if _, err := r.Peek(1); err == nil {
 			trace.GotFirstResponseByte()
 		}
 	}
-	for range maxInterimResponses + 1 {
-		resp, err := http.ReadResponse(br, req)
-		if err != nil {
-			return nil, shorten(err)
-		}
-		if resp.StatusCode >= 200 || resp.StatusCode == http.StatusSwitchingProtocols {
-			return resp, nil
-		}
-	}
-	return nil, errors.New("websocket: too many 1xx responses")
-}
-
-// shorten cuts the text of an error that quotes what the server has sent.
-func shorten(err error) error {
-	const most = 200
-	if text := err.Error(); len(text) > most {
-		return fmt.Errorf("websocket: %s (and more)", text[:most])
-	}
-	return err
+	return r.response(req)
 }
 
 // interruptible runs f, whose reads and writes on nc end when the context does, which closes nc. It

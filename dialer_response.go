@@ -1,0 +1,91 @@
+package websocket
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+)
+
+const (
+	// maxResponseHead bounds the memory that an answer can take: the bytes of its head, and of the
+	// interim responses before it.
+	maxResponseHead = 64 << 10
+	// maxInterimResponses is how many 1xx responses are passed over.
+	maxInterimResponses = 5
+	// maxQuoted is how many bytes of an answer an error repeats, about.
+	maxQuoted = 200
+)
+
+// responseError says what is wrong with the answer of a server or a proxy. Its text has no prefix.
+type responseError struct{ error }
+
+func (e responseError) Unwrap() error { return e.error }
+
+// responseReader reads the response of a server or of a proxy.
+type responseReader struct {
+	*bufio.Reader
+	head responseHead
+}
+
+// responseHead is the connection, of which no more bytes are read than there may be in a head.
+type responseHead struct {
+	conn io.Reader
+	left int
+	err  error // of conn
+}
+
+func (h *responseHead) Read(p []byte) (n int, err error) {
+	if h.left == 0 {
+		return 0, io.EOF
+	}
+	n, h.err = h.conn.Read(p[:min(len(p), h.left)])
+	h.left -= n
+	return n, h.err
+}
+
+func newResponseReader(conn io.Reader) *responseReader {
+	r := &responseReader{head: responseHead{conn: conn, left: maxResponseHead}}
+	r.Reader = bufio.NewReader(&r.head)
+	return r
+}
+
+// response reads the final response to a request. "A client MUST be able to parse one or more 1xx
+// responses received prior to a final response, even if the client does not expect one" (RFC 9110,
+// 15.2). A 101 is final.
+func (r *responseReader) response(req *http.Request) (*http.Response, error) {
+	for range maxInterimResponses + 1 {
+		resp, err := http.ReadResponse(r.Reader, req)
+		switch {
+		case err != nil:
+			return nil, r.explain(err)
+		case resp.StatusCode < 100:
+			return nil, responseError{fmt.Errorf("malformed HTTP status code %q", resp.Status[:3])}
+		case resp.StatusCode >= 200 || resp.StatusCode == http.StatusSwitchingProtocols:
+			return resp, nil
+		}
+	}
+	return nil, responseError{fmt.Errorf("more than %d interim responses", maxInterimResponses)}
+}
+
+// explain returns the reason why http.ReadResponse returns err: it parses what has come before the end or
+// an error of the connection.
+func (r *responseReader) explain(err error) error {
+	switch {
+	case r.head.err != nil && r.head.err != io.EOF:
+		return r.head.err
+	case r.head.left == 0:
+		return responseError{fmt.Errorf("the header of the response is longer than %d bytes", maxResponseHead)}
+	case err == io.ErrUnexpectedEOF:
+		return err
+	}
+	text := err.Error()
+	if len(text) > maxQuoted {
+		text = text[:maxQuoted] + " (and more)"
+	}
+	if r.head.err == io.EOF {
+		return responseError{fmt.Errorf("%s: %w", text, io.ErrUnexpectedEOF)}
+	}
+	return responseError{errors.New(text)}
+}
