@@ -71,8 +71,8 @@ func TestBehaviourEndOfFile(t *testing.T) {
 				if !ok || *e != (CloseError{1006, "unexpected EOF"}) || err.Error() != "websocket: close 1006 (abnormal closure): unexpected EOF" {
 					t.Errorf("%s: got %T %v, want close 1006", where, err, err)
 				}
-				if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-					t.Errorf("%s: got %v, want none of package io", where, err)
+				if errors.Is(err, io.EOF) || !errors.Is(err, io.ErrUnexpectedEOF) {
+					t.Errorf("%s: got %v, want io.ErrUnexpectedEOF to be found", where, err)
 				}
 			}
 		}

@@ -3,12 +3,15 @@ package websocket
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
 	"slices"
 )
+
+var errNoConnection = errors.New("websocket: the Dialer's dial function returned no connection and no error")
 
 // connect makes the network connection for the request, TLS included.
 func (d *Dialer) connect(ctx context.Context, req *http.Request) (net.Conn, error) {
@@ -35,14 +38,14 @@ func (d *Dialer) connectVia(ctx context.Context, req *http.Request, target strin
 		}
 	}
 	if proxy == nil {
-		return d.dialURL(ctx, req.URL.Scheme, target)
+		return d.dialURL(ctx, req.URL.Scheme, target, d.serverName(req.URL))
 	}
 
 	addr, err := proxyAddr(proxy)
 	if err != nil {
 		return nil, err
 	}
-	nc, err := d.dialURL(ctx, proxy.Scheme, addr)
+	nc, err := d.dialURL(ctx, proxy.Scheme, addr, proxy.Hostname())
 	if err != nil {
 		return nil, err
 	}
@@ -52,13 +55,21 @@ func (d *Dialer) connectVia(ctx context.Context, req *http.Request, target strin
 		return nil, err
 	}
 	if req.URL.Scheme == "https" {
-		return d.startTLS(ctx, nc, target)
+		return d.startTLS(ctx, nc, d.serverName(req.URL))
 	}
 	return nc, nil
 }
 
-// dialURL connects to addr, and starts TLS where the scheme is https.
-func (d *Dialer) dialURL(ctx context.Context, scheme, addr string) (net.Conn, error) {
+// serverName returns the name that the server's certificate must have.
+func (d *Dialer) serverName(u *url.URL) string {
+	if d.TLSClientConfig != nil && d.TLSClientConfig.ServerName != "" {
+		return d.TLSClientConfig.ServerName
+	}
+	return u.Hostname()
+}
+
+// dialURL connects to addr, and starts TLS with the server of that name if the scheme is https.
+func (d *Dialer) dialURL(ctx context.Context, scheme, addr, serverName string) (net.Conn, error) {
 	if scheme == "https" && d.NetDialTLSContext != nil {
 		return dialWithin(ctx, addr, d.NetDialTLSContext)
 	}
@@ -77,7 +88,7 @@ func (d *Dialer) dialURL(ctx context.Context, scheme, addr string) (net.Conn, er
 	if err != nil || scheme != "https" {
 		return nc, err
 	}
-	return d.startTLS(ctx, nc, addr)
+	return d.startTLS(ctx, nc, serverName)
 }
 
 // dialWithin calls a function of the program that dials, which need not heed the context. If that ends
@@ -86,18 +97,23 @@ func dialWithin(ctx context.Context, addr string, dial func(ctx context.Context,
 	if ctx.Err() != nil {
 		return nil, contextError(ctx)
 	}
-	if ctx.Done() == nil {
-		return dial(ctx, "tcp", addr)
-	}
 	type result struct {
 		nc  net.Conn
 		err error
 	}
 	dialed := make(chan result, 1)
-	go func() {
+	call := func() {
 		nc, err := dial(ctx, "tcp", addr)
+		if nc == nil && err == nil {
+			err = errNoConnection
+		}
 		dialed <- result{nc, err}
-	}()
+	}
+	if ctx.Done() == nil {
+		call()
+	} else {
+		go call()
+	}
 	select {
 	case r := <-dialed:
 		return r.nc, r.err
@@ -111,21 +127,16 @@ func dialWithin(ctx context.Context, addr string, dial func(ctx context.Context,
 	}
 }
 
-// startTLS makes nc a TLS connection to the host of addr. It closes nc where it fails.
-func (d *Dialer) startTLS(ctx context.Context, nc net.Conn, addr string) (net.Conn, error) {
+// startTLS makes nc a TLS connection to the server of that name. It closes nc where it fails.
+func (d *Dialer) startTLS(ctx context.Context, nc net.Conn, serverName string) (net.Conn, error) {
 	config := d.TLSClientConfig.Clone()
 	if config == nil {
 		config = new(tls.Config)
 	}
-	if config.ServerName == "" {
-		config.ServerName, _, _ = net.SplitHostPort(addr)
-	}
+	config.ServerName = serverName
 	// A configuration that is shared with an http.Transport offers HTTP/2, which the
 	// server would then speak.
 	config.NextProtos = slices.DeleteFunc(slices.Clone(config.NextProtos), func(p string) bool { return p == "h2" })
-	if len(config.NextProtos) == 0 {
-		config.NextProtos = []string{"http/1.1"}
-	}
 
 	trace := httptrace.ContextClientTrace(ctx)
 	if trace != nil && trace.TLSHandshakeStart != nil {

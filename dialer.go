@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 var errMalformedURL = errors.New("malformed ws or wss URL")
@@ -127,21 +128,9 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 // request makes the client's opening handshake, and returns the subprotocols that
 // it asks for. Each argument that may be bad has a return.
 func (d *Dialer) request(ctx context.Context, urlStr, key string, header http.Header) (*http.Request, []string, error) {
-	u, err := url.Parse(urlStr)
+	u, err := parseURL(urlStr)
 	if err != nil {
 		return nil, nil, err
-	}
-	switch u.Scheme {
-	case "ws":
-		u.Scheme = "http"
-	case "wss":
-		u.Scheme = "https"
-	case "http", "https":
-	default:
-		return nil, nil, errMalformedURL
-	}
-	if u.User != nil || u.Host == "" {
-		return nil, nil, errMalformedURL // ws-URIs have no user information (RFC 6455, 3)
 	}
 	req := &http.Request{
 		Method:     http.MethodGet,
@@ -157,22 +146,28 @@ func (d *Dialer) request(ctx context.Context, urlStr, key string, header http.He
 	if err != nil {
 		return nil, nil, err
 	}
+	if u.User != nil && headerValue(header, "Authorization") == "" {
+		credentials, err := basicCredentials(u.User)
+		if err != nil {
+			return nil, nil, fmt.Errorf("websocket: %w", err)
+		}
+		req.Header["Authorization"] = []string{credentials}
+	}
 	if d.Jar != nil {
 		for _, cookie := range d.Jar.Cookies(u) {
 			req.AddCookie(cookie)
 		}
 	}
-	// The standard's own spelling, for servers that mind.
+	// The standard's own spelling, for servers that are particular about it.
 	req.Header["Upgrade"] = []string{"websocket"}
 	req.Header["Connection"] = []string{"Upgrade"}
 	req.Header["Sec-WebSocket-Key"] = []string{key}
 	req.Header["Sec-WebSocket-Version"] = []string{"13"}
-	// "The elements that comprise this value MUST be non-empty strings with
-	// characters in the range U+0021 to U+007E not including separator characters as
-	// defined in [RFC2616] and MUST all be unique strings" (4.1).
+	// "The elements that comprise this value MUST be non-empty strings [...] and MUST all be unique
+	// strings" (4.1).
 	for i, p := range protocols {
-		if !isToken(p) {
-			return nil, nil, fmt.Errorf("websocket: subprotocol %q is not a token", p)
+		if !isSubprotocol(p) {
+			return nil, nil, fmt.Errorf("websocket: subprotocol %q is empty, or has a comma or a character that is not visible ASCII", p)
 		}
 		if slices.Contains(protocols[:i], p) {
 			return nil, nil, fmt.Errorf("websocket: subprotocol %q is asked for twice", p)
@@ -182,6 +177,66 @@ func (d *Dialer) request(ctx context.Context, urlStr, key string, header http.He
 		req.Header["Sec-WebSocket-Protocol"] = []string{strings.Join(protocols, ", ")}
 	}
 	return req, protocols, nil
+}
+
+// parseURL returns the URL of the request for a URL with the scheme ws, wss, http or https (RFC 6455, 3
+// and 4.1). It has the scheme http or https, its host is ASCII without the scheme's default port, and its
+// query can stand in a request line.
+func parseURL(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	if err != nil {
+		return nil, err
+	}
+	switch u.Scheme {
+	case "ws":
+		u.Scheme = "http"
+	case "wss":
+		u.Scheme = "https"
+	case "http", "https":
+	default:
+		return nil, errMalformedURL
+	}
+	if u.Hostname() == "" {
+		return nil, errMalformedURL
+	}
+	// "An optional ":port" if not using the default port" follows the host (4.1).
+	switch port := u.Port(); {
+	case port == "", port == "80" && u.Scheme == "http", port == "443" && u.Scheme == "https":
+		u.Host = strings.TrimSuffix(u.Host, ":"+port)
+	}
+	if u.Host, err = asciiHost(u.Host); err != nil {
+		return nil, err
+	}
+	u.RawQuery = escapeQuery(u.RawQuery)
+	return u, nil
+}
+
+// asciiHost returns the host of a URL in ASCII: an international name becomes lower case, and then punycode
+// as net/http writes it to a Host field.
+func asciiHost(host string) (string, error) {
+	if !strings.ContainsFunc(host, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return host, nil
+	}
+	var b bytes.Buffer
+	if err := (&http.Request{URL: &url.URL{Scheme: "http", Host: strings.ToLower(host)}}).Write(&b); err != nil {
+		return "", fmt.Errorf("websocket: malformed host %q: %w", host, err)
+	}
+	_, host, _ = strings.Cut(b.String(), "\r\nHost: ")
+	host, _, _ = strings.Cut(host, "\r\n")
+	return host, nil
+}
+
+// escapeQuery escapes what browsers escape in a query.
+func escapeQuery(query string) string {
+	var b strings.Builder
+	for i := range len(query) {
+		if c := query[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("\"#'<>", c) >= 0 {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }
 
 // addRequestHeader adds the program's header to the request. It returns the

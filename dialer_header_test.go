@@ -119,9 +119,11 @@ func TestAttackDialHeader(t *testing.T) {
 		}
 		if !isToken(c) {
 			refused(Dialer{}, http.Header{"X" + c + "Y": {"1"}}, "websocket: malformed name in the request header: ")
+		}
+		if !isSubprotocol(c) {
 			refused(Dialer{Subprotocols: []string{"chat", "a" + c + "b"}}, nil, "websocket: subprotocol ")
 		}
-		if !isToken(c) && c != "," && b >= ' ' && b != 0x7f {
+		if !isSubprotocol(c) && c != "," && b >= ' ' && b != 0x7f {
 			refused(Dialer{}, http.Header{"Sec-Websocket-Protocol": {"a" + c + "b"}}, "websocket: subprotocol ")
 		}
 	}
@@ -136,10 +138,10 @@ func TestDialMalformedSubprotocols(t *testing.T) {
 		in   []string
 		want string
 	}{
-		{[]string{""}, `websocket: subprotocol "" is not a token`},
-		{[]string{"a b"}, `websocket: subprotocol "a b" is not a token`},
-		{[]string{"chat", "a,b"}, `websocket: subprotocol "a,b" is not a token`},
-		{[]string{"chat\r\nX: y"}, `websocket: subprotocol "chat\r\nX: y" is not a token`},
+		{[]string{""}, `websocket: subprotocol "" is empty, or has a comma or a character that is not visible ASCII`},
+		{[]string{"a b"}, `websocket: subprotocol "a b" is empty, or has a comma or a character that is not visible ASCII`},
+		{[]string{"chat", "a,b"}, `websocket: subprotocol "a,b" is empty, or has a comma or a character that is not visible ASCII`},
+		{[]string{"chat\r\nX: y"}, `websocket: subprotocol "chat\r\nX: y" is empty, or has a comma or a character that is not visible ASCII`},
 		{[]string{"chat", "superchat", "chat"}, `websocket: subprotocol "chat" is asked for twice`},
 	} {
 		got := hsDialPipe(t, Dialer{Subprotocols: tt.in}, "ws://a.example/", nil)

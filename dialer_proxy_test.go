@@ -146,22 +146,27 @@ func TestAttackHostNameThroughProxy(t *testing.T) {
 	}
 }
 
-// The certificate of an https proxy is verified too.
+// The certificate of an https proxy is verified too, for the proxy's name. TLSClientConfig.ServerName is the
+// server's.
 func TestAttackHostNameOfProxy(t *testing.T) {
 	certified, _ := hsTLSServer(t)
-	var dialed string
-	d := Dialer{
-		Proxy:           http.ProxyURL(proxyURL(t, "https://proxy.test")),
-		TLSClientConfig: hsTLSConfig(certified),
-		NetDial: func(network, addr string) (net.Conn, error) {
-			dialed = addr
-			return net.Dial(network, certified.Listener.Addr().String())
-		},
-	}
-	c, _, err := d.Dial("ws://example.com/", nil)
-	var hostname x509.HostnameError
-	if c != nil || !errors.As(err, &hostname) || hostname.Host != "proxy.test" || dialed != "proxy.test:443" {
-		t.Errorf("got error %v after dialing %s, want an x509.HostnameError for proxy.test", err, dialed)
+	for _, serverName := range []string{"", "example.com"} {
+		var dialed string
+		config := hsTLSConfig(certified)
+		config.ServerName = serverName
+		d := Dialer{
+			Proxy:           http.ProxyURL(proxyURL(t, "https://proxy.test")),
+			TLSClientConfig: config,
+			NetDial: func(network, addr string) (net.Conn, error) {
+				dialed = addr
+				return net.Dial(network, certified.Listener.Addr().String())
+			},
+		}
+		c, _, err := d.Dial("ws://example.com/", nil)
+		var hostname x509.HostnameError
+		if c != nil || !errors.As(err, &hostname) || hostname.Host != "proxy.test" || dialed != "proxy.test:443" {
+			t.Errorf("got error %v after dialing %s, want an x509.HostnameError for proxy.test", err, dialed)
+		}
 	}
 }
 

@@ -134,6 +134,23 @@ func TestDialURL(t *testing.T) {
 		{"ws://[2001:db8::1]/", "plain tcp", "[2001:db8::1]:80", "GET / HTTP/1.1", "[2001:db8::1]"},
 		{"wss://[2001:db8::1]:8443/", "TLS tcp", "[2001:db8::1]:8443", "GET / HTTP/1.1", "[2001:db8::1]:8443"},
 		{"ws://[fe80::1%25eth0]/", "plain tcp", "[fe80::1%eth0]:80", "GET / HTTP/1.1", "[fe80::1]"},
+
+		// "an optional ":port" if not using the default port" (4.1)
+		{"ws://a.example:/", "plain tcp", "a.example:80", "GET / HTTP/1.1", "a.example"},
+		{"ws://a.example:80/", "plain tcp", "a.example:80", "GET / HTTP/1.1", "a.example"},
+		{"ws://a.example:443/", "plain tcp", "a.example:443", "GET / HTTP/1.1", "a.example:443"},
+		{"wss://a.example:443/", "TLS tcp", "a.example:443", "GET / HTTP/1.1", "a.example"},
+		{"ws://[2001:db8::1]:80/", "plain tcp", "[2001:db8::1]:80", "GET / HTTP/1.1", "[2001:db8::1]"},
+		{"ws://[2001:db8::1]:/", "plain tcp", "[2001:db8::1]:80", "GET / HTTP/1.1", "[2001:db8::1]"},
+
+		// International names are punycode on the wire (RFC 5891, 4.4).
+		{"ws://b\u00fccher.example/", "plain tcp", "xn--bcher-kva.example:80", "GET / HTTP/1.1", "xn--bcher-kva.example"},
+		{"wss://B\u00dcCHER.example:8443/", "TLS tcp", "xn--bcher-kva.example:8443", "GET / HTTP/1.1", "xn--bcher-kva.example:8443"},
+		{"ws://b%C3%BCcher.example/", "plain tcp", "xn--bcher-kva.example:80", "GET / HTTP/1.1", "xn--bcher-kva.example"},
+
+		// A query is escaped as by browsers, and what is escaped already is left alone.
+		{"ws://a.example/?a b=\u00e4&c=\"<'>%20%zz+[]{}|\\^`", "plain tcp", "a.example:80", "GET /?a%20b=%C3%A4&c=%22%3C%27%3E%20%zz+[]{}|\\^` HTTP/1.1", "a.example"},
+		{"ws://a.example/\u00e4?\xff", "plain tcp", "a.example:80", "GET /%C3%A4?%FF HTTP/1.1", "a.example"},
 	}
 	for _, tt := range tests {
 		got := hsDialPipe(t, Dialer{}, tt.url, nil)
@@ -157,10 +174,10 @@ func TestDialMalformedURL(t *testing.T) {
 		{"ws:a.example", "malformed ws or wss URL"},
 		{"ws:///chat", "malformed ws or wss URL"},
 		{"ws://", "malformed ws or wss URL"},
-		{"ws://user@a.example/", "malformed ws or wss URL"},
-		{"ws://user:password@a.example/", "malformed ws or wss URL"},
-		{"ws://@a.example/", "malformed ws or wss URL"},
-		{"https://user:password@a.example/", "malformed ws or wss URL"},
+		{"ws://:80/", "malformed ws or wss URL"},
+		{"ws://a%3Ab:c@a.example/", "websocket: user name has a colon, which Basic authentication does not allow"},
+		{"ws://a:b%0A@a.example/", "websocket: user name or password has a control character, which Basic authentication does not allow"},
+		{"ws://xn--\u00e4/", "websocket: malformed host \"xn--\u00e4\": idna: invalid label \"\u00e4\""},
 		{"ws://a.example:port/", `parse "ws://a.example:port/": invalid port ":port" after host`},
 		{"ws://a.example/%zz", `parse "ws://a.example/%zz": invalid URL escape "%zz"`},
 		{"ws://a b/", `parse "ws://a b/": invalid character " " in host name`},
@@ -174,6 +191,49 @@ func TestDialMalformedURL(t *testing.T) {
 		c, resp, err := d.Dial(tt.url, nil)
 		if c != nil || resp != nil || err == nil || err.Error() != tt.want {
 			t.Errorf("%s: got error %v, want %s", tt.url, err, tt.want)
+		}
+	}
+}
+
+// A dial function that returns nothing is a mistake, and told to be one.
+func TestDialFunctionReturnsNothing(t *testing.T) {
+	nothing := func(context.Context, string, string) (net.Conn, error) { return nil, nil }
+	for name, d := range map[string]Dialer{
+		"NetDial":           {NetDial: func(string, string) (net.Conn, error) { return nil, nil }},
+		"NetDialContext":    {NetDialContext: nothing},
+		"NetDialTLSContext": {NetDialTLSContext: nothing},
+	} {
+		for _, timeout := range []time.Duration{0, hsPatience} {
+			d.HandshakeTimeout = timeout
+			c, _, err := d.Dial("wss://a.example/", nil)
+			if want := "websocket: the Dialer's dial function returned no connection and no error"; c != nil || err == nil || err.Error() != want {
+				t.Errorf("%s: got error %v, want %s", name, err, want)
+			}
+		}
+	}
+}
+
+// User and password of the URL are for Basic authentication (RFC 7617), unless the program's header has the
+// field.
+func TestDialBasicAuthentication(t *testing.T) {
+	for _, tt := range []struct {
+		url    string
+		header http.Header
+		want   string
+	}{
+		{"ws://Aladdin:open%20sesame@a.example/", nil, "Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="},
+		{"wss://me@a.example/", nil, "Authorization: Basic bWU6"},
+		{"ws://me@a.example/", http.Header{"Authorization": {"Bearer x"}}, "Authorization: Bearer x"},
+		{"ws://me@a.example/", http.Header{"authorization": {"Bearer x"}}, "authorization: Bearer x"},
+		{"ws://me@a.example/", http.Header{"Authorization": nil}, "Authorization: Basic bWU6"},
+		{"ws://a.example/", nil, ""},
+	} {
+		got := hsDialPipe(t, Dialer{}, tt.url, tt.header)
+		if fields := strings.Join(hsFields(got.request, "Authorization"), "\n"); got.err != nil || fields != tt.want {
+			t.Errorf("%s: got %q and error %v, want %q", tt.url, fields, got.err, tt.want)
+		}
+		if line, _, _ := strings.Cut(got.request, "\r\n"); line != "GET / HTTP/1.1" {
+			t.Errorf("%s: got %q, want no user in the request line", tt.url, line)
 		}
 	}
 }

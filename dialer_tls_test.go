@@ -99,21 +99,39 @@ func TestDialTLSServerName(t *testing.T) {
 }
 
 // A configuration that is shared with an http.Transport offers HTTP/2, in which there is
-// no such handshake. It works all the same, and is left as it is.
+// no such handshake. It works all the same, and is left as it is. Without one, no protocol is offered.
 func TestDialTLSNextProtos(t *testing.T) {
 	srv, dial := hsTLSServer(t)
-	for _, protos := range [][]string{nil, {}, {"h2"}, {"h2", "http/1.1"}, {"http/1.1", "h2"}, {"http/1.1"}} {
+	for _, tt := range []struct {
+		protos []string
+		want   string
+	}{
+		{nil, ""}, {[]string{}, ""}, {[]string{"h2"}, ""},
+		{[]string{"h2", "http/1.1"}, "http/1.1"}, {[]string{"http/1.1", "h2"}, "http/1.1"}, {[]string{"http/1.1"}, "http/1.1"},
+	} {
+		protos := tt.protos
 		config := hsTLSConfig(srv)
 		config.NextProtos = slices.Clone(protos)
 		c := hsDial(t, Dialer{TLSClientConfig: config, NetDial: dial}, "wss://example.com/")
 		hsWantEcho(t, c, "Hello")
-		if got := c.NetConn().(*tls.Conn).ConnectionState().NegotiatedProtocol; got != "http/1.1" {
-			t.Errorf("%q: got protocol %q, want http/1.1", protos, got)
+		if got := c.NetConn().(*tls.Conn).ConnectionState().NegotiatedProtocol; got != tt.want {
+			t.Errorf("%q: got protocol %q, want %q", protos, got, tt.want)
 		}
 		if !slices.Equal(config.NextProtos, protos) || config.ServerName != "" {
 			t.Errorf("got NextProtos %q and ServerName %q, want %q and none", config.NextProtos, config.ServerName, protos)
 		}
 	}
+}
+
+// A server that speaks TLS for some other protocol only can be reached, as no protocol is offered.
+func TestDialTLSOtherProtocol(t *testing.T) {
+	var u Upgrader
+	srv := httptest.NewUnstartedServer(u.HandlerFunc(func(c *Conn, _ *http.Request) { hsEcho(c) }))
+	srv.TLS = &tls.Config{NextProtos: []string{"x-other"}}
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+	srv.TLS.NextProtos = []string{"x-other"} // StartTLS has added its own
+	hsWantEcho(t, hsDial(t, Dialer{TLSClientConfig: hsTLSConfig(srv)}, srv.URL), "Hello")
 }
 
 // What NetDialTLSContext returns is TLS already, and used as it is.
@@ -147,7 +165,7 @@ func hsTrace(events *[]string) *httptrace.ClientTrace {
 				note("TLSHandshakeDone with an error")
 				return
 			}
-			note("TLSHandshakeDone", state.NegotiatedProtocol)
+			note("TLSHandshakeDone")
 		},
 	}
 }
@@ -164,7 +182,7 @@ func TestDialTrace(t *testing.T) {
 		want   string // ADDR is the server's
 	}{
 		{"plain", plain.URL, nil, "GetConn ADDR, ConnectStart ADDR, ConnectDone ADDR, GotConn ADDR, GotFirstResponseByte"},
-		{"TLS", srv.URL, hsTLSConfig(srv), "GetConn ADDR, ConnectStart ADDR, ConnectDone ADDR, TLSHandshakeStart, TLSHandshakeDone http/1.1, GotConn ADDR, GotFirstResponseByte"},
+		{"TLS", srv.URL, hsTLSConfig(srv), "GetConn ADDR, ConnectStart ADDR, ConnectDone ADDR, TLSHandshakeStart, TLSHandshakeDone, GotConn ADDR, GotFirstResponseByte"},
 		{"TLS fails", srv.URL, untrusted, "GetConn ADDR, ConnectStart ADDR, ConnectDone ADDR, TLSHandshakeStart, TLSHandshakeDone with an error"},
 	} {
 		var events []string

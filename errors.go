@@ -70,6 +70,12 @@ func (e *CloseError) Error() string {
 	return s
 }
 
+// Is reports whether target is io.ErrUnexpectedEOF and the network connection ended without a Close frame,
+// so that errors.Is finds the error that other readers return then.
+func (e *CloseError) Is(target error) bool {
+	return e.Code == CloseAbnormalClosure && target == io.ErrUnexpectedEOF
+}
+
 // IsCloseError reports whether err is a *CloseError with one of the codes.
 func IsCloseError(err error, codes ...int) bool {
 	e, ok := err.(*CloseError)

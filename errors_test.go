@@ -38,6 +38,16 @@ func TestCloseErrorText(t *testing.T) {
 	}
 }
 
+// The network connection that ended without a Close frame is what other readers call io.ErrUnexpectedEOF.
+func TestCloseErrorIsUnexpectedEOF(t *testing.T) {
+	if err := fmt.Errorf("reading: %w", errUnexpectedEOF); !errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		t.Errorf("%v: got another error, want io.ErrUnexpectedEOF", err)
+	}
+	if err := error(&CloseError{Code: CloseGoingAway}); errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("%v: got io.ErrUnexpectedEOF, want another error", err)
+	}
+}
+
 func TestIsCloseError(t *testing.T) {
 	goingAway := &CloseError{Code: CloseGoingAway}
 	for _, tt := range []struct {

@@ -46,5 +46,9 @@ func NewClient(netConn net.Conn, u *url.URL, requestHeader http.Header, readBufS
 		WriteBufferSize: writeBufSize,
 		NetDial:         func(string, string) (net.Conn, error) { return netConn, nil },
 	}
-	return d.Dial(u.String(), requestHeader)
+	c, response, err = d.Dial(u.String(), requestHeader)
+	if err != nil {
+		netConn.Close() // which has not been done where nothing was dialed
+	}
+	return c, response, err
 }

@@ -164,6 +164,18 @@ func TestNewClientRefused(t *testing.T) {
 	}
 }
 
+// The connection is closed also where nothing could be sent.
+func TestNewClientMisuse(t *testing.T) {
+	near, _ := newPipe(t, 1<<20)
+	c, _, err := NewClient(near, &url.URL{Scheme: "ftp", Host: "a.example"}, nil, 0, 0)
+	if c != nil || err != errMalformedURL {
+		t.Errorf("got connection %v and error %v, want %v", c, err, errMalformedURL)
+	}
+	if _, err := near.Write(nil); err != net.ErrClosed {
+		t.Errorf("got error %v of a write, want the connection closed", err)
+	}
+}
+
 // A wss URL means TLS, which NewClient starts.
 func TestNewClientTLS(t *testing.T) {
 	near, far := newPipe(t, 1<<20)

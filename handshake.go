@@ -90,8 +90,8 @@ func checkRequestFields(r *http.Request) (key string, protocols []string, extens
 		return "", nil, nil, &refusal{http.StatusBadRequest, notHandshake + "'Sec-WebSocket-Protocol' header has more than 64 elements"}
 	}
 	for _, p := range protocols {
-		if !isToken(p) {
-			return "", nil, nil, &refusal{http.StatusBadRequest, notHandshake + "'Sec-WebSocket-Protocol' header is not a list of tokens"}
+		if !isSubprotocol(p) {
+			return "", nil, nil, &refusal{http.StatusBadRequest, notHandshake + "'Sec-WebSocket-Protocol' header has a character that is not visible ASCII"}
 		}
 	}
 	extensions, err := parseExtensions(r.Header["Sec-Websocket-Extensions"])
@@ -124,7 +124,8 @@ func chooseSubprotocol(wanted, supported []string) string {
 func checkResponse(resp *http.Response, key string, protocols []string, offered bool) (a agreement, ok bool) {
 	// "If the status code received from the server is not 101, the client handles the
 	// response per HTTP procedures."
-	if resp.StatusCode != http.StatusSwitchingProtocols || resp.ProtoMajor != 1 || resp.ProtoMinor < 1 {
+	// "HTTP/1.0 101", which some servers answer, is let through.
+	if resp.StatusCode != http.StatusSwitchingProtocols || resp.ProtoMajor != 1 {
 		return a, false
 	}
 	// "If the response lacks an |Upgrade| header field or the |Upgrade| header field
@@ -211,6 +212,18 @@ func firstElements(lines []string) (elements []string, all bool) {
 		elements = append(elements, element)
 	}
 	return elements, true
+}
+
+// isSubprotocol reports whether s can be a subprotocol: characters "in the range U+0021 to U+007E not
+// including separator characters" (RFC 6455, 4.1), except that separators other than the comma are let
+// through, since programs have them in their names.
+func isSubprotocol(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c >= 0x7f || c == ',' {
+			return false
+		}
+	}
+	return s != ""
 }
 
 // isToken reports whether s is a token (RFC 9110, 5.6.2).

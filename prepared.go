@@ -65,6 +65,9 @@ func (pm *PreparedMessage) deflate(form deflateForm) *frame {
 func (c *Conn) WritePreparedMessage(pm *PreparedMessage) error {
 	l := until(c.loadWriteDeadline())
 	f := &pm.plain
+	if f.opcode == 0 {
+		return errBadMessageType // no message of NewPreparedMessage
+	}
 	if f.opcode.isControl() {
 		return c.send.write(f, lockFrame, &l)
 	}

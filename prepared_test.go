@@ -52,6 +52,16 @@ func TestWritePreparedMessage(t *testing.T) {
 	})
 }
 
+// What NewPreparedMessage has not made is no message.
+func TestWritePreparedNothing(t *testing.T) {
+	bothSides(t, func(t *testing.T, server bool) {
+		c, wire := newTestConn(t, server)
+		if err := c.WritePreparedMessage(new(PreparedMessage)); err != errBadMessageType || wire.in.writes > 0 {
+			t.Errorf("got error %v and %d writes, want %v and none", err, wire.in.writes, errBadMessageType)
+		}
+	})
+}
+
 func TestWritePreparedControlMessages(t *testing.T) {
 	bothSides(t, func(t *testing.T, server bool) {
 		c, wire := newTestConn(t, server)

@@ -120,6 +120,8 @@ var proxyOpens = []struct {
 		proxyHello("\x05\x00"), {"\x05\x01\x00\x03\xff" + strings.Repeat("a", 255) + "\x00\x50", proxySOCKSDone}}},
 	{"SOCKS password", "socks5://us%65r:pa%3Ass@p", "example.com:80", []proxyStep{
 		proxyHelloPW("\x05\x02"), {"\x01\x04user\x05pa:ss", "\x01\x00"}, {proxySOCKSHost, proxySOCKSDone}}},
+	{"SOCKS user without password", "socks5://user@p", "example.com:80", []proxyStep{
+		proxyHelloPW("\x05\x02"), {"\x01\x04user\x00", "\x01\x00"}, {proxySOCKSHost, proxySOCKSDone}}},
 	{"SOCKS password not wanted", "socks5://user:pass@p", "example.com:80", []proxyStep{
 		proxyHelloPW("\x05\x00"), {proxySOCKSHost, proxySOCKSDone}}},
 	{"SOCKS longest password", "socks5://" + strings.Repeat("u", 255) + ":" + strings.Repeat("p", 255) + "@p", "example.com:80", []proxyStep{
@@ -285,8 +287,7 @@ func TestProxyTunnelUnsayable(t *testing.T) {
 		{"socks5://p", long + ":80", "proxy target has a host name of 256 bytes, SOCKS allows 255"},
 		{"socks5://:p@p", "example.com:80", "proxy user name has 0 bytes, SOCKS requires 1 to 255"},
 		{"socks5://" + long + ":p@p", "example.com:80", "proxy user name has 256 bytes, SOCKS requires 1 to 255"},
-		{"socks5://u@p", "example.com:80", "proxy password has 0 bytes, SOCKS requires 1 to 255"},
-		{"socks5://u:" + long + "@p", "example.com:80", "proxy password has 256 bytes, SOCKS requires 1 to 255"},
+		{"socks5://u:" + long + "@p", "example.com:80", "proxy password has 256 bytes, SOCKS allows 255"},
 	}
 	for _, tt := range tests {
 		c := &proxyConn{end: io.EOF}

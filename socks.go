@@ -146,15 +146,15 @@ func appendSOCKSRequest(b []byte, target proxyTarget) ([]byte, error) {
 }
 
 // appendSOCKSPassword appends the request of RFC 1929, section 2, whose fields are 1 to 255
-// bytes long.
+// bytes long. An empty password is let through: proxies that know a user by the name alone take it.
 func appendSOCKSPassword(b []byte, user *url.Userinfo) ([]byte, error) {
 	name := user.Username()
 	password, _ := user.Password()
 	if n := len(name); n < 1 || n > 255 {
 		return nil, fmt.Errorf("proxy user name has %d bytes, SOCKS requires 1 to 255", n)
 	}
-	if n := len(password); n < 1 || n > 255 {
-		return nil, fmt.Errorf("proxy password has %d bytes, SOCKS requires 1 to 255", n)
+	if n := len(password); n > 255 {
+		return nil, fmt.Errorf("proxy password has %d bytes, SOCKS allows 255", n)
 	}
 	b = append(b, socksAuthVersion, byte(len(name)))
 	b = append(b, name...)

@@ -33,21 +33,23 @@ func TestAppendSOCKSRequest(t *testing.T) {
 	}
 }
 
-// RFC 1929, 2: a user name and a password of 1 to 255 bytes each.
+// RFC 1929, 2: a user name of 1 to 255 bytes and a password of as many, or none.
 func TestAppendSOCKSPassword(t *testing.T) {
 	got, err := appendSOCKSPassword(nil, url.UserPassword("me", "secret"))
 	if want := "\x01\x02me\x06secret"; string(got) != want || err != nil {
 		t.Errorf("got %q, %v, want %q", got, err, want)
+	}
+	if got, err := appendSOCKSPassword(nil, url.User("me")); string(got) != "\x01\x02me\x00" || err != nil {
+		t.Errorf("got %q, %v, want an empty password", got, err)
 	}
 	long := strings.Repeat("x", 256)
 	for _, tt := range []struct {
 		user *url.Userinfo
 		want string
 	}{
-		{url.User("me"), "proxy password has 0 bytes, SOCKS requires 1 to 255"},
 		{url.UserPassword("", "x"), "proxy user name has 0 bytes, SOCKS requires 1 to 255"},
 		{url.UserPassword(long, "x"), "proxy user name has 256 bytes, SOCKS requires 1 to 255"},
-		{url.UserPassword("me", long), "proxy password has 256 bytes, SOCKS requires 1 to 255"},
+		{url.UserPassword("me", long), "proxy password has 256 bytes, SOCKS allows 255"},
 	} {
 		if _, err := appendSOCKSPassword(nil, tt.user); err == nil || err.Error() != tt.want {
 			t.Errorf("got %v, want %q", err, tt.want)

@@ -322,8 +322,8 @@ func checkResponseHeader(h http.Header) *refusal {
 			return &refusal{http.StatusInternalServerError, "application specific 'Sec-WebSocket-Extensions' headers are unsupported"}
 		case "Sec-Websocket-Protocol":
 			for _, v := range values {
-				if v != "" && !isToken(v) {
-					return &refusal{http.StatusInternalServerError, "application specific 'Sec-WebSocket-Protocol' header is not a token"}
+				if v != "" && !isSubprotocol(v) {
+					return &refusal{http.StatusInternalServerError, "application specific 'Sec-WebSocket-Protocol' header has a comma, or a character that is not visible ASCII"}
 				}
 			}
 		}

@@ -155,7 +155,7 @@ func TestAttackResponseHeaderSubprotocol(t *testing.T) {
 			near, far := newPipe(t, 1<<20)
 			w := &hsHijacker{ResponseRecorder: httptest.NewRecorder(), conn: near}
 			_, err := new(Upgrader).Upgrade(w, hsRequest(), header)
-			if want := "websocket: application specific 'Sec-WebSocket-Protocol' header is not a token"; err == nil || err.Error() != want || w.Code != 500 {
+			if want := "websocket: application specific 'Sec-WebSocket-Protocol' header has a comma, or a character that is not visible ASCII"; err == nil || err.Error() != want || w.Code != 500 {
 				t.Errorf("%q: got %d and error %v, want 500 and %s", header, w.Code, err, want)
 			}
 			if got := far.take(); len(got) > 0 {

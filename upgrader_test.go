@@ -92,7 +92,7 @@ func TestUpgradeChecksInOrder(t *testing.T) {
 		{403, "websocket: request origin not allowed by Upgrader.CheckOrigin", func() { u.OriginPatterns = []string{"["} }},
 		{500, "websocket: malformed pattern in Upgrader.OriginPatterns", func() { u.OriginPatterns = []string{"evil.example"} }},
 		{400, bad + "'Sec-WebSocket-Key' header must be Base64 encoded value of 16-byte in length", func() { r.Header.Set("Sec-Websocket-Key", "dGhlIHNhbXBsZSBub25jZQ==") }},
-		{400, bad + "'Sec-WebSocket-Protocol' header is not a list of tokens", func() { r.Header.Set("Sec-Websocket-Protocol", "a, b") }},
+		{400, bad + "'Sec-WebSocket-Protocol' header has a character that is not visible ASCII", func() { r.Header.Set("Sec-Websocket-Protocol", "a, b") }},
 		{400, bad + "'Sec-WebSocket-Extensions' header: unexpected 'b' after an extension", func() { r.Header.Set("Sec-Websocket-Extensions", "a, b") }},
 		{500, "websocket: response does not implement http.Hijacker", func() {}},
 	}

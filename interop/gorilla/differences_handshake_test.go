@@ -81,7 +81,7 @@ var _ = differ(oneKey, asServer, minus(upgraded)+plus(refused(400, badKey)),
 	"a request with two keys")
 
 var _ = differ(malformedRequest, asServer,
-	minus(upgraded)+plus(refused(400, "websocket: not a websocket handshake: 'Sec-WebSocket-Protocol' header is not a list of tokens")),
+	minus(upgraded)+plus(refused(400, "websocket: not a websocket handshake: 'Sec-WebSocket-Protocol' header has a character that is not visible ASCII")),
 	"a request with a subprotocol that is no token")
 
 var _ = differ(malformedRequest, asServer,
@@ -183,8 +183,8 @@ func notSent(field, reason, name string) bool {
 
 var (
 	_ = notSent("Sec-WebSocket-Protocol: a, a", `websocket: subprotocol "a" is asked for twice`, "a subprotocol of the Dialer twice")
-	_ = notSent("Sec-WebSocket-Protocol: a b, c", `websocket: subprotocol "a b" is not a token`, "a subprotocol of the Dialer that is no token")
-	_ = notSent("Sec-WebSocket-Protocol: a b", `websocket: subprotocol "a b" is not a token`, "a request header with a subprotocol that is no token")
+	_ = notSent("Sec-WebSocket-Protocol: a b, c", `websocket: subprotocol "a b" is empty, or has a comma or a character that is not visible ASCII`, "a subprotocol of the Dialer that is no token")
+	_ = notSent("Sec-WebSocket-Protocol: a b", `websocket: subprotocol "a b" is empty, or has a comma or a character that is not visible ASCII`, "a request header with a subprotocol that is no token")
 	_ = notSent("upgrade: h2c", "websocket: duplicate header not allowed: Upgrade", "a request header with lower-case upgrade")
 	_ = notSent("sec-websocket-key: x", "websocket: duplicate header not allowed: Sec-Websocket-Key", "a request header with lower-case sec-websocket-key")
 	_ = notSent("X-Test: a  X-Injected: 1", `websocket: malformed value of X-Test in the request header: "a\r\nX-Injected: 1"`, "a request header with a malformed value")
