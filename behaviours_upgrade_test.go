@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 )
 
@@ -55,7 +56,7 @@ var bhFailures = []struct {
 }
 
 // "Each failure before the hijack sets `Sec-Websocket-Version: 13` and sends http.Error
-// with the status text", and nothing of the responseHeader.
+// with the status text", and with one line more, and nothing of the responseHeader.
 func TestBehaviourUpgradeFailures(t *testing.T) {
 	for _, tt := range bhFailures {
 		var u Upgrader
@@ -65,8 +66,8 @@ func TestBehaviourUpgradeFailures(t *testing.T) {
 		if _, ok := err.(HandshakeError); !ok || c != nil || err.Error() != tt.text {
 			t.Errorf("%s: got connection %v and %T %v, want a HandshakeError: %s", tt.name, c, err, err, tt.text)
 		}
-		if w.Code != tt.status || w.Body.String() != http.StatusText(tt.status)+"\n" {
-			t.Errorf("%s: got %d with body %q, want %d and its text", tt.name, w.Code, w.Body, tt.status)
+		if lines := strings.Split(w.Body.String(), "\n"); w.Code != tt.status || len(lines) != 3 || lines[0] != http.StatusText(tt.status) {
+			t.Errorf("%s: got %d with body %q, want %d, its text, and a line", tt.name, w.Code, w.Body, tt.status)
 		}
 		if got := w.Header().Get("Sec-Websocket-Version"); got != "13" {
 			t.Errorf("%s: got Sec-Websocket-Version %q, want 13", tt.name, got)

@@ -49,7 +49,7 @@ func TestCurl(t *testing.T) {
 	}
 
 	head, body = run()
-	if !strings.HasPrefix(head, "HTTP/1.1 426 Upgrade Required\r\n") || !strings.Contains(head, "\r\nUpgrade: websocket\r\n") || body != "Upgrade Required\n" {
-		t.Errorf("got %q with body %q for a plain GET, want 426", head, body)
+	if !strings.HasPrefix(head, "HTTP/1.1 426 Upgrade Required\r\n") || !strings.Contains(head, "\r\nUpgrade: websocket\r\n") || !strings.HasPrefix(body, "Upgrade Required\n") {
+		t.Errorf("got %q with body %q for a plain GET, want 426 and a line of advice", head, body)
 	}
 }

@@ -80,12 +80,11 @@ func (r *responseReader) explain(err error) error {
 	case err == io.ErrUnexpectedEOF:
 		return err
 	}
-	text := err.Error()
-	if len(text) > maxQuoted {
-		text = text[:maxQuoted] + " (and more)"
+	if text := err.Error(); len(text) > maxQuoted {
+		err = responseError{errors.New(text[:maxQuoted] + " (and more)")}
 	}
 	if r.head.err == io.EOF {
-		return responseError{fmt.Errorf("%s: %w", text, io.ErrUnexpectedEOF)}
+		err = fmt.Errorf("%w: %w", err, io.ErrUnexpectedEOF)
 	}
-	return responseError{errors.New(text)}
+	return err
 }

@@ -91,6 +91,22 @@ func ExampleUpgrader_originPatterns() {
 	http.Handle("/ws", upgrader.HandlerFunc(echo))
 }
 
+// Error sees every refusal: a service logs them, and answers as it likes.
+func ExampleUpgrader_error() {
+	upgrader := Upgrader{
+		Error: func(w http.ResponseWriter, r *http.Request, status int, reason error) {
+			log.Printf("%s asks for %s, and gets %d: %v", r.RemoteAddr, r.URL, status, reason)
+			http.Error(w, reason.Error(), status)
+		},
+		// A cookie for each client that is let in.
+		ResponseHeader: func(r *http.Request) http.Header {
+			cookie := http.Cookie{Name: "room", Value: r.URL.Query().Get("room"), HttpOnly: true}
+			return http.Header{"Set-Cookie": {cookie.String()}}
+		},
+	}
+	http.Handle("/chat", upgrader.HandlerFunc(echo))
+}
+
 // Upgrade, for a handler that has to look at the request first.
 func ExampleUpgrader_Upgrade() {
 	var upgrader Upgrader

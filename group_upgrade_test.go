@@ -50,7 +50,7 @@ func TestGroupShutdownRefusesRequests(t *testing.T) {
 		if c != nil || !errors.As(err, &refused) || err.Error() != text {
 			t.Errorf("got %v, %T %v, want nil, a HandshakeError, %s", c, err, err, text)
 		}
-		want := "Service Unavailable"
+		want := "Service Unavailable\n" + strings.TrimPrefix(text, "websocket: ")
 		if own {
 			want = text
 		}

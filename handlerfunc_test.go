@@ -243,7 +243,7 @@ func TestHandlerFuncRefuses(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	body, _ := io.ReadAll(resp.Body)
-	if resp.StatusCode != http.StatusUpgradeRequired || string(body) != "Upgrade Required\n" {
+	if resp.StatusCode != http.StatusUpgradeRequired || !strings.HasPrefix(string(body), "Upgrade Required\n") {
 		t.Errorf("got %s with body %q, want 426", resp.Status, body)
 	}
 }
@@ -304,5 +304,36 @@ func TestDialAndHandlerFuncEndToEnd(t *testing.T) {
 	}
 	if _, _, err := c.ReadMessage(); !IsCloseError(err, CloseNormalClosure) {
 		t.Errorf("got error %v, want the answer to the Close frame", err)
+	}
+}
+
+// ResponseHeader is asked once for each request that is upgraded, and only for those. What it returns is treated as
+// Upgrade's argument.
+func TestHandlerFuncResponseHeader(t *testing.T) {
+	asked := 0
+	u := Upgrader{ResponseHeader: func(r *http.Request) http.Header {
+		asked++
+		return http.Header{"Set-Cookie": {"for=" + r.URL.Path}, "Upgrade": {"h2c"}, "Sec-Websocket-Protocol": {"chat"}}
+	}}
+	srv := httptest.NewServer(u.HandlerFunc(func(c *Conn, _ *http.Request) { hsEcho(c) }))
+	t.Cleanup(srv.Close)
+	d := Dialer{Subprotocols: []string{"chat"}}
+	c, resp, err := d.Dial(srv.URL+"/me", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	hsWantEcho(t, c, "Hello")
+	if got := resp.Header["Set-Cookie"]; asked != 1 || len(got) != 1 || got[0] != "for=/me" || c.Subprotocol() != "chat" {
+		t.Errorf("got cookies %q, subprotocol %q after %d calls, want those of one call", got, c.Subprotocol(), asked)
+	}
+	if _, _, err := d.Dial(srv.URL, http.Header{"Origin": {"http://evil.example"}}); err != ErrBadHandshake || asked != 1 {
+		t.Errorf("got error %v and %d calls, want a refusal without one", err, asked)
+	}
+
+	u.ResponseHeader = func(*http.Request) http.Header { return http.Header{"Sec-Websocket-Extensions": {"x"}} }
+	_, resp, err = d.Dial(srv.URL, nil)
+	if err != ErrBadHandshake || resp.StatusCode != http.StatusInternalServerError {
+		t.Errorf("got %v, %v, want 500", resp, err)
 	}
 }

@@ -20,10 +20,11 @@ func Subprotocols(r *http.Request) []string {
 	return protocols
 }
 
-// refusal is why a request is not a WebSocket handshake, and the status that says so.
+// refusal is why a request is refused, and the status that says so.
 type refusal struct {
 	status int
-	reason string // without the prefix
+	reason string // of the HandshakeError, without the prefix
+	advice string // what the answer says about it, or "" for the reason
 }
 
 const (
@@ -42,36 +43,47 @@ func checkRequest(r *http.Request) *refusal {
 	// 1.1" (4.1). "HTTP/2 does not support the 101 (Switching Protocols)
 	// informational status code" (RFC 9113, 8.6).
 	case r.ProtoMajor == 1 && r.ProtoMinor < 1:
-		return &refusal{http.StatusHTTPVersionNotSupported, notWebSocket + "the request came over HTTP/1.0, which has no upgrade to other protocols"}
+		return &refusal{http.StatusBadRequest, notWebSocket + "the request came over HTTP/1.0, which has no upgrade to other protocols",
+			"HTTP/1.0 has no upgrade to WebSocket (RFC 6455, 4.1). If a proxy is in front of the server, it must speak HTTP/1.1 to the server; nginx does with proxy_http_version 1.1."}
+	case r.Method == http.MethodConnect && len(r.Header[":protocol"]) > 0:
+		return &refusal{http.StatusNotImplemented, notWebSocket + "the request is an extended CONNECT over " + r.Proto,
+			"WebSocket over " + visible(r.Proto) + " (RFC 8441, RFC 9220) is not implemented. Use HTTP/1.1."}
 	case r.ProtoMajor > 1:
-		return &refusal{http.StatusHTTPVersionNotSupported, notWebSocket + "the request came over " + r.Proto + ", which has no upgrade to other protocols"}
+		return &refusal{http.StatusHTTPVersionNotSupported, notWebSocket + "the request came over " + r.Proto + ", which has no upgrade to other protocols",
+			visible(r.Proto) + " has no upgrade to WebSocket (RFC 6455, 4.1). Use HTTP/1.1; a proxy in front of the server must speak it to the server."}
 
 	// "A |Connection| header field that includes the token "Upgrade", treated as an
 	// ASCII case-insensitive value." Without an |Upgrade| header field either, the
 	// request asks for no upgrade, and is told that this resource wants one.
 	case !connection && !upgrade:
-		return &refusal{http.StatusUpgradeRequired, notWebSocket + "'upgrade' token not found in 'Connection' header"}
+		return &refusal{http.StatusUpgradeRequired, notWebSocket + "'upgrade' token not found in 'Connection' header", passUpgradeOn}
 	case !connection:
-		return &refusal{http.StatusBadRequest, notWebSocket + "'upgrade' token not found in 'Connection' header"}
+		return &refusal{http.StatusBadRequest, notWebSocket + "'upgrade' token not found in 'Connection' header", passUpgradeOn}
 	// "An |Upgrade| header field containing the value "websocket", treated as an
 	// ASCII case-insensitive value."
 	case !upgrade:
-		return &refusal{http.StatusUpgradeRequired, notWebSocket + "'websocket' token not found in 'Upgrade' header"}
+		return &refusal{http.StatusUpgradeRequired, notWebSocket + "'websocket' token not found in 'Upgrade' header", passUpgradeOn}
 
 	case r.Method != http.MethodGet:
-		return &refusal{http.StatusMethodNotAllowed, notWebSocket + "request method is not GET"}
+		return &refusal{http.StatusMethodNotAllowed, notWebSocket + "request method is not GET",
+			"The method of a WebSocket handshake is GET (RFC 6455, 4.1)."}
 	// Its bytes would be taken for frames.
 	case r.ContentLength != 0:
-		return &refusal{http.StatusBadRequest, notHandshake + "the request has a body"}
+		return &refusal{http.StatusBadRequest, notHandshake + "the request has a body", "A WebSocket handshake has no body."}
 
 	// "A |Sec-WebSocket-Version| header field, with a value of 13." "If this version
 	// does not match a version understood by the server, the server MUST abort the
 	// WebSocket handshake" (4.2.2).
 	case !only(r.Header["Sec-Websocket-Version"], "13"):
-		return &refusal{http.StatusUpgradeRequired, "unsupported version: 13 not found in 'Sec-Websocket-Version' header"}
+		return &refusal{http.StatusUpgradeRequired, "unsupported version: 13 not found in 'Sec-Websocket-Version' header",
+			"The Sec-WebSocket-Version must be 13 (RFC 6455, 4.1)."}
 	}
 	return nil
 }
+
+// passUpgradeOn is the advice where the request does not ask for an upgrade.
+const passUpgradeOn = "This resource is for WebSocket: the request must have the fields Connection: Upgrade and Upgrade: websocket (RFC 6455, 4.1). " +
+	"A proxy in front of the server must pass them on."
 
 // checkRequestFields applies the rules of 4.2.1 that come after the origin's, and
 // returns the key, and the subprotocols and extensions that the client asks for.
@@ -80,23 +92,24 @@ func checkRequestFields(r *http.Request) (key string, protocols []string, extens
 	// "A |Sec-WebSocket-Key| header field with a base64-encoded value that, when
 	// decoded, is 16 bytes in length." It "MUST NOT appear more than once" (11.3.1).
 	if len(keys) != 1 || !validKey(keys[0]) {
-		return "", nil, nil, &refusal{http.StatusBadRequest, notHandshake + "'Sec-WebSocket-Key' header must be Base64 encoded value of 16-byte in length"}
+		return "", nil, nil, &refusal{http.StatusBadRequest, notHandshake + "'Sec-WebSocket-Key' header must be Base64 encoded value of 16-byte in length",
+			"The request must have one Sec-WebSocket-Key, which is 16 bytes in base64 (RFC 6455, 4.1)."}
 	}
 	// "including but not limited to any violations of the ABNF grammar specified for
 	// the components of the handshake, the server MUST stop processing the client's
 	// handshake and return an HTTP response with an appropriate error code" (4.2.1).
 	protocols, all := firstElements(r.Header["Sec-Websocket-Protocol"])
 	if !all {
-		return "", nil, nil, &refusal{http.StatusBadRequest, notHandshake + "'Sec-WebSocket-Protocol' header has more than 64 elements"}
+		return "", nil, nil, &refusal{http.StatusBadRequest, notHandshake + "'Sec-WebSocket-Protocol' header has more than 64 elements", ""}
 	}
 	for _, p := range protocols {
 		if !isSubprotocol(p) {
-			return "", nil, nil, &refusal{http.StatusBadRequest, notHandshake + "'Sec-WebSocket-Protocol' header has a character that is not visible ASCII"}
+			return "", nil, nil, &refusal{http.StatusBadRequest, notHandshake + "'Sec-WebSocket-Protocol' header has a character that is not visible ASCII", ""}
 		}
 	}
 	extensions, err := parseExtensions(r.Header["Sec-Websocket-Extensions"])
 	if err != nil {
-		return "", nil, nil, &refusal{http.StatusBadRequest, notHandshake + "'Sec-WebSocket-Extensions' header: " + err.Error()}
+		return "", nil, nil, &refusal{http.StatusBadRequest, notHandshake + "'Sec-WebSocket-Extensions' header: " + err.Error(), ""}
 	}
 	return keys[0], protocols, extensions, nil
 }

@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"fmt"
 	"net/http"
 	"testing"
 )
@@ -83,8 +84,23 @@ func TestCheckOrigin(t *testing.T) {
 		{"the brackets of an IPv6 pattern are no class", "a.example", "http://1", []string{"[::1]"}, false},
 		{"another address than the IPv6 pattern", "a.example", "http://[::2]", []string{"[::1]", "[::1]:*"}, false},
 		{"null and a star", "a.example", "null", []string{"*"}, false},
-		{"an empty pattern", "a.example", "https://example.com", []string{""}, false},
-		{"a pattern that is a URL", "a.example", "https://example.com", []string{"https://example.com"}, false},
+
+		{"a scheme", "a.example", "https://example.com", []string{"https://example.com"}, true},
+		{"a scheme in another case", "a.example", "HTTPS://www.Example.com", []string{"Https://*.EXAMPLE.com"}, true},
+		{"another scheme", "a.example", "http://example.com", []string{"https://example.com"}, false},
+		{"a scheme and its own port", "a.example", "https://example.com", []string{"https://example.com:443"}, true},
+		{"a scheme and a port", "a.example", "https://example.com:8443", []string{"https://example.com:*"}, true},
+		{"any scheme", "a.example", "app://example.com", []string{"*://example.com"}, true},
+		{"an extension", "a.example", "chrome-extension://abcdefghijklmnop", []string{"chrome-extension://*"}, true},
+		{"an extension of another browser", "a.example", "moz-extension://abcdefghijklmnop", []string{"chrome-extension://*"}, false},
+		{"an application", "a.example", "capacitor://localhost", []string{"localhost"}, true},
+		{"files", "a.example", "file://", []string{"file://"}, true},
+		{"files and a star", "a.example", "file://", []string{"*"}, false},
+		{"files and the star of a scheme", "a.example", "file://", []string{"https://*"}, false},
+		{"null", "a.example", "null", []string{"null"}, true},
+		{"null in another case", "a.example", "NULL", []string{"null"}, false},
+		{"a host named null", "a.example", "http://null", []string{"null"}, false},
+		{"no origin and null", "a.example", "x", []string{"null", "*", "*://*"}, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -117,13 +133,28 @@ func TestCheckOriginSeveral(t *testing.T) {
 	}
 }
 
-// A malformed pattern is the program's mistake, whatever the origin: it is not to pass
-// for one that does not match.
+// A pattern that is malformed or can match no origin is the program's mistake, whatever the origin: it is not to
+// pass for one that does not match.
 func TestCheckOriginMalformedPattern(t *testing.T) {
-	for _, pattern := range []string{"[", "[]", "[a", "[a-", "[-a]", `\`, `example.com\`, "*.example.com["} {
-		ok, err := checkOrigin(hsOriginRequest("a.example", "https://www.example.com"), []string{pattern})
-		if ok || err == nil {
-			t.Errorf("%s: got %v, %v, want an error", pattern, ok, err)
+	const no = "matches no origin: "
+	const noHost, tooMuch, name = no + "it has no host", no + "it has more than a scheme, a host and a port", no + "an international name is written in punycode there"
+	const scheme = no + "the scheme of a page is http or https, or that of an application"
+	for _, tt := range []struct{ pattern, want string }{
+		{"[", "is malformed"}, {"[]", "is malformed"}, {"[a", "is malformed"}, {"[a-", "is malformed"}, {"[-a]", "is malformed"},
+		{`\`, "is malformed"}, {`example.com\`, "is malformed"}, {"*.example.com[", "is malformed"}, {"[://a", "is malformed"},
+		{"https://[", "is malformed"},
+		{"", noHost}, {"http://", noHost}, {"https://", noHost},
+		{"https://example.com/", tooMuch}, {"example.com/chat", tooMuch}, {"user@example.com", tooMuch}, {"example.com#a", tooMuch},
+		{"example.com:", tooMuch}, {"file:///", tooMuch},
+		{"b\u00fccher.example", name}, {" example.com", name},
+		{"://example.com", scheme}, {"ws://example.com", scheme}, {"WSS://example.com", scheme},
+	} {
+		for _, origins := range [][]string{nil, {"https://www.example.com"}, {"https://a.example"}} {
+			ok, refused := checkOrigin(hsOriginRequest("a.example", origins...), []string{"*.example.com", tt.pattern})
+			want := fmt.Sprintf("Upgrader.OriginPatterns has %q, which %s", tt.pattern, tt.want)
+			if ok || refused == nil || refused.status != 500 || refused.reason != want {
+				t.Errorf("%q: got %v, %+v, want %s", tt.pattern, ok, refused, want)
+			}
 		}
 	}
 }

@@ -1,14 +1,15 @@
 package websocket
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"log"
+	"fmt"
 	"maps"
 	"net"
 	"net/http"
-	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -38,9 +39,15 @@ type Upgrader struct {
 	// them, or else none.
 	Subprotocols []string
 
-	// Error answers a request that Upgrade refuses. If it is nil, the answer is
-	// http.Error with the status's text. The reason is a HandshakeError.
+	// Error answers a request that is refused, by Upgrade or by the handler of HandlerFunc. If it
+	// is nil, the answer is the status's text and a line that says which rule is broken and what
+	// to do about it. The reason is a HandshakeError.
 	Error func(w http.ResponseWriter, r *http.Request, status int, reason error)
+
+	// ResponseHeader returns the header that is added to the answer to a request, when the handler
+	// of HandlerFunc upgrades it; see Upgrade. It is called after the request has been checked. If
+	// it is nil, there is none.
+	ResponseHeader func(r *http.Request) http.Header
 
 	// CheckOrigin reports whether the request's Origin header is acceptable. Browsers
 	// connect to any server on behalf of any page, with the user's cookies, so this
@@ -51,10 +58,14 @@ type Upgrader struct {
 	// OriginPatterns.
 	CheckOrigin func(r *http.Request) bool
 
-	// OriginPatterns are the hosts whose pages may connect besides the server's own,
+	// OriginPatterns are the origins whose pages may connect besides the server's own,
 	// where CheckOrigin is nil: patterns as in path.Match for the host, and for the
 	// port where it is not the scheme's own, such as "example.com",
-	// "*.example.com" and "localhost:*". Case does not matter.
+	// "*.example.com" and "localhost:*". One with a scheme is for that scheme only, as
+	// "https://*.example.com", "chrome-extension://*" and "file://" are. "null" is the origin of
+	// pages that have none, such as files in most browsers and sandboxed frames. Case does not
+	// matter. Where a pattern is malformed, or can match no origin, each request is refused
+	// with 500.
 	OriginPatterns []string
 
 	// PingInterval is after how much time without a sign of the peer it is sent a ping;
@@ -99,29 +110,29 @@ type Upgrader struct {
 // Returning from the handler soon, while another goroutine uses the connection,
 // saves several kilobytes; HandlerFunc does so.
 func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header) (*Conn, error) {
-	return u.handshake(w, r, responseHeader, nil)
-}
-
-// handshake is Upgrade. When the connection ends, it calls ended, unless that is nil.
-func (u *Upgrader) handshake(w http.ResponseWriter, r *http.Request, responseHeader http.Header, ended context.CancelFunc) (*Conn, error) {
-	// Each reason to refuse the request has a return.
-	if refused := checkRequest(r); refused != nil {
-		return nil, u.refuse(w, r, refused)
-	}
-	if refused := checkResponseHeader(responseHeader); refused != nil {
-		return nil, u.refuse(w, r, refused)
-	}
-	if reason := u.Compression.invalid(); reason != "" && u.EnableCompression {
-		return nil, u.refuse(w, r, &refusal{http.StatusInternalServerError, "Upgrader." + reason})
-	}
-	if refused := u.checkOrigin(r); refused != nil {
-		return nil, u.refuse(w, r, refused)
-	}
-	key, wanted, extensions, refused := checkRequestFields(r)
+	key, agreed, refused := u.check(r)
 	if refused != nil {
 		return nil, u.refuse(w, r, refused)
 	}
-	agreed := agreement{subprotocol: headerValue(responseHeader, "Sec-Websocket-Protocol")}
+	return u.upgrade(w, r, key, agreed, responseHeader, nil)
+}
+
+// check returns the request's key and what is agreed on, or why the request is refused. Each reason has a
+// return.
+func (u *Upgrader) check(r *http.Request) (key string, agreed agreement, refused *refusal) {
+	if refused := checkRequest(r); refused != nil {
+		return "", agreed, refused
+	}
+	if reason := u.Compression.invalid(); reason != "" && u.EnableCompression {
+		return "", agreed, &refusal{http.StatusInternalServerError, "Upgrader." + reason, ""}
+	}
+	if refused := u.checkOrigin(r); refused != nil {
+		return "", agreed, refused
+	}
+	key, wanted, extensions, refused := checkRequestFields(r)
+	if refused != nil {
+		return "", agreed, refused
+	}
 	if u.Subprotocols != nil {
 		agreed.subprotocol = chooseSubprotocol(wanted, u.Subprotocols)
 	}
@@ -130,25 +141,26 @@ func (u *Upgrader) handshake(w http.ResponseWriter, r *http.Request, responseHea
 			agreed.deflate = &answer
 		}
 	}
-
-	if !u.Group.enter() {
-		return nil, u.refuse(w, r, &refusal{http.StatusServiceUnavailable, errGroupShutdown})
-	}
-	var c *Conn
-	defer func() { u.Group.leave(c) }() // also where the program's ResponseWriter panics
-	c, err := u.upgrade(w, r, key, agreed, responseHeader, ended)
-	return c, err
+	return key, agreed, nil
 }
 
-// upgrade takes the connection from net/http and answers the request.
-func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, key string, agreed agreement, responseHeader http.Header, ended context.CancelFunc) (*Conn, error) {
+// upgrade takes the connection from net/http and answers the request, which has been checked. When the
+// connection ends, it calls ended, unless that is nil.
+func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, key string, agreed agreement, header http.Header, ended context.CancelFunc) (c *Conn, err error) {
+	fields, subprotocol, refused := responseFields(header)
+	if refused != nil {
+		return nil, u.refuse(w, r, refused)
+	}
+	if u.Subprotocols == nil {
+		agreed.subprotocol = subprotocol
+	}
+	if !u.Group.enter() {
+		return nil, u.refuse(w, r, &refusal{http.StatusServiceUnavailable, errGroupShutdown, ""})
+	}
+	defer func() { u.Group.leave(c) }() // also where the program's ResponseWriter panics
 	nc, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		reason := err.Error()
-		if errors.Is(err, http.ErrNotSupported) {
-			reason = "response does not implement http.Hijacker"
-		}
-		return nil, u.refuse(w, r, &refusal{http.StatusInternalServerError, reason})
+		return nil, u.refuse(w, r, hijackRefusal(w, err))
 	}
 
 	// The buffers are net/http's, and go with it. What the client has sent behind its
@@ -156,7 +168,7 @@ func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, key string, a
 	early, _ := rw.Reader.Peek(rw.Reader.Buffered())
 	early = slices.Clone(early)
 
-	c := newConn(nc, true, early, connOptions{
+	c = newConn(nc, true, early, connOptions{
 		readBufferSize:  u.ReadBufferSize,
 		writeBufferSize: u.WriteBufferSize,
 		readLimit:       u.ReadLimit,
@@ -171,7 +183,7 @@ func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, key string, a
 	// and keepalive's pings wait for the lock until the answer has left.
 	c.send.lock.tryAcquire(lockFrame)
 	u.Group.join(c)
-	err = u.answer(nc, key, agreed, responseHeader)
+	err = u.answer(nc, key, agreed, fields)
 	if err != nil {
 		c.send.fail(err)
 	}
@@ -183,95 +195,16 @@ func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, key string, a
 	return c, nil
 }
 
-// answer writes the 101 answer.
-func (u *Upgrader) answer(nc net.Conn, key string, agreed agreement, responseHeader http.Header) error {
+// answer writes the 101 answer, with the fields of the program.
+func (u *Upgrader) answer(nc net.Conn, key string, agreed agreement, fields []byte) error {
 	buf := acquireBuffer(defaultBufferSize)
 	defer releaseBuffer(buf)
 	if u.HandshakeTimeout > 0 {
 		nc.SetWriteDeadline(time.Now().Add(u.HandshakeTimeout))
 		defer nc.SetWriteDeadline(time.Time{})
 	}
-	_, err := nc.Write(appendResponse(buf.b[:0], key, agreed, responseHeader))
+	_, err := nc.Write(appendResponse(buf.b[:0], key, agreed, fields))
 	return err
-}
-
-// HandlerFunc returns a handler that upgrades each request and runs serve with the
-// connection in a goroutine of its own. When serve returns, the peer is sent a Close frame with
-// CloseNormalClosure, unless one has been sent, and the connection is closed as by Close. A panic of
-// serve is reported as net/http reports that of a handler, and ends that connection only, with
-// CloseInternalServerErr. After http.ErrAbortHandler and runtime.Goexit no Close frame is sent.
-//
-// The handler itself returns at once, so that net/http frees what it holds for the
-// request. Measured on linux/amd64, an idle connection then takes 3.3 KB of heap and
-// stack, and 20 KB where the handler upgrades and reads in place. The context of
-// the request that serve gets has the values of the original. It is cancelled when the connection ends:
-// when it has been closed, or a read or a write has found that the peer is gone. A function that does not
-// read learns that by PingInterval, or from Conn.CloseRead.
-func (u *Upgrader) HandlerFunc(serve func(*Conn, *http.Request)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithCancel(context.Background())
-		u.Group.run(1)
-		runs := false
-		defer func() {
-			if !runs { // the request was refused, or the program's ResponseWriter panics
-				u.Group.run(-1)
-				cancel()
-			}
-		}()
-		c, err := u.handshake(w, r, nil, cancel)
-		if runs = err == nil; !runs {
-			return
-		}
-		// It ends when serve does, which c's Close brings about.
-		go u.run(serve, c, r.WithContext(connContext{ctx, r.Context()}))
-	}
-}
-
-// connContext is a context that ends with a connection, and has the values of another. The connection holds
-// the first only, so that the second can be forgotten, and with it what net/http has made for the request.
-type connContext struct {
-	context.Context
-	values context.Context
-}
-
-func (c connContext) Value(key any) any {
-	if v := c.Context.Value(key); v != nil {
-		return v // of package context itself
-	}
-	return c.values.Value(key)
-}
-
-// run runs serve, and ends the connection behind it.
-func (u *Upgrader) run(serve func(*Conn, *http.Request), c *Conn, r *http.Request) {
-	server, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
-	defer u.Group.run(-1)
-	code := 0 // of the Close frame, if any
-	defer func() {
-		if c.shuttingDown() {
-			return // Shutdown closes it, when it is time
-		}
-		if code != 0 && c.readLock.phase() != phaseFailed { // else the peer is gone, or has been told why
-			c.reply(opClose, FormatCloseMessage(code, ""))
-		}
-		c.Close()
-	}()
-	defer func() {
-		if err := recover(); err != nil && err != http.ErrAbortHandler {
-			code = CloseInternalServerErr
-			logPanic(server, c, err)
-		}
-	}()
-	serve(c, r)
-	code = CloseNormalClosure
-}
-
-// logPanic logs a panic as net/http does.
-func logPanic(server *http.Server, c *Conn, err any) {
-	logf := log.Printf
-	if server != nil && server.ErrorLog != nil {
-		logf = server.ErrorLog.Printf
-	}
-	logf("http: panic serving %v: %v\n%s", c.RemoteAddr(), err, debug.Stack())
 }
 
 // refuse answers the request with an error and returns it.
@@ -294,48 +227,99 @@ func (u *Upgrader) refuse(w http.ResponseWriter, r *http.Request, refused *refus
 		return err
 	}
 	h.Set("Sec-Websocket-Version", "13")
-	http.Error(w, http.StatusText(refused.status), refused.status)
+	http.Error(w, http.StatusText(refused.status)+"\n"+cmp.Or(refused.advice, refused.reason), refused.status)
 	return err
 }
 
 func (u *Upgrader) checkOrigin(r *http.Request) *refusal {
+	const reason = "request origin not allowed by Upgrader.CheckOrigin"
 	var ok bool
+	var refused *refusal
+	advice := "The page's Origin %q is not of the Host %q. If the page is this server's, a proxy in front of the server must pass " +
+		"the Host on; else Upgrader.OriginPatterns must have the Origin."
 	if u.CheckOrigin != nil {
 		ok = u.CheckOrigin(r)
+		advice = "Upgrader.CheckOrigin refuses the page's Origin %q at the Host %q."
 	} else {
-		var err error
-		if ok, err = checkOrigin(r, u.OriginPatterns); err != nil {
-			return &refusal{http.StatusInternalServerError, "malformed pattern in Upgrader.OriginPatterns"}
-		}
+		ok, refused = checkOrigin(r, u.OriginPatterns)
 	}
-	if !ok {
-		return &refusal{http.StatusForbidden, "request origin not allowed by Upgrader.CheckOrigin"}
+	if !ok && refused == nil {
+		refused = &refusal{http.StatusForbidden, reason, fmt.Sprintf(advice, visible(r.Header.Get("Origin")), visible(r.Host))}
 	}
-	return nil
+	return refused
 }
 
-// checkResponseHeader refuses what the program must not add to the answer.
-func checkResponseHeader(h http.Header) *refusal {
-	for name, values := range h {
+// hijackRefusal explains why net/http does not give the connection.
+func hijackRefusal(w http.ResponseWriter, err error) *refusal {
+	if !errors.Is(err, http.ErrNotSupported) {
+		return &refusal{http.StatusInternalServerError, err.Error(), ""}
+	}
+	for {
+		wrapper, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			break
+		}
+		w = wrapper.Unwrap()
+	}
+	return &refusal{http.StatusInternalServerError, "response does not implement http.Hijacker",
+		fmt.Sprintf("The handler's ResponseWriter is a %T, which has no Hijack method. If it wraps another one, "+
+			"it needs an Unwrap method, which http.ResponseController uses.", w)}
+}
+
+// visible returns s, which the peer has sent, as an answer can show it.
+func visible(s string) string {
+	const most = 200
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f {
+			return '?'
+		}
+		return r
+	}, s[:min(len(s), most)])
+}
+
+// responseFields returns the fields of the program for the answer, as they stand in it, and the subprotocol
+// among them. What belongs to the handshake itself is left out.
+func responseFields(header http.Header) (fields []byte, subprotocol string, refused *refusal) {
+	if len(header) == 0 {
+		return nil, "", nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(header)) {
+		if !isToken(name) {
+			return nil, "", &refusal{http.StatusInternalServerError, "malformed name in the application's response header", ""}
+		}
 		switch http.CanonicalHeaderKey(name) {
 		case "Sec-Websocket-Extensions":
-			return &refusal{http.StatusInternalServerError, "application specific 'Sec-WebSocket-Extensions' headers are unsupported"}
+			return nil, "", &refusal{http.StatusInternalServerError, "application specific 'Sec-WebSocket-Extensions' headers are unsupported", ""}
 		case "Sec-Websocket-Protocol":
-			for _, v := range values {
-				if v != "" && !isSubprotocol(v) {
-					return &refusal{http.StatusInternalServerError, "application specific 'Sec-WebSocket-Protocol' header has a comma, or a character that is not visible ASCII"}
+			for i, value := range header[name] {
+				if value != "" && !isSubprotocol(value) {
+					return nil, "", &refusal{http.StatusInternalServerError, "application specific 'Sec-WebSocket-Protocol' header has a comma, or a character that is not visible ASCII", ""}
+				}
+				if i == 0 {
+					subprotocol = value
 				}
 			}
+			continue
+		case "Upgrade", "Connection", "Sec-Websocket-Accept", "Sec-Websocket-Version", "Sec-Websocket-Key", "Content-Length", "Transfer-Encoding":
+			continue
 		}
-		if !isToken(name) {
-			return &refusal{http.StatusInternalServerError, "malformed name in the application's response header"}
+		for _, value := range header[name] {
+			fields = append(fields, name+": "...)
+			for i := range len(value) {
+				c := value[i]
+				if c < ' ' || c == 0x7f {
+					c = ' ' // it would begin another field
+				}
+				fields = append(fields, c)
+			}
+			fields = append(fields, "\r\n"...)
 		}
 	}
-	return nil
+	return fields, subprotocol, nil
 }
 
 // appendResponse appends the server's answer to a handshake with the key (4.2.2).
-func appendResponse(b []byte, key string, agreed agreement, header http.Header) []byte {
+func appendResponse(b []byte, key string, agreed agreement, fields []byte) []byte {
 	b = append(b, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
 	b = appendAcceptKey(b, key)
 	b = append(b, "\r\n"...)
@@ -349,29 +333,7 @@ func appendResponse(b []byte, key string, agreed agreement, header http.Header) 
 		b = agreed.deflate.append(b)
 		b = append(b, "\r\n"...)
 	}
-	var names []string
-	if len(header) > 0 {
-		names = slices.Sorted(maps.Keys(header))
-	}
-	for _, name := range names {
-		switch http.CanonicalHeaderKey(name) {
-		case "Upgrade", "Connection", "Sec-Websocket-Accept", "Sec-Websocket-Protocol", "Sec-Websocket-Version",
-			"Sec-Websocket-Key", "Content-Length", "Transfer-Encoding":
-			continue
-		}
-		for _, value := range header[name] {
-			b = append(b, name...)
-			b = append(b, ": "...)
-			for i := range len(value) {
-				c := value[i]
-				if c < ' ' || c == 0x7f {
-					c = ' ' // it would begin another field
-				}
-				b = append(b, c)
-			}
-			b = append(b, "\r\n"...)
-		}
-	}
+	b = append(b, fields...)
 	return append(b, "\r\n"...)
 }
 

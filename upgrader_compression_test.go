@@ -168,7 +168,7 @@ func TestUpgradeInvalidCompressionOptions(t *testing.T) {
 			u := Upgrader{EnableCompression: true, Compression: tt.options}
 			want := HandshakeError{"websocket: Upgrader." + tt.want}
 			c, err := u.Upgrade(w, r, nil)
-			if c != nil || err != want || w.Code != http.StatusInternalServerError || w.Body.String() != "Internal Server Error\n" {
+			if c != nil || err != want || w.Code != http.StatusInternalServerError || w.Body.String() != "Internal Server Error\nUpgrader."+tt.want+"\n" {
 				t.Errorf("%+v: got %d, %q and error %v, want 500 and %v", tt.options, w.Code, w.Body, err, want)
 			}
 

@@ -79,7 +79,7 @@ func TestUpgradeChecksInOrder(t *testing.T) {
 		text   string
 		mend   func()
 	}{
-		{505, no + "the request came over HTTP/1.0, which has no upgrade to other protocols", func() { r.ProtoMajor = 2; r.Proto = "HTTP/2.0" }},
+		{400, no + "the request came over HTTP/1.0, which has no upgrade to other protocols", func() { r.ProtoMajor = 2; r.Proto = "HTTP/2.0" }},
 		{505, no + "the request came over HTTP/2.0, which has no upgrade to other protocols", func() { r.ProtoMajor, r.ProtoMinor = 1, 1 }},
 		{426, no + "'upgrade' token not found in 'Connection' header", func() { r.Header.Set("Upgrade", "websocket") }},
 		{400, no + "'upgrade' token not found in 'Connection' header", func() { r.Header.Del("Upgrade"); r.Header.Set("Connection", "Upgrade") }},
@@ -88,12 +88,12 @@ func TestUpgradeChecksInOrder(t *testing.T) {
 		{400, bad + "the request has a body", func() { r.ContentLength = -1 }},
 		{400, bad + "the request has a body", func() { r.ContentLength = 0 }},
 		{426, "websocket: unsupported version: 13 not found in 'Sec-Websocket-Version' header", func() { r.Header.Set("Sec-Websocket-Version", "13") }},
-		{500, "websocket: application specific 'Sec-WebSocket-Extensions' headers are unsupported", func() { header = nil }},
 		{403, "websocket: request origin not allowed by Upgrader.CheckOrigin", func() { u.OriginPatterns = []string{"["} }},
-		{500, "websocket: malformed pattern in Upgrader.OriginPatterns", func() { u.OriginPatterns = []string{"evil.example"} }},
+		{500, "websocket: Upgrader.OriginPatterns has \"[\", which is malformed", func() { u.OriginPatterns = []string{"evil.example"} }},
 		{400, bad + "'Sec-WebSocket-Key' header must be Base64 encoded value of 16-byte in length", func() { r.Header.Set("Sec-Websocket-Key", "dGhlIHNhbXBsZSBub25jZQ==") }},
 		{400, bad + "'Sec-WebSocket-Protocol' header has a character that is not visible ASCII", func() { r.Header.Set("Sec-Websocket-Protocol", "a, b") }},
 		{400, bad + "'Sec-WebSocket-Extensions' header: unexpected 'b' after an extension", func() { r.Header.Set("Sec-Websocket-Extensions", "a, b") }},
+		{500, "websocket: application specific 'Sec-WebSocket-Extensions' headers are unsupported", func() { header = nil }},
 		{500, "websocket: response does not implement http.Hijacker", func() {}},
 	}
 	for _, step := range steps {
@@ -106,23 +106,55 @@ func TestUpgradeChecksInOrder(t *testing.T) {
 	}
 }
 
-// What a refused client is told: the status in words, and the version that it should
-// speak. The reason is the program's.
+// What a refused client is told: the status in words, which rule is broken and what to do about it, and the
+// version that it should speak.
 func TestUpgradeRefusalAnswer(t *testing.T) {
-	for want, spoil := range map[int]func(*http.Request){
-		400: func(r *http.Request) { r.Header.Del("Sec-Websocket-Key") },
-		403: func(r *http.Request) { r.Header.Set("Origin", "http://evil.example") },
-		405: func(r *http.Request) { r.Method = http.MethodPut },
-		426: func(r *http.Request) { r.Header.Set("Sec-Websocket-Version", "8") },
-		500: func(r *http.Request) {},
-		505: func(r *http.Request) { r.ProtoMinor = 0 },
+	const passOn = "This resource is for WebSocket: the request must have the fields Connection: Upgrade and Upgrade: websocket (RFC 6455, 4.1). " +
+		"A proxy in front of the server must pass them on."
+	refuse := func(*http.Request) bool { return false }
+	for _, tt := range []struct {
+		u      Upgrader
+		spoil  func(*http.Request)
+		want   int
+		advice string
+	}{
+		{Upgrader{}, func(r *http.Request) { r.ProtoMinor = 0 }, 400, "HTTP/1.0 has no upgrade to WebSocket (RFC 6455, 4.1). If a proxy is in " +
+			"front of the server, it must speak HTTP/1.1 to the server; nginx does with proxy_http_version 1.1."},
+		{Upgrader{}, func(r *http.Request) { r.ProtoMajor, r.Proto = 2, "HTTP/2.0" }, 505,
+			"HTTP/2.0 has no upgrade to WebSocket (RFC 6455, 4.1). Use HTTP/1.1; a proxy in front of the server must speak it to the server."},
+		{Upgrader{}, func(r *http.Request) {
+			r.ProtoMajor, r.Proto, r.Method = 2, "HTTP/2.0", http.MethodConnect
+			r.Header[":protocol"] = []string{"websocket"}
+		}, 501, "WebSocket over HTTP/2.0 (RFC 8441, RFC 9220) is not implemented. Use HTTP/1.1."},
+		{Upgrader{}, func(r *http.Request) { r.Header.Del("Connection"); r.Header.Del("Upgrade") }, 426, passOn},
+		{Upgrader{}, func(r *http.Request) { r.Header.Del("Connection") }, 400, passOn},
+		{Upgrader{}, func(r *http.Request) { r.Header.Del("Upgrade") }, 426, passOn},
+		{Upgrader{}, func(r *http.Request) { r.Method = http.MethodPut }, 405, "The method of a WebSocket handshake is GET (RFC 6455, 4.1)."},
+		{Upgrader{}, func(r *http.Request) { r.ContentLength = 1 }, 400, "A WebSocket handshake has no body."},
+		{Upgrader{}, func(r *http.Request) { r.Header.Set("Sec-Websocket-Version", "8") }, 426, "The Sec-WebSocket-Version must be 13 (RFC 6455, 4.1)."},
+		{Upgrader{}, func(r *http.Request) { r.Header.Del("Sec-Websocket-Key") }, 400,
+			"The request must have one Sec-WebSocket-Key, which is 16 bytes in base64 (RFC 6455, 4.1)."},
+		{Upgrader{}, func(r *http.Request) { r.Header.Set("Sec-Websocket-Extensions", "a b") }, 400,
+			"not a websocket handshake: 'Sec-WebSocket-Extensions' header: unexpected 'b' after an extension"},
+		{Upgrader{}, func(r *http.Request) {
+			r.Header.Set("Origin", "http://evil.example\xff\n<script>"+strings.Repeat("x", 300))
+		}, 403,
+			`The page's Origin "http://evil.example??<script>` + strings.Repeat("x", 200-len("http://evil.example??<script>")) + `" is not of the Host ` +
+				`"server.example.com". If the page is this server's, a proxy in front of the server must pass the Host on; else ` +
+				`Upgrader.OriginPatterns must have the Origin.`},
+		{Upgrader{CheckOrigin: refuse}, func(r *http.Request) {}, 403,
+			`Upgrader.CheckOrigin refuses the page's Origin "" at the Host "server.example.com".`},
+		{Upgrader{OriginPatterns: []string{"https://a.example/"}}, func(r *http.Request) {}, 500,
+			`Upgrader.OriginPatterns has "https://a.example/", which matches no origin: it has more than a scheme, a host and a port`},
+		{Upgrader{}, func(r *http.Request) {}, 500, "The handler's ResponseWriter is a *httptest.ResponseRecorder, which has no Hijack method. " +
+			"If it wraps another one, it needs an Unwrap method, which http.ResponseController uses."},
 	} {
-		r := hsRequest()
-		spoil(r)
+		r, want := hsRequest(), tt.want
+		tt.spoil(r)
 		w := httptest.NewRecorder()
-		new(Upgrader).Upgrade(w, r, nil)
-		if w.Code != want || w.Body.String() != http.StatusText(want)+"\n" {
-			t.Errorf("got %d with body %q, want %d and its text", w.Code, w.Body, want)
+		tt.u.Upgrade(w, r, nil)
+		if w.Code != want || w.Body.String() != http.StatusText(want)+"\n"+tt.advice+"\n" {
+			t.Errorf("got %d with body %q, want %d and %q", w.Code, w.Body, want, tt.advice)
 		}
 		wantHeader := map[string]string{"Sec-Websocket-Version": "13", "Content-Type": "text/plain; charset=utf-8", "Sec-Websocket-Accept": ""}
 		if want == 426 {

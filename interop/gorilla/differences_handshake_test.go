@@ -71,6 +71,13 @@ var _ = differ(upgradeRequired, asServer, `
 + server sends: Upgrade: websocket`,
 	"requests with several faults")
 
+var _ = differ(headerLast, asServer, `
+- server: Error: 500, error "websocket: application specific 'Sec-WebSocket-Extensions' headers are unsupported" (HandshakeError)
+- server: Upgrade: error "websocket: application specific 'Sec-WebSocket-Extensions' headers are unsupported" (HandshakeError)
++ server: Error: 403, error "websocket: request origin not allowed by Upgrader.CheckOrigin" (HandshakeError)
++ server: Upgrade: error "websocket: request origin not allowed by Upgrader.CheckOrigin" (HandshakeError)`,
+	"requests with several faults")
+
 var _ = differ(allowHeader, asServer, plus("server sends: Allow: GET"),
 	"a request with the method POST", "a request with the method HEAD", "requests with several faults")
 
@@ -95,7 +102,7 @@ var _ = differ(noBody, asServer, `
 	"a request with a body")
 
 var _ = differ(httpVersion, asServer, minus(upgraded)+
-	plus(strings.Replace(refused(505, notUpgrade+"the request came over HTTP/1.0, which has no upgrade to other protocols"), "HTTP/1.1", "HTTP/1.0", 1)),
+	plus(strings.Replace(refused(400, notUpgrade+"the request came over HTTP/1.0, which has no upgrade to other protocols"), "HTTP/1.1", "HTTP/1.0", 1)),
 	"a request with the version HTTP/1.0")
 
 var _ = differ(earlyFrames, asServer, `
@@ -226,7 +233,7 @@ const badHandshake = `client: Dial: error "websocket: bad handshake" (ErrBadHand
 
 var _ = differ(strictAnswer, asClient, minus("client: Dial: ok\nclient: Subprotocol: \"\"")+plus(badHandshake),
 	"an answer with an extension that nobody asked for", "an answer with compression that nobody asked for",
-	"an answer with the version HTTP/1.0", "an answer with two Accept fields", "an answer with two protocols in Upgrade")
+	"an answer with two Accept fields", "an answer with two protocols in Upgrade")
 
 var _ = differ(strictAnswer, asClient, minus("client: Dial: ok\nclient: Subprotocol: \"a\"")+plus(badHandshake),
 	"an answer with a subprotocol that nobody asked for")
@@ -246,6 +253,9 @@ var _ = differ(httpURLs, asClient, minus(`client: Dial: error "malformed ws or w
 var _ = differ(httpURLs, asClient, minus(`client: Dial: error "malformed ws or wss URL"`)+plus(`client: Dial: error "NetDial tcp example.com:443"`),
 	`the URL "https://example.com"`)
 
+var _ = differ(userInURL, asClient, minus(`client: Dial: error "malformed ws or wss URL"`)+plus(`client: Dial: error "NetDial tcp example.com:80"`),
+	`the URL "ws://user@example.com/"`, `the URL "ws://user:password@example.com/"`)
+
 var _ = differ(urlWithoutHost, asClient, minus(`client: Dial: error "NetDial tcp :80"`)+plus(`client: Dial: error "malformed ws or wss URL"`),
 	`the URL "ws:opaque"`)
 
@@ -261,13 +271,6 @@ var _ = differ(traceOfTLS, asClient, `
 - client: trace: GetConn ADDR, GotConn true, TLSHandshakeStart, TLSHandshakeDone <nil>, WroteHeaders, WroteRequest <nil>, GotFirstResponseByte
 + client: trace: GetConn ADDR, TLSHandshakeStart, TLSHandshakeDone <nil>, GotConn true, WroteHeaders, WroteRequest <nil>, GotFirstResponseByte`,
 	"the trace of Dial over TLS")
-
-var _ = differ(offersHTTP1, asClient, `
-- client: ServerName "", the protocol "", the handshake complete: true
-+ client: ServerName "", the protocol "http/1.1", the handshake complete: true
-- server: ServerName "", the protocol "", the handshake complete: true
-+ server: ServerName "", the protocol "http/1.1", the handshake complete: true`,
-	"the connection under TLS")
 
 // Proxies.
 

@@ -1,6 +1,7 @@
 package gorilla
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -31,6 +32,10 @@ func (s *side) dialed(c conn, resp *http.Response, err error) {
 	s.noteErr("Dial", err)
 	if resp != nil {
 		body, err := io.ReadAll(resp.Body)
+		if resp.Header.Get("Sec-Websocket-Version") != "" { // a refusal, whose advice only one library gives
+			status, _, _ := bytes.Cut(body, []byte("\n"))
+			body = body[:min(len(status)+1, len(body))]
+		}
 		s.note("response %s with the body %s, read: %s", resp.Status, show(body), s.lib.describe(err))
 	}
 	if c != nil {

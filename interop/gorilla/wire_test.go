@@ -26,6 +26,7 @@ func (l *link) lines(fragments bool) (client, server []string) {
 		server = append(server, headLines(response, key)...)
 		response, afterResponse = cutHead(afterResponse)
 	}
+	response, afterResponse = withoutAdvice(response, afterResponse)
 	server = append(server, headLines(response, key)...)
 	if strings.Contains(string(response), " 101 ") {
 		return append(client, frameLines(afterRequest, fragments)...), append(server, frameLines(afterResponse, fragments)...)
@@ -38,6 +39,17 @@ func payloadLines(b []byte) []string {
 		return nil
 	}
 	return []string{"body " + show(b)}
+}
+
+// withoutAdvice takes from a refusal the line that says what to do about it, which gorilla's have not.
+func withoutAdvice(head, body []byte) (newHead, newBody []byte) {
+	if headerLine(head, "Sec-Websocket-Version") != "13" {
+		return head, body
+	}
+	status, _, _ := bytes.Cut(body, []byte("\n"))
+	body = body[:min(len(status)+1, len(body))]
+	length := "Content-Length: " + headerLine(head, "Content-Length")
+	return bytes.Replace(head, []byte(length), fmt.Appendf(nil, "Content-Length: %d", len(body)), 1), body
 }
 
 // cutHead splits b behind the empty line that ends an HTTP head.
