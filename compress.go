@@ -43,6 +43,24 @@ func newCompression(o CompressionOptions, agreed deflateParams, server bool) *co
 	return k
 }
 
+// CompressionState is what the handshake has agreed on about compression. Takeover says that messages of that
+// direction may refer to those before, and WindowBits is the base-2 logarithm of how far back in bytes (RFC 7692,
+// 7.1).
+type CompressionState struct {
+	Enabled                           bool // else the other fields are zero
+	SendTakeover, ReceiveTakeover     bool
+	SendWindowBits, ReceiveWindowBits int
+}
+
+// CompressionState returns what was agreed on.
+func (c *Conn) CompressionState() CompressionState {
+	k := c.compression
+	if k == nil {
+		return CompressionState{}
+	}
+	return CompressionState{true, k.sendTakeover, k.recvTakeover, k.sendBits, k.recvBits}
+}
+
 // EnableWriteCompression turns the compression of the messages that are written from
 // now on off and on again. It is on where compression was negotiated; else the call
 // has no effect. Any goroutine may call it at any time.
@@ -131,10 +149,10 @@ func (c *Conn) deflateAndWrite(f *frame, mode lockMode, l *limit) error {
 		k.release(d, true) // before the network is waited for
 	}
 	if !ok {
-		return c.send.write(f, mode, l)
+		return c.writeData(f, mode, l)
 	}
 	compressed := frame{fin: true, rsv1: true, opcode: f.opcode, payload: p}
-	err := c.send.write(&compressed, mode, l)
+	err := c.writeData(&compressed, mode, l)
 	if err == nil && k.sendTakeover {
 		d.sent(f.payload)
 	}

@@ -126,3 +126,23 @@ func TestCompressedRoundTrip(t *testing.T) {
 		})
 	}
 }
+
+// A program can ask what the handshake has agreed on.
+func TestCompressionState(t *testing.T) {
+	plain, _ := newTestConn(t, true)
+	if got := plain.CompressionState(); got != (CompressionState{}) {
+		t.Errorf("got %+v without compression, want nothing", got)
+	}
+	server := CompressionOptions{ContextTakeover: true, WindowBits: 14, PeerWindowBits: 12}
+	s, c := compressedPair(t, server, CompressionOptions{ContextTakeover: true, WindowBits: 11, PeerWindowBits: 13})
+	if got, want := s.CompressionState(), (CompressionState{true, true, true, 13, 11}); got != want {
+		t.Errorf("got %+v of the server, want %+v", got, want)
+	}
+	if got, want := c.CompressionState(), (CompressionState{true, true, true, 11, 13}); got != want {
+		t.Errorf("got %+v of the client, want %+v", got, want)
+	}
+	s, _ = compressedPair(t, CompressionOptions{}, CompressionOptions{ContextTakeover: true})
+	if got, want := s.CompressionState(), (CompressionState{true, false, false, 15, 15}); got != want {
+		t.Errorf("got %+v without takeover, want %+v", got, want)
+	}
+}

@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"context"
+	"math"
 	"net"
 	"sync/atomic"
 	"time"
@@ -37,6 +38,8 @@ type Conn struct {
 	burst     burst
 	readWatch *watch // nil before the first read with a context
 
+	maxFrame int // the largest payload of a data frame that is sent
+
 	// For NextWriter.
 	writeClass uint8                         // of the buffers of message writers
 	writer     atomic.Pointer[messageWriter] // the last one that was made, if any
@@ -71,6 +74,7 @@ type connOptions struct {
 	agreed                          agreement
 	compression                     CompressionOptions // where it was agreed on
 	writeThrough                    bool
+	maxFrameSize                    int
 	ended                           context.CancelFunc // called when the connection ends; or nil
 }
 
@@ -81,6 +85,10 @@ func newConn(t transport, server bool, early []byte, o connOptions) *Conn {
 	}
 	c := &Conn{
 		writeClass: uint8(bufferClass(min(max(o.writeBufferSize, defaultBufferSize), maxBufferSize))),
+		maxFrame:   o.maxFrameSize,
+	}
+	if c.maxFrame <= 0 {
+		c.maxFrame = math.MaxInt
 	}
 	c.send.link, c.send.outbox.client = newLink(t), !server
 	c.send.link.ended = o.ended
@@ -109,16 +117,18 @@ func (c *Conn) Subprotocol() string {
 
 // NetConn returns the network connection below: a *net.TCPConn or *tls.Conn, or
 // what the Dialer's functions or the server's listener returned. Reading from it or
-// writing to it breaks the WebSocket connection.
+// writing to it breaks the WebSocket connection. Frames that are corked are handed to it, without
+// waiting for the network.
 func (c *Conn) NetConn() net.Conn {
+	c.send.handOver()
 	return c.send.link.netConn()
 }
 
 // LocalAddr returns the local network address.
-func (c *Conn) LocalAddr() net.Addr { return c.NetConn().LocalAddr() }
+func (c *Conn) LocalAddr() net.Addr { return c.send.link.netConn().LocalAddr() }
 
 // RemoteAddr returns the remote network address.
-func (c *Conn) RemoteAddr() net.Addr { return c.NetConn().RemoteAddr() }
+func (c *Conn) RemoteAddr() net.Addr { return c.send.link.netConn().RemoteAddr() }
 
 // SetReadLimit sets the largest message in bytes that is read, counted over all of
 // its fragments; none where limit is zero or less. A longer message makes reads

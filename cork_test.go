@@ -295,3 +295,41 @@ func TestPingIsNotCorked(t *testing.T) {
 		c.Close()
 	})
 }
+
+// NetConn hands what is corked to the transport, and Cork stays in force. Addresses are read without that.
+func TestNetConnFlushesCorked(t *testing.T) {
+	bothSides(t, func(t *testing.T, server bool) {
+		synctest.Test(t, func(t *testing.T) {
+			c, wire := newLoggedConn(t, server, connOptions{})
+			for range 2 {
+				writeCorked(t, c)
+				c.LocalAddr()
+				c.RemoteAddr()
+				synctest.Wait()
+				wire.wantWrites(t, "corked")
+				c.NetConn()
+				synctest.Wait()
+				wire.wantWrites(t, "NetConn", "1 a|1 b|1 c")
+			}
+			writeCorked(t, c)
+			c.UnderlyingConn()
+			synctest.Wait()
+			wire.wantWrites(t, "UnderlyingConn", "1 a|1 b|1 c")
+			c.NetConn()
+			wire.wantWrites(t, "nothing is corked")
+		})
+	})
+}
+
+// It waits for nothing, on no link, also where the network takes nothing.
+func TestNetConnDoesNotWait(t *testing.T) {
+	eachFull(t, connOptions{}, func(t *testing.T, c *Conn, peer *farEnd) {
+		c.Cork()
+		wantWrite(t, c, "corked")
+		within(t, "NetConn", func() error { c.NetConn(); return nil })
+		if !c.send.hasUnsent() {
+			t.Error("got nothing unsent, want what the network does not take")
+		}
+		peer.drain(t)
+	})
+}

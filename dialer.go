@@ -74,9 +74,10 @@ type Dialer struct {
 	// is nil. It sees URLs with the scheme http or https.
 	Jar http.CookieJar
 
-	// WriteThrough and ReadLimit are as in Upgrader.
+	// WriteThrough, ReadLimit and MaxFrameSize are as in Upgrader.
 	WriteThrough bool
 	ReadLimit    int64
+	MaxFrameSize int
 }
 
 // Dial is DialContext with the background context.
@@ -338,6 +339,7 @@ func (d *Dialer) handshake(ctx context.Context, nc net.Conn, req *http.Request, 
 		agreed:          agreed,
 		compression:     d.Compression,
 		writeThrough:    d.WriteThrough,
+		maxFrameSize:    d.MaxFrameSize,
 		pingInterval:    d.PingInterval,
 		pongTimeout:     d.PongTimeout,
 	}), resp, nil

@@ -125,7 +125,7 @@ func (s *stream) Write(p []byte) (n int, err error) {
 	}
 	defer s.writing.release(false)
 	for len(p) > 0 {
-		part := p[:min(len(p), maxStreamPayload)]
+		part := p[:min(len(p), maxStreamPayload, s.c.maxFrame)]
 		f := frame{fin: true, opcode: opcode(s.messageType), payload: part}
 		if err := s.c.send.post(&f, &l, wait); err != nil {
 			return n, s.writeError(err)

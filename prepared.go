@@ -72,17 +72,17 @@ func (c *Conn) WritePreparedMessage(pm *PreparedMessage) error {
 		return c.send.write(f, lockFrame, &l)
 	}
 	if !c.compresses(len(f.payload)) {
-		return c.send.write(f, lockData, &l)
+		return c.writeData(f, lockData, &l)
 	}
 	k := c.compression
 	f = pm.deflate(deflateForm{int(k.level.Load()), k.sendBits})
 	if f == &pm.plain || !k.sendTakeover {
-		return c.send.write(f, lockData, &l)
+		return c.writeData(f, lockData, &l)
 	}
 	if err := c.beginMessage(&l); err != nil {
 		return err
 	}
-	err := c.send.write(f, lockFrame, &l)
+	err := c.writeData(f, lockFrame, &l)
 	if err == nil && k.deflater != nil { // a later one refers only to messages of its own
 		k.deflater.sent(pm.plain.payload)
 	}

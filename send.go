@@ -315,6 +315,19 @@ func (s *send) tryFlush() {
 	}
 }
 
+// handOver hands posted and corked frames to the transport, unless another goroutine holds the
+// lock. It waits for nothing, and Cork stays in force.
+func (s *send) handOver() {
+	if s.hasUnsent() && s.lock.tryAcquire(lockFlush) {
+		s.takePosted()
+		if s.flush(nil); s.outbox.len() > 0 {
+			s.startFlusher()
+			return
+		}
+		s.unlock()
+	}
+}
+
 // drain waits within the limit until the transport has accepted all that lies in the outbox and
 // the slot. If the limit ends, the flusher goes on.
 func (s *send) drain(l *limit) error {

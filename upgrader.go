@@ -92,6 +92,11 @@ type Upgrader struct {
 	// ReadLimit is the largest message in bytes that a connection reads; 0 means
 	// DefaultReadLimit, less means no limit. See Conn.SetReadLimit.
 	ReadLimit int64
+
+	// MaxFrameSize is the largest payload in bytes of a data frame that is sent, for peers and
+	// gateways that accept no larger one; 0 means no limit. A longer message is sent in
+	// fragments (RFC 6455, 5.4), and a longer Write of a stream as several messages.
+	MaxFrameSize int
 }
 
 // Upgrade answers the request with 101 Switching Protocols and returns the
@@ -175,6 +180,7 @@ func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, key string, a
 		agreed:          agreed,
 		compression:     u.Compression,
 		writeThrough:    u.WriteThrough,
+		maxFrameSize:    u.MaxFrameSize,
 		pingInterval:    u.PingInterval,
 		pongTimeout:     u.PongTimeout,
 		ended:           ended,

@@ -82,6 +82,9 @@ func (c *Conn) writeMessage(f *frame, l *limit) error {
 		if c.compresses(len(f.payload)) {
 			return c.writeCompressed(f, l)
 		}
+		if len(f.payload) > c.maxFrame {
+			return c.writeFragments(f, lockData, l)
+		}
 		mode = lockData
 	case len(f.payload) > maxControlPayload:
 		return errInvalidControlFrame
@@ -318,8 +321,10 @@ func (w *messageWriter) flush(fin bool) error {
 func (w *messageWriter) send(p []byte, fin bool) error {
 	l := until(w.c.loadWriteDeadline())
 	switch {
-	case !w.deflates(len(p), fin):
+	case w.control:
 		return w.sent(w.c.send.write(&frame{fin: fin, opcode: w.opcode, payload: p}, lockFrame, &l))
+	case !w.deflates(len(p), fin):
+		return w.sent(w.c.writeData(&frame{fin: fin, opcode: w.opcode, payload: p}, lockFrame, &l))
 	case fin && w.deflater == nil:
 		return w.sent(w.c.deflateAndWrite(&frame{fin: true, opcode: w.opcode, payload: p}, lockFrame, &l))
 	}
@@ -355,18 +360,13 @@ func (w *messageWriter) deflate(p []byte, fin bool, l *limit) error {
 		return nil
 	}
 	f := frame{fin: fin, rsv1: w.opcode != opContinuation, opcode: w.opcode, payload: out}
-	return w.sent(w.c.send.write(&f, lockFrame, l))
+	return w.sent(w.c.writeData(&f, lockFrame, l))
 }
 
 // sent takes note of how sending a fragment went.
 func (w *messageWriter) sent(err error) error {
-	if err == errWriteTimeout && w.opcode == opContinuation {
-		// The peer has the beginning of a message that does not go on.
-		err = errMessageTimeout
-		w.c.send.lock.end(phaseFailed, err, nil)
-	}
 	if err != nil {
-		return w.end(err)
+		return w.end(w.c.withinMessage(w.opcode, err))
 	}
 	w.opcode = opContinuation
 	return nil
