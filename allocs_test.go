@@ -58,7 +58,7 @@ func wantAllocs(t *testing.T, name string, want float64, f func()) {
 }
 
 // Reading takes no memory but the message's own, and none where that is the caller's.
-// NextReader makes the readers of several messages at once.
+// NextReader makes a reader.
 func TestReadingAllocates(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -90,7 +90,7 @@ func TestReadingAllocates(t *testing.T) {
 				_, p, err := a.c.ReadMessageContext(ctx)
 				check(p, err)
 			})
-			wantAllocs(t, "NextReader", 0, func() {
+			wantAllocs(t, "NextReader", 1, func() {
 				a.send(frame)
 				_, r, err := a.c.NextReader()
 				n := 0
@@ -116,7 +116,7 @@ func TestReadingAllocates(t *testing.T) {
 	})
 }
 
-// Writing takes no memory. NextWriter makes the writers of several messages at once.
+// Writing takes no memory. NextWriter makes a writer.
 func TestWritingAllocates(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -153,7 +153,11 @@ func TestWritingAllocates(t *testing.T) {
 					return a.c.Flush()
 				},
 			} {
-				wantAllocs(t, name, 0, func() {
+				want := 0.0
+				if name == "NextWriter" {
+					want = 1
+				}
+				wantAllocs(t, name, want, func() {
 					if err := write(); err != nil {
 						t.Fatal(err)
 					}

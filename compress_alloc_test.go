@@ -48,8 +48,12 @@ func TestCompressionAllocatesNothing(t *testing.T) {
 						t.Fatal(err)
 					}
 				})
-				if n >= 1 {
-					t.Errorf("server %v, %+v: %s: got %v allocations, want 0", server, o, name, n)
+				want := 0.0
+				if name == "NextWriter" || name == "NextReader" || name == "discarding" {
+					want = 1 // the writer or the reader
+				}
+				if n >= want+1 {
+					t.Errorf("server %v, %+v: %s: got %v allocations, want %v", server, o, name, n, want)
 				}
 			}
 			if n := testing.AllocsPerRun(300, func() { c.ReadMessage() }); n > 1 {

@@ -207,6 +207,9 @@
 // a kilobyte, or four times what has come where that is more than 16 KiB; a compressed message
 // takes at most twice what it has become so far.
 //
+// A message is sent in one frame, whatever its size, unless it is written with NextWriter.
+// [Upgrader.MaxFrameSize] is for peers and gateways that accept no large frames.
+//
 // A handshake takes no more than a few kilobytes beside the header that net/http has read,
 // which http.Server bounds by MaxHeaderBytes: a request with more than 64 subprotocols, or
 // extensions and their parameters, is refused. Dial reads at most 64 KiB of the head of an

@@ -46,11 +46,14 @@ func (c *Conn) readJSON(v any) error {
 	b := jsonPool.Get().(*bytes.Buffer)
 	defer releaseJSON(b)
 	_, p, err := c.readMessage(b.AvailableBuffer())
+	*b = *bytes.NewBuffer(p) // with what memory the message took
 	if err != nil {
 		return err
 	}
-	b.Write(p)
-	err = json.NewDecoder(b).Decode(v)
+	if err = json.Unmarshal(p, v); err != nil && !json.Valid(p) {
+		// Something follows the value, or the value is malformed or unfinished.
+		err = json.NewDecoder(b).Decode(v)
+	}
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}

@@ -29,28 +29,16 @@ func (c *Conn) claimMessage() (messageType int, r io.Reader, err error) {
 	return messageType, r, err
 }
 
-// messageReader reads a message that the program has claimed.
+// messageReader reads a message that the program has claimed. Each message has one of its own, lest one that
+// a program has kept reads from the next message.
 type messageReader struct {
-	c    *Conn          // nil once the message has ended, or another one was asked for
-	next *messageReader // the one that was made with it, and has not been used
+	c *Conn // nil once the message has ended, or another one was asked for
 }
 
-// claim returns a reader of the current message. Readers are made several at once: each message has
-// one of its own, lest one that a program has kept reads from the next message.
+// claim returns a reader of the current message.
 func (m *message) claim(c *Conn) *messageReader {
 	m.state = claimed
-	if m.reader != nil && m.reader.next != nil {
-		m.reader = m.reader.next
-		return m.reader
-	}
-	made := new([15]messageReader)
-	for i := range made {
-		made[i].c = c
-		if i > 0 {
-			made[i-1].next = &made[i]
-		}
-	}
-	m.reader = &made[0]
+	m.reader = &messageReader{c}
 	return m.reader
 }
 

@@ -165,8 +165,7 @@ func (c *Conn) NextWriter(messageType int) (io.WriteCloser, error) {
 			return nil, err
 		}
 	}
-	w := c.newWriter()
-	w.opcode, w.control = opcode(messageType), control
+	w := &messageWriter{c: c, opcode: opcode(messageType), control: control}
 	c.writer.Store(w)
 	return w, nil
 }
@@ -174,27 +173,11 @@ func (c *Conn) NextWriter(messageType int) (io.WriteCloser, error) {
 // writeBufferSize is the size of the fragments of a message writer, with their headers.
 func (c *Conn) writeBufferSize() int { return minBufferSize << c.writeClass }
 
-// newWriter returns a writer. They are made several at once: each message has one of its own,
-// lest one that a program has kept writes into another message.
-func (c *Conn) newWriter() *messageWriter {
-	if last := c.writer.Load(); last != nil && last.next != nil {
-		return last.next
-	}
-	made := new([4]messageWriter)
-	for i := range made {
-		made[i].c = c
-		if i > 0 {
-			made[i-1].next = &made[i]
-		}
-	}
-	return &made[0]
-}
-
 // messageWriter is a message that is being written. No other data message begins until it is
-// closed or has failed.
+// closed or has failed. Each message has one of its own, lest one that a program has kept writes into
+// another message.
 type messageWriter struct {
 	c       *Conn
-	next    *messageWriter // the one that was made with it, and has not been used
 	control bool
 
 	mu     sync.Mutex // NextWriter or Conn.Close may end it behind its owner's back
