@@ -47,7 +47,8 @@ type Dialer struct {
 	Proxy func(*http.Request) (*url.URL, error)
 
 	// TLSClientConfig is the configuration for TLS; if it is nil, the default one. The
-	// server's certificate must be for its ServerName or else the URL's host.
+	// server's certificate must be for its ServerName or else the URL's host, and that of an
+	// https proxy for the proxy's host. "h2" is left out of its NextProtos.
 	TLSClientConfig *tls.Config
 
 	// HandshakeTimeout bounds all of Dial; 0 means no bound.
@@ -89,6 +90,10 @@ func (d *Dialer) Dial(urlStr string, requestHeader http.Header) (*Conn, *http.Re
 // https for the same (RFC 6455, 3 and 4.1). The header is added to the request, for
 // Origin, Cookie or Authorization; "Host" in it replaces the URL's. The context
 // bounds the call, and means nothing to the connection after it.
+//
+// A user and password in the URL are sent as Basic authentication (RFC 7617), unless the
+// header has Authorization. An international host name becomes punycode, and what cannot stand in
+// the query of a request is escaped, as browsers do it.
 //
 // Where the server's answer does not complete the handshake, be it a refusal, a
 // redirect or not quite right, the error is ErrBadHandshake, and the response is
