@@ -152,9 +152,9 @@
 // written while others of its messages are still to be read waits until these have been
 // handled, at most 200 microseconds, and all leave in one system call; see
 // [Conn.WriteMessage]. A connection begins to do so when the program has handled a burst
-// quickly, in 50 microseconds a message, and ends when it has not. [Conn.Cork] and [Conn.Flush] do the same for a program that has
-// many messages to send. Goroutines that write to a connection at the same time share
-// system calls, too.
+// quickly, in 50 microseconds a message, and ends when it has not. [Conn.Cork] and
+// [Conn.Flush] do the same for a program that has many messages to send. Goroutines that
+// write to a connection at the same time share system calls, too.
 //
 // # Compression
 //
@@ -165,7 +165,7 @@
 // next. Several levels are the same: 1 is the fastest, 2 to 5 make messages some 10 %
 // shorter, 6 to 9 and -1 search for repetitions much longer, and -2 does not search. At 0
 // nothing is compressed; CompressionOptions.Level 0 stands for 1, or for 2 with context
-// takeover.
+// takeover. [Conn.CompressionState] tells what was agreed on.
 //
 // Without context takeover each message is compressed on its own, compressors come from
 // a pool, and a connection keeps none. With it, what resembles earlier messages becomes

@@ -6,7 +6,7 @@ type message struct {
 	kind     opcode         // opText or opBinary
 	kept     *[]byte        // see keep
 	inflater *inflater      // of a compressed message, until its end has come out
-	reader   *messageReader // of the claimed message, or the last one; unused ones follow by next
+	reader   *messageReader // of the claimed message, or of the last one that was
 }
 
 // messageState says where the current message is.
