@@ -181,9 +181,10 @@ func contextCause(ctx context.Context) error {
 	return fmt.Errorf("%w: %w", err, cause)
 }
 
-// readError gives an error of the transport's Read its public form.
+// readError gives an error of the transport's Read its public form. An io.ErrUnexpectedEOF, which crypto/tls
+// returns within a record, is the transport's own.
 func readError(err error) error {
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
+	if err == io.EOF {
 		return errUnexpectedEOF
 	}
 	return err

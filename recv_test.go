@@ -260,3 +260,22 @@ func TestAppendMessageAllocatesNothing(t *testing.T) {
 
 // partialOf is what an interrupted read has left.
 func partialOf(c *Conn) []byte { return c.message.bytes() }
+
+// A connection that ends within a record of TLS ends with the error of crypto/tls, which is no CloseError, as with
+// gorilla/websocket; behind a record it is close 1006.
+func TestEndOfFileOverTLS(t *testing.T) {
+	for record, want := range map[string]error{"": errUnexpectedEOF, "\x17\x03": io.ErrUnexpectedEOF} {
+		near, far := tcpPair(t)
+		server, client := overTLS(t, near, far)
+		c := newConn(client, false, nil, connOptions{})
+		if _, err := server.NetConn().Write([]byte(record)); err != nil {
+			t.Fatal(err)
+		}
+		server.NetConn().Close()
+		for range 2 {
+			if _, _, err := c.ReadMessage(); err != want {
+				t.Errorf("%q before the end: got %v, want %v", record, err, want)
+			}
+		}
+	}
+}
