@@ -3,6 +3,7 @@ package websocket
 import (
 	"bytes"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
