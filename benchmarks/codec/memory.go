@@ -165,7 +165,9 @@ func residentPerConnection(i, connections int) (float64, error) {
 
 // echoWindows dials and has messages echoed that fill the windows in both directions.
 func echoWindows(url string) (*websocket.Conn, error) {
-	d := websocket.Dialer{EnableCompression: true, Compression: websocket.CompressionOptions{ContextTakeover: true}}
+	// WindowBits lets the server choose.
+	o := websocket.CompressionOptions{ContextTakeover: true, WindowBits: 15}
+	d := websocket.Dialer{EnableCompression: true, Compression: o}
 	c, _, err := d.Dial(url, nil)
 	if err != nil {
 		return nil, err

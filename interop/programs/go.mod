@@ -1,0 +1,3 @@
+module github.com/switching-protocols/websocket/interop/programs
+
+go 1.26.0
