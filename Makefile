@@ -6,6 +6,7 @@ help:
 	@echo "make race      the tests under the race detector"
 	@echo "make lint      gofmt, go vet for several systems, staticcheck"
 	@echo "make interop   other libraries, and a browser (Chromium)"
+	@echo "make programs  public programs run their own tests with this library"
 	@echo "make compare   this library and its peers, in a minute"
 	@echo "make fuzz      each fuzz target, FUZZ_INPUTS=50000"
 	@echo "make bench     the benchmarks"
@@ -20,10 +21,13 @@ test race lint interop fuzz:
 bench:
 	go test -run '^$$' -bench . -count 6 .
 
+programs:
+	cd interop/programs && go run .
+
 compare:
 	cd benchmarks && go run . -quick
 
 ci:
 	bash .ci/run
 
-.PHONY: help chat test race lint interop fuzz bench compare ci
+.PHONY: help chat test race lint interop fuzz bench programs compare ci
