@@ -3,6 +3,7 @@
 package websocket
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -180,5 +181,38 @@ func TestDialProxyRefuses(t *testing.T) {
 	c, resp, err := d.Dial("ws://a.example/", nil)
 	if want := "websocket: proxy refused CONNECT: 407 Proxy Authentication Required"; c != nil || resp != nil || err == nil || err.Error() != want {
 		t.Errorf("got answer %v and error %v, want %s", resp, err, want)
+	}
+}
+
+// A proxy and the server's TLS get an international name as DNS would.
+func TestDialInternationalName(t *testing.T) {
+	const url, name = "wss://b\u00fccher.example/", "xn--bcher-kva.example"
+	srv, dial := hsTLSServer(t)
+	config := hsTLSConfig(srv)
+	config.InsecureSkipVerify = true
+	var verified string
+	config.VerifyConnection = func(state tls.ConnectionState) error {
+		verified = state.ServerName
+		return nil
+	}
+	hsWantEcho(t, hsDial(t, Dialer{TLSClientConfig: config, NetDial: dial}, url), "Hello")
+	if verified != name {
+		t.Errorf("got the name %q for TLS, want %q", verified, name)
+	}
+
+	asked := make(chan string, 1)
+	addr := proxyServe(t, func(nc net.Conn) error {
+		req, err := http.ReadRequest(bufio.NewReader(nc))
+		if err == nil {
+			asked <- req.RequestURI + " " + req.Host
+		}
+		return err
+	})
+	d := Dialer{Proxy: http.ProxyURL(proxyURL(t, "http://"+addr))}
+	if _, _, err := d.Dial(url, nil); err == nil {
+		t.Error("got a connection from a proxy that hangs up, want an error")
+	}
+	if got, want := <-asked, name+":443 "+name+":443"; got != want {
+		t.Errorf("got %q at the proxy, want %q", got, want)
 	}
 }
