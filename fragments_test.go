@@ -202,3 +202,27 @@ func TestMaxFrameSizeBesideOtherWrites(t *testing.T) {
 		}
 	})
 }
+
+// A Close frame ends a message that is being sent in fragments, and its sender learns that.
+func TestMaxFrameSizeAndClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, wire := newPipe(t, 5)
+		c := newConn(a, true, nil, connOptions{maxFrameSize: 2})
+		write := make(chan error, 1)
+		go func() { write <- c.WriteMessage(TextMessage, []byte("abcdef")) }()
+		synctest.Wait()
+		go c.WriteControl(CloseMessage, nil, time.Time{})
+		synctest.Wait()
+		var got bytes.Buffer
+		for range 20 {
+			got.Write(wire.take())
+			synctest.Wait()
+		}
+		if err := <-write; err != ErrCloseSent {
+			t.Errorf("got %v, want %v", err, ErrCloseSent)
+		}
+		if frames := describeFrames(t, got.Bytes()); frames != "1 ab|0 cd|8 " {
+			t.Errorf("got %s, want the Close frame within the message", frames)
+		}
+	})
+}

@@ -25,7 +25,8 @@ const (
 // connection, so that nothing is lost that either side has sent before its Close
 // frame. CloseNoStatusReceived sends an empty frame. A reason that is longer than 123 bytes is cut, and what
 // is not UTF-8 in it is replaced by U+FFFD. Writes that have not begun when it is called,
-// those that wait for another one included, return ErrCloseSent.
+// those that wait for another one included, return ErrCloseSent, and so does one within a message that is
+// sent in fragments.
 //
 // Messages that still come are for the goroutine that reads, which gets the
 // *CloseError in the end. If the program does not read a message within a second, Shutdown
