@@ -140,7 +140,7 @@ func (c *Conn) closeWithin(limit *limit) error {
 	s, l := &c.send, c.send.link
 	closed := c.readLock.phase() == phaseClosed
 	c.stop(phaseFailed, l.opError("read", net.ErrClosed))
-	if c.readLock.has(locked) {
+	if c.readLock.has(locked) && !l.closing.Load() { // else closeLater reads
 		c.interruptRead()
 	}
 	if s.hasUnsent() {

@@ -101,6 +101,10 @@ func TestTheLastWordArrives(t *testing.T) {
 						t.Error("got nil from the second call of Close")
 					}
 					synctest.Wait()
+					if err := c.Close(); err == nil { // while what comes is being discarded
+						t.Error("got nil from the third call of Close")
+					}
+					synctest.Wait()
 					time.Sleep(100 * time.Millisecond)
 					if _, _, err := peer.ReadMessage(); !IsCloseError(err, code) {
 						t.Errorf("got %v, want close %d", err, code)

@@ -94,14 +94,15 @@ func (l *link) canCloseWrite() bool {
 	return ok
 }
 
-// discard reads until the end or an error, or until n bytes or more have come: then it returns false.
+// discard reads until the end or an error. It returns false if it stops before: n bytes or more have come, or
+// a deadline has passed.
 func (l *link) discard(n int) (ended bool) {
 	buf := acquireBuffer(defaultBufferSize)
 	defer releaseBuffer(buf)
 	for n > 0 {
 		m, err := receive(l, buf.b)
 		if err != nil {
-			return true
+			return !isTimeout(err)
 		}
 		n -= m
 	}
