@@ -128,23 +128,33 @@ func cost(counts []uint32, codes []code) (n int) {
 	return n
 }
 
-// estimate estimates the number of bits of the block with codes of its own.
+// estimate estimates the number of bits of the block with codes of its own. What describes the codes is
+// estimated by what describes those of messages of several kinds.
 func (b *block) estimate() int {
-	return 60 + b.extra + entropy(b.literalCounts[:]) + entropy(b.distanceCounts[:])
+	literals, used, runs := entropy(b.literalCounts[:])
+	n := 100 + 7*used/4 + 4*runs
+	distances, used, runs := entropy(b.distanceCounts[:])
+	n += 11*used/2 + 7*runs
+	return n + b.extra + (literals+distances)*129/128
 }
 
-// entropy estimates the number of bits of symbols with these counts: their entropy, and three bits to
-// describe the code of each.
-func entropy(counts []uint32) int {
-	total, sum, used := 0, 0, 0
+// entropy returns the entropy, in bits, of symbols with these counts, how many of them are used, and how
+// many runs of used ones there are.
+func entropy(counts []uint32) (bits, used, runs int) {
+	total, sum := 0, 0
+	before := uint32(0)
 	for _, c := range counts {
 		if c > 0 {
 			used++
 			total += int(c)
 			sum += int(c) * log2(c)
+			if before == 0 {
+				runs++
+			}
 		}
+		before = c
 	}
-	return 3*used + (total*log2(uint32(total))-sum)>>logShift
+	return (total*log2(uint32(total)) - sum) >> logShift, used, runs
 }
 
 const logShift = 8
