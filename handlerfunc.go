@@ -8,9 +8,9 @@ import (
 )
 
 // HandlerFunc returns a handler that upgrades each request, with the header that ResponseHeader returns for
-// it, and runs serve with the connection in a goroutine of its own. When serve returns, the peer is sent a Close frame with
-// CloseNormalClosure, unless one has been sent, and the connection is closed as by Close. A panic of
-// serve is reported as net/http reports that of a handler, and ends that connection only, with
+// it, and runs serve with the connection in a goroutine of its own. When serve returns, the peer is sent a
+// Close frame with CloseNormalClosure, unless one has been sent, and the connection is closed as by Close. A
+// panic of serve is reported as net/http reports that of a handler, and ends that connection only, with
 // CloseInternalServerErr. After http.ErrAbortHandler and runtime.Goexit no Close frame is sent.
 //
 // The handler itself returns at once, so that net/http frees what it holds for the

@@ -241,7 +241,7 @@ func (u *Upgrader) checkOrigin(r *http.Request) *refusal {
 	const reason = "request origin not allowed by Upgrader.CheckOrigin"
 	var ok bool
 	var refused *refusal
-	advice := "The page's Origin %q is not of the Host %q. If the page is this server's, a proxy in front of the server must pass " +
+	advice := "The page's Origin %q does not match the Host %q. If the page is this server's, a proxy in front of the server must pass " +
 		"the Host on; else Upgrader.OriginPatterns must have the Origin."
 	if u.CheckOrigin != nil {
 		ok = u.CheckOrigin(r)

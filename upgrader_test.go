@@ -139,7 +139,7 @@ func TestUpgradeRefusalAnswer(t *testing.T) {
 		{Upgrader{}, func(r *http.Request) {
 			r.Header.Set("Origin", "http://evil.example\xff\n<script>"+strings.Repeat("x", 300))
 		}, 403,
-			`The page's Origin "http://evil.example??<script>` + strings.Repeat("x", 200-len("http://evil.example??<script>")) + `" is not of the Host ` +
+			`The page's Origin "http://evil.example??<script>` + strings.Repeat("x", 200-len("http://evil.example??<script>")) + `" does not match the Host ` +
 				`"server.example.com". If the page is this server's, a proxy in front of the server must pass the Host on; else ` +
 				`Upgrader.OriginPatterns must have the Origin.`},
 		{Upgrader{CheckOrigin: refuse}, func(r *http.Request) {}, 403,
