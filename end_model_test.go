@@ -10,95 +10,158 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
-// endModel is a run in which a connection ends in some way, or in several at once.
+// endModel is a run in which a connection ends in some way, or in several at once, while messages with numbers go
+// in both directions. Each goroutine has its own source of random numbers, so that a seed repeats what it does.
 type endModel struct {
 	*testing.T
 	c, peer *Conn
-	busy    bool // a read of the program is at work
+	unit    time.Duration // of the pauses and deadlines
+	busy    bool          // a read of the program is at work
+	handler *rand.Rand    // of the handlers
 
-	mu   sync.Mutex
-	rand *rand.Rand
+	next, sent int  // messages that the program has read, and that the peer has sent
+	begun      int  // 1 if the peer has begun another one
+	slow       bool // the program has not read for claimTime, so that Shutdown may have discarded messages
+
+	clock  atomic.Int64
+	mu     sync.Mutex
+	writes []*endWrite // of the program; that of message i is writes[i]
+	closed error       // what the peer's reads have ended with
+}
+
+// endWrite is a message of the program.
+type endWrite struct {
+	start, end int64 // of the call, by the model's clock
+	err        error // of the call
+	arrived    bool
 }
 
 // However a connection ends, and whatever else goes on, every call returns; handlers run in the
-// program's reads only, one at a time; Shutdown returns nil only if the peer's Close frame has come; after
-// Close no call succeeds, and nothing is held.
+// program's reads only, one at a time; messages arrive whole, once and in order, in both directions, and all of
+// them before a Close frame, unless the program did not read them in time for Shutdown; what was reported as not
+// sent does not arrive; Shutdown returns nil only if the peer's Close frame has come; after Close no call succeeds, and
+// nothing is held.
 func TestEndModel(t *testing.T) {
+	tlsTestConfigs() // outside
 	first := modelNumber("WEBSOCKET_TEST_SEED", uint64(time.Now().UnixNano()%1e6))
 	for i := range modelNumber("WEBSOCKET_TEST_ROUNDS", 100) {
 		seed := first + i
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			r := rand.New(rand.NewPCG(seed, 0))
 			synctest.Test(t, func(t *testing.T) {
-				(&endModel{T: t, rand: rand.New(rand.NewPCG(seed, 0))}).play()
+				var near, far net.Conn
+				near, far = newPipe(t, 50+r.IntN(1<<r.IntN(17)))
+				switch r.IntN(4) {
+				case 0, 1:
+					near = wrappedConn{near}
+				case 2:
+					if !raceEnabled { // as for TestSendModel
+						near, far = overTLS(t, near, far)
+					}
+				}
+				m := &endModel{T: t, unit: time.Millisecond}
+				m.play(seed, near, far, r.IntN(2) == 0)
+				synctest.Wait()
+				m.check()
+				if got := borrowed(m.c); got != "" {
+					t.Errorf("got that %s was not given back", got)
+				}
 			})
 		})
 	}
 }
 
-func (m *endModel) n(n int) int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.rand.IntN(n)
+// The same over sockets, where time passes.
+func TestEndModelOfSockets(t *testing.T) {
+	first := modelNumber("WEBSOCKET_TEST_SEED", uint64(time.Now().UnixNano()%1e6))
+	eachLink(t, func(t *testing.T, l testLink) {
+		for i := range (modelNumber("WEBSOCKET_TEST_ROUNDS", 100) + 99) / 100 {
+			seed := first + i
+			t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+				t.Parallel()
+				near, far := l.pair(t)
+				smallBuffer(near)
+				m := &endModel{T: t, unit: 10 * time.Microsecond}
+				m.play(seed, near, far, l.server)
+				m.check()
+			})
+		}
+	})
 }
 
-// ms returns up to n milliseconds.
-func (m *endModel) ms(n int) time.Duration { return time.Duration(m.n(n)) * time.Millisecond }
+// some returns up to n units.
+func (m *endModel) some(r *rand.Rand, n int) time.Duration { return time.Duration(r.IntN(n)) * m.unit }
 
-func (m *endModel) context() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), m.ms(4000))
+func (m *endModel) context(r *rand.Rand) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), m.some(r, 4000))
 }
 
-func (m *endModel) play() {
-	var near, far net.Conn
-	near, far = newPipe(m, 50+m.n(1<<m.n(17)))
-	if m.n(2) == 0 {
-		near = wrappedConn{near}
-	}
-	server, o := m.n(2) == 0, connOptions{}
-	if m.n(2) == 0 {
-		options := CompressionOptions{ContextTakeover: m.n(2) == 0, Threshold: 1}
+// play plays the run of the seed.
+func (m *endModel) play(seed uint64, near, far net.Conn, server bool) {
+	source := func(goroutine uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, goroutine)) }
+	r, o := source(1), connOptions{}
+	if r.IntN(2) == 0 {
+		options := CompressionOptions{ContextTakeover: r.IntN(2) == 0, Threshold: 1}
 		answer := negotiate(m.T, options, options)
 		o.agreed.deflate, o.compression = &answer, options
 	}
 	m.peer = newConn(far, !server, nil, o)
-	if m.n(3) == 0 {
-		o.pingInterval, o.pongTimeout = time.Millisecond+m.ms(2000), time.Millisecond+m.ms(2000)
+	if r.IntN(3) == 0 {
+		o.pingInterval, o.pongTimeout = time.Millisecond+m.some(r, 2000), time.Millisecond+m.some(r, 2000)
 	}
 	m.c = newConn(near, server, nil, o)
-	if m.n(2) == 0 {
+	m.handler = source(2)
+	if r.IntN(2) == 0 {
 		m.c.SetPingHandler(func(string) error { return m.handle() })
 		m.c.SetPongHandler(func(string) error { return m.handle() })
 	}
-	if m.n(2) == 0 {
+	if r.IntN(2) == 0 {
 		m.c.SetCloseHandler(func(int, string) error { return m.handle() })
 	}
 	var others sync.WaitGroup
-	others.Go(m.send)
-	others.Go(m.answer)
-	for range m.n(4) {
-		others.Go(m.disturb)
+	others.Go(func() { m.send(source(3)) })
+	others.Go(func() { m.answer(source(4)) })
+	for i := range r.IntN(4) {
+		others.Go(func() { m.disturb(source(5 + uint64(i))) })
 	}
-	net := time.AfterFunc(30*time.Second, func() { m.c.Close() }) // for a run that has no end of its own
-	defer net.Stop()
-	for m.read() {
+	end := time.AfterFunc(30_000*m.unit, func() { m.c.Close() }) // for a run that has no end of its own
+	defer end.Stop()
+	var err error
+	for goesOn := true; goesOn; {
+		goesOn, err = m.read(r)
 	}
 	m.c.Close()
 	m.peer.Close()
 	others.Wait()
+	if closeError := (*CloseError)(nil); errors.As(err, &closeError) && closeError.Code != CloseAbnormalClosure &&
+		!m.slow && m.next != m.sent && m.next != m.sent+m.begun {
+		m.Errorf("got %v behind %d messages, want %d", err, m.next, m.sent)
+	}
+}
+
+// check checks what holds after the run.
+func (m *endModel) check() {
 	if _, _, err := m.c.ReadMessage(); err == nil {
 		m.Error("got a message after Close")
 	}
 	if err := m.c.WriteMessage(TextMessage, nil); err == nil {
 		m.Error("got a message sent after Close")
 	}
-	synctest.Wait()
-	if got := borrowed(m.c); got != "" {
-		m.Errorf("got that %s was not given back", got)
+	var closeError *CloseError
+	orderly := errors.As(m.closed, &closeError) && closeError.Code != CloseAbnormalClosure
+	for id, x := range m.writes {
+		if x.err == nil && !x.arrived && orderly {
+			m.Errorf("got the Close frame at the peer, and not message %d, which was written before", id)
+		}
+		if x.arrived && nothingSent(x.err) {
+			m.Errorf("got message %d at the peer, though its write returned %v", id, x.err)
+		}
 	}
 }
 
@@ -109,101 +172,166 @@ func (m *endModel) handle() error {
 	}
 	m.busy = false
 	defer func() { m.busy = true }()
-	switch m.n(12) {
+	r := m.handler
+	switch r.IntN(12) {
 	case 0:
 		m.c.Close()
 	case 1:
-		m.shutdown()
+		m.shutdown(r)
 	case 2:
 		panic(errMine)
 	case 3:
-		time.Sleep(m.ms(1500))
+		time.Sleep(m.some(r, 1500))
 	case 4:
 		return errMine
 	case 5:
-		m.c.WriteMessage(TextMessage, make([]byte, m.n(3000)))
+		m.write(r, 3000, m.c.WriteMessage)
 	}
 	return nil
 }
 
-func (m *endModel) shutdown() {
-	ctx, cancel := m.context()
+func (m *endModel) shutdown(r *rand.Rand) {
+	ctx, cancel := m.context(r)
 	defer cancel()
 	if err := m.c.Shutdown(ctx, CloseNormalClosure, ""); err == nil && m.c.readLock.phase() != phaseClosed {
 		m.Error("got nil of Shutdown, and no Close frame has come")
 	}
 }
 
-// send sends messages and control frames, and may end the connection.
-func (m *endModel) send() {
-	for range m.n(30) {
-		m.peer.SetWriteDeadline(time.Now().Add(m.ms(500)))
-		switch m.n(6) {
+// write writes a message of the program, which begins with its number.
+func (m *endModel) write(r *rand.Rand, most int, write func(messageType int, p []byte) error) {
+	x := &endWrite{start: m.clock.Add(1)}
+	m.mu.Lock()
+	id := len(m.writes)
+	m.writes = append(m.writes, x)
+	m.mu.Unlock()
+	err := write(BinaryMessage, withNumber(id, r.IntN(most)))
+	m.mu.Lock()
+	x.err, x.end = err, m.clock.Add(1)
+	m.mu.Unlock()
+}
+
+// send sends the peer's messages and control frames, and may end the connection.
+func (m *endModel) send(r *rand.Rand) {
+	for range r.IntN(30) {
+		m.peer.SetWriteDeadline(time.Now().Add(m.some(r, 500)))
+		switch r.IntN(6) {
 		case 0:
-			m.peer.WriteControl(PingMessage, nil, time.Now().Add(m.ms(100)))
+			m.peer.WriteControl(PingMessage, nil, time.Now().Add(m.some(r, 100)))
 		case 1:
-			m.peer.WriteControl(PongMessage, nil, time.Now().Add(m.ms(100)))
+			m.peer.WriteControl(PongMessage, nil, time.Now().Add(m.some(r, 100)))
 		case 2:
-			time.Sleep(m.ms(800))
+			time.Sleep(m.some(r, 800))
 		case 3:
 			if w, err := m.peer.NextWriter(BinaryMessage); err == nil {
-				w.Write(make([]byte, m.n(20_000)))
-				time.Sleep(m.ms(50))
-				w.Close()
+				_, err = w.Write(withNumber(m.sent, r.IntN(20_000)))
+				time.Sleep(m.some(r, 50))
+				if w.Close() != nil || err != nil {
+					m.begun = 1
+					return // it cannot go on
+				}
+				m.sent++
 			}
 		default:
-			m.peer.WriteMessage(BinaryMessage, noise(m.n(1<<m.n(16)), 1))
+			if m.peer.WriteMessage(BinaryMessage, withNumber(m.sent, r.IntN(1<<r.IntN(16)))) == nil {
+				m.sent++ // else the next one has its number
+			}
 		}
 	}
-	switch m.n(4) {
+	m.peer.SetWriteDeadline(time.Time{})
+	switch r.IntN(4) {
 	case 0:
-		m.peer.WriteControl(CloseMessage, nil, time.Now().Add(m.ms(500)))
+		m.peer.WriteControl(CloseMessage, FormatCloseMessage(CloseNormalClosure, ""), time.Now().Add(m.some(r, 500)))
 	case 1:
 		m.peer.NetConn().Close()
 	}
 }
 
-// answer reads what the peer gets, perhaps after a while.
-func (m *endModel) answer() {
-	if m.n(4) == 0 {
-		time.Sleep(m.ms(3000))
+// answer reads what the peer gets, sometimes nothing for a while.
+func (m *endModel) answer(r *rand.Rand) {
+	if r.IntN(4) == 0 {
+		time.Sleep(m.some(r, 3000))
 	}
-	for _, _, err := m.peer.ReadMessage(); err == nil; _, _, err = m.peer.ReadMessage() {
+	var latest int64
+	for {
+		_, p, err := m.peer.ReadMessage()
+		m.mu.Lock()
+		if err != nil {
+			m.closed = err
+			m.mu.Unlock()
+			break
+		}
+		id := numberOf(p)
+		if id < 0 || id >= len(m.writes) || m.writes[id].arrived {
+			m.Errorf("got %d bytes %.20q at the peer, want a message that is expected", len(p), p)
+			id = 0
+		}
+		x := m.writes[id]
+		if x.end > 0 && x.end < latest {
+			m.Errorf("got message %d at the peer behind one that was written later", id)
+		}
+		latest, x.arrived = max(latest, x.start), true
+		m.mu.Unlock()
+		if r.IntN(10) == 0 {
+			time.Sleep(m.some(r, 300))
+		}
 	}
-	time.Sleep(m.ms(300))
+	time.Sleep(m.some(r, 300))
 	m.peer.Close()
 }
 
 // disturb does what goes on beside the reads.
-func (m *endModel) disturb() {
-	time.Sleep(m.ms(2000))
-	switch m.n(6) {
-	case 0, 1, 2:
-		m.shutdown()
-	case 3:
+func (m *endModel) disturb(r *rand.Rand) {
+	time.Sleep(m.some(r, 2000))
+	switch r.IntN(8) {
+	case 0, 1:
+		m.shutdown(r)
+	case 2:
 		m.c.Close()
-	case 4:
-		for range m.n(30) {
-			m.c.SetReadDeadline(time.Now().Add(m.ms(100) - 20*time.Millisecond))
-			time.Sleep(m.ms(30))
+	case 3:
+		for range r.IntN(30) {
+			m.c.SetReadDeadline(time.Now().Add(m.some(r, 100) - 20*m.unit))
+			time.Sleep(m.some(r, 30))
 		}
 		m.c.SetReadDeadline(time.Time{})
-	case 5:
-		for range m.n(20) {
-			ctx, cancel := m.context()
-			m.c.SetWriteDeadline(time.Now().Add(m.ms(200)))
-			m.c.WriteMessage(TextMessage, make([]byte, m.n(30_000)))
-			m.c.WriteMessageContext(ctx, TextMessage, make([]byte, m.n(30_000)))
+	case 4, 5:
+		for range r.IntN(20) {
+			ctx, cancel := m.context(r)
+			m.c.SetWriteDeadline(time.Now().Add(m.some(r, 200)))
+			m.write(r, 30_000, m.c.WriteMessage)
+			m.write(r, 30_000, func(messageType int, p []byte) error { return m.c.WriteMessageContext(ctx, messageType, p) })
 			m.c.Ping(ctx)
 			cancel()
+		}
+	case 6:
+		for range r.IntN(20) {
+			m.c.Cork()
+			for range r.IntN(4) {
+				m.write(r, 2000, m.c.WriteMessage)
+			}
+			time.Sleep(m.some(r, 20))
+			m.c.Flush()
+		}
+	case 7: // each Write of a stream is a message
+		s := NewStream(m.c, BinaryMessage)
+		for range r.IntN(20) {
+			m.write(r, 5000, func(_ int, p []byte) error {
+				n, err := s.Write(p)
+				if (err == nil) != (n == len(p)) {
+					m.Errorf("got %d, %v of a stream's Write of %d bytes", n, err, len(p))
+				}
+				return err
+			})
 		}
 	}
 }
 
 // read calls a function that reads, and reports whether the program goes on reading.
-func (m *endModel) read() (goesOn bool) {
-	if m.n(10) == 0 {
-		time.Sleep(m.ms(1500))
+func (m *endModel) read(r *rand.Rand) (goesOn bool, err error) {
+	if r.IntN(10) == 0 {
+		pause := m.some(r, 1500)
+		time.Sleep(pause)
+		m.slow = m.slow || pause >= claimTime
 	}
 	m.busy = true
 	defer func() {
@@ -214,30 +342,57 @@ func (m *endModel) read() (goesOn bool) {
 			}
 		}
 	}()
-	var err error
-	switch m.n(4) {
+	var p []byte
+	switch r.IntN(4) {
 	case 0:
-		_, _, err = m.c.ReadMessage()
+		_, p, err = m.c.ReadMessage()
 	case 1:
-		_, _, err = m.c.AppendMessage(make([]byte, 3, 100))
+		_, p, err = m.c.AppendMessage(make([]byte, 3, 100))
+		p = p[3:]
 	case 2:
-		ctx, cancel := m.context()
+		ctx, cancel := m.context(r)
 		defer cancel()
-		_, _, err = m.c.ReadMessageContext(ctx)
+		_, p, err = m.c.ReadMessageContext(ctx)
 	case 3:
-		var r io.Reader
-		if _, r, err = m.c.NextReader(); err == nil {
-			r.Read(make([]byte, 1+m.n(5000)))
+		var message io.Reader
+		if _, message, err = m.c.NextReader(); err == nil {
+			m.next++ // the rest of it is skipped
+			message.Read(make([]byte, 1+r.IntN(5000)))
+			return true, nil
 		}
 	}
+	if err == nil {
+		if id := numberOf(p); id != m.next {
+			m.Errorf("got %d bytes %.20q, want message %d", len(p), p, m.next)
+		}
+		m.next++
+		return true, nil
+	}
 	switch {
-	case err == nil:
-		return true
+	case err == errDiscarded && !m.slow:
+		m.Errorf("got %v, and the program has not paused", err)
 	case m.c.readLock.phase() != phaseOpen:
-		return false
+		return false, err
 	case !isTimeout(err) && !errors.Is(err, context.DeadlineExceeded):
 		m.Errorf("got %v, and the reading has not ended", err)
 	}
 	m.c.SetReadDeadline(time.Time{})
-	return true
+	return true, err
+}
+
+// withNumber returns a message that begins with its number, with size more bytes.
+func withNumber(id, size int) []byte {
+	return append(fmt.Appendf(nil, "%d ", id), noise(size, uint64(id))...)
+}
+
+// numberOf returns the number of a message, or -1 if it is not as withNumber has made it.
+func numberOf(p []byte) int {
+	var id int
+	if n, _ := fmt.Sscanf(string(p[:min(len(p), 20)]), "%d ", &id); n != 1 {
+		return -1
+	}
+	if head := len(fmt.Sprint(id)) + 1; len(p) < head || string(p) != string(withNumber(id, len(p)-head)) {
+		return -1
+	}
+	return id
 }
