@@ -4,6 +4,7 @@ help:
 	@echo "make chat      run the chat, and open the address that it prints"
 	@echo "make test      the README's test command, with both releases of Go"
 	@echo "make race      the tests under the race detector"
+	@echo "make model     the models of random traffic for a minute, MODEL_ROUNDS=48000 for an hour"
 	@echo "make lint      gofmt, go vet for several systems, staticcheck"
 	@echo "make interop   other libraries, and a browser (Chromium)"
 	@echo "make programs  public programs run their own tests with this library"
@@ -15,7 +16,7 @@ help:
 chat:
 	go run ./examples/chat
 
-test race lint interop fuzz:
+test race lint model interop fuzz:
 	bash .ci/run $@
 
 bench:
@@ -30,4 +31,4 @@ compare:
 ci:
 	bash .ci/run
 
-.PHONY: help chat test race lint interop fuzz bench programs compare ci
+.PHONY: help chat test race lint model interop fuzz bench programs compare ci

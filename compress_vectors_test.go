@@ -1,9 +1,6 @@
 package websocket
 
-import (
-	"os"
-	"testing"
-)
+import "testing"
 
 // playDeflate plays the transcript to a connection that has negotiated compression, and
 // returns what was wrong, or "".
@@ -47,15 +44,7 @@ func TestDeflateTranscripts(t *testing.T) {
 		{"takeover", []CompressionOptions{takeover, {ContextTakeover: true, WindowBits: 8, PeerWindowBits: 8}}, false},
 		{"no-takeover", []CompressionOptions{plain, {WindowBits: 15, PeerWindowBits: 8}}, false},
 	} {
-		text, err := os.ReadFile("testdata/rfc7692/" + tt.file + ".txt")
-		if err != nil {
-			t.Fatal(err)
-		}
-		list, err := parseTranscripts(tt.file, string(text))
-		if err != nil || len(list) == 0 {
-			t.Fatalf("got %d transcripts (%v)", len(list), err)
-		}
-		for _, tr := range list {
+		for _, tr := range readTranscripts(t, "testdata/rfc7692/"+tt.file+".txt") {
 			t.Run(tt.file+"/"+tr.name, func(t *testing.T) {
 				for _, o := range tt.options {
 					tr.runDeflate(t, o, tt.skip)

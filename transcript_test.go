@@ -443,20 +443,33 @@ func (tr *transcript) run(t *testing.T) {
 	}
 }
 
-func TestTranscript(t *testing.T) {
+// readTranscripts returns the transcripts of a file in testdata.
+func readTranscripts(t *testing.T, file string) []*transcript {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := parseTranscripts(filepath.Base(file), string(text))
+	if err != nil || len(list) == 0 {
+		t.Fatalf("%s: got %d transcripts (%v)", file, len(list), err)
+	}
+	return list
+}
+
+// wireTranscripts returns the files of transcripts without compression.
+func wireTranscripts(t *testing.T) []string {
+	t.Helper()
 	files, err := filepath.Glob("testdata/wire/*.txt")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("got %d files of transcripts (%v)", len(files), err)
 	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		list, err := parseTranscripts(filepath.Base(file), string(text))
-		if err != nil || len(list) == 0 {
-			t.Fatalf("%s: got %d transcripts (%v)", file, len(list), err)
-		}
+	return files
+}
+
+func TestTranscript(t *testing.T) {
+	for _, file := range wireTranscripts(t) {
+		list := readTranscripts(t, file)
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
 			t.Parallel()
 			for _, tr := range list {
