@@ -210,7 +210,7 @@ func (p *modelPeer) frame() (h header, payload []byte, size int) {
 	if n == 0 {
 		return h, nil, 0
 	}
-	size = n + int(h.length)
+	size = n + int(min(h.length, 1<<30)) // where bytes are missing, any may be the length
 	payload = p.rest[n:min(size, len(p.rest))]
 	if h.masked {
 		payload = slices.Clone(payload)
