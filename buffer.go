@@ -3,6 +3,7 @@ package websocket
 import (
 	"math/bits"
 	"sync"
+	"sync/atomic"
 )
 
 // Pooled buffers have a power of two of bytes, and those of a kilobyte or more have room for the
@@ -84,4 +85,20 @@ func growBuffer(old *buffer, start, end, n int) *buffer {
 	copy(b.b, old.b[start:end])
 	releaseBuffer(old)
 	return b
+}
+
+// own returns what p points to, allocating it on first use. Any goroutine may call it.
+func own[T any](p *atomic.Pointer[T]) *T {
+	if p.Load() == nil {
+		p.CompareAndSwap(nil, new(T))
+	}
+	return p.Load()
+}
+
+// BufferPool is the type of WriteBufferPool. A *sync.Pool is one.
+type BufferPool interface {
+	// Get gets a value from the pool or returns nil if the pool is empty.
+	Get() any
+	// Put adds a value to the pool.
+	Put(any)
 }

@@ -88,3 +88,8 @@ func (l *loan) end() {
 	*l = false
 	codecsOnLoan.Add(-1)
 }
+
+const (
+	minWindowBits = 8
+	maxWindowBits = 15
+)

@@ -58,14 +58,6 @@ type extras struct {
 // ownExtras returns c.extras, allocating it on first use.
 func (c *Conn) ownExtras() *extras { return own(&c.extras) }
 
-// own returns what p points to, allocating it on first use. Any goroutine may call it.
-func own[T any](p *atomic.Pointer[T]) *T {
-	if p.Load() == nil {
-		p.CompareAndSwap(nil, new(T))
-	}
-	return p.Load()
-}
-
 // connOptions is what an Upgrader and a Dialer have in common.
 type connOptions struct {
 	readBufferSize, writeBufferSize int
@@ -92,7 +84,8 @@ func newConn(t transport, server bool, early []byte, o connOptions) *Conn {
 	}
 	c.send.link, c.send.outbox.client = newLink(t), !server
 	c.send.link.ended = o.ended
-	c.recv.init(c.send.link, server, early, o)
+	c.recv.init(c.send.link, server, early, o.readBufferSize)
+	c.recv.limit.Store(o.readLimit)
 	if o.agreed.deflate != nil {
 		c.recv.deflate = true
 		c.compression = newCompression(o.compression, *o.agreed.deflate, server)

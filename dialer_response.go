@@ -8,16 +8,6 @@ import (
 	"net/http"
 )
 
-const (
-	// maxResponseHead bounds the memory that an answer can take: the bytes of its head, and of the
-	// interim responses before it.
-	maxResponseHead = 64 << 10
-	// maxInterimResponses is how many 1xx responses are passed over.
-	maxInterimResponses = 5
-	// maxQuoted is how many bytes of an answer an error repeats, about.
-	maxQuoted = 200
-)
-
 // responseError says what is wrong with the answer of a server or a proxy. Its text has no prefix.
 type responseError struct{ error }
 
@@ -88,3 +78,13 @@ func (r *responseReader) explain(err error) error {
 	}
 	return err
 }
+
+const (
+	// maxResponseHead bounds the memory that an answer can take: the bytes of its head, and of the
+	// interim responses before it.
+	maxResponseHead = 64 << 10
+	// maxInterimResponses is how many 1xx responses are passed over.
+	maxInterimResponses = 5
+	// maxQuoted is how many bytes of an answer an error repeats, about.
+	maxQuoted = 200
+)

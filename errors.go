@@ -201,3 +201,13 @@ func isTimeout(err error) bool {
 	var dead *keepaliveError
 	return errors.As(err, &ne) && ne.Timeout() && !errors.Is(err, syscall.ETIMEDOUT) && !errors.As(err, &dead)
 }
+
+// keepaliveError is the verdict on a peer that is silent. It is a net.Error, but no
+// os.ErrDeadlineExceeded: the connection has failed.
+type keepaliveError struct{ reason string }
+
+func (e *keepaliveError) Error() string { return "websocket: " + e.reason }
+
+func (e *keepaliveError) Timeout() bool { return true }
+
+func (e *keepaliveError) Temporary() bool { return false }

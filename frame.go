@@ -2,6 +2,25 @@ package websocket
 
 import "encoding/binary"
 
+// Message types (RFC 6455, 5.2 and 11.8).
+const (
+	// TextMessage is a data message of UTF-8 text.
+	TextMessage = 1
+
+	// BinaryMessage is a data message of bytes.
+	BinaryMessage = 2
+
+	// CloseMessage is a control message that closes the connection. Its payload is
+	// empty or made by FormatCloseMessage.
+	CloseMessage = 8
+
+	// PingMessage is a control message that the peer answers with a pong of the same payload.
+	PingMessage = 9
+
+	// PongMessage is a control message, solicited by a ping or not.
+	PongMessage = 10
+)
+
 // opcode is the 4-bit interpretation of a frame (RFC 6455, 5.2). Those of data
 // and control frames have the values of the public message types.
 type opcode byte

@@ -8,14 +8,6 @@ import (
 
 // What is here only so that programs written for gorilla/websocket compile.
 
-// BufferPool is the type of WriteBufferPool. A *sync.Pool is one.
-type BufferPool interface {
-	// Get gets a value from the pool or returns nil if the pool is empty.
-	Get() any
-	// Put adds a value to the pool.
-	Put(any)
-}
-
 // UnderlyingConn returns NetConn.
 //
 // Deprecated: Use NetConn.

@@ -180,109 +180,13 @@ func checkResponse(resp *http.Response, key string, protocols []string, offered 
 	return a, false
 }
 
-// only reports whether want is the one value of a header.
-func only(values []string, want string) bool {
-	return len(values) == 1 && values[0] == want
-}
-
-// containsToken reports whether the comma-separated lists in the lines of a header
-// have the token, in any ASCII case.
-func containsToken(lines []string, token string) bool {
-	for element := range listElements(lines) {
-		if equalFoldASCII(element, token) {
-			return true
+// visible returns s, which the peer has sent, as an answer can show it.
+func visible(s string) string {
+	const most = 200
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f {
+			return '?'
 		}
-	}
-	return false
-}
-
-// listElements are the elements of the comma-separated lists in the lines of a
-// header, which are one list (RFC 9110, 5.6.1). Empty ones are passed over.
-func listElements(lines []string) func(yield func(string) bool) {
-	return func(yield func(string) bool) {
-		for _, line := range lines {
-			for more := true; more; {
-				var element string
-				element, line, more = strings.Cut(line, ",")
-				if element = strings.Trim(element, " \t"); element != "" && !yield(element) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// maxListElements is how many elements of a list that the peer has sent are kept.
-const maxListElements = 64
-
-// firstElements returns at most maxListElements elements of the lists in the lines of a header, and
-// whether they are all there are.
-func firstElements(lines []string) (elements []string, all bool) {
-	for element := range listElements(lines) {
-		if len(elements) == maxListElements {
-			return elements, false
-		}
-		elements = append(elements, element)
-	}
-	return elements, true
-}
-
-// isSubprotocol reports whether s can be a subprotocol: characters "in the range U+0021 to U+007E not
-// including separator characters" (RFC 6455, 4.1), except that separators other than the comma are let
-// through, since programs have them in their names.
-func isSubprotocol(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c <= ' ' || c >= 0x7f || c == ',' {
-			return false
-		}
-	}
-	return s != ""
-}
-
-// isToken reports whether s is a token (RFC 9110, 5.6.2).
-func isToken(s string) bool {
-	for i := range len(s) {
-		if !isTokenByte(s[i]) {
-			return false
-		}
-	}
-	return s != ""
-}
-
-func isTokenByte(c byte) bool {
-	switch {
-	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		return true
-	}
-	return c != 0 && strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
-}
-
-// equalFoldASCII is strings.EqualFold for which no letter outside of ASCII equals
-// one within.
-func equalFoldASCII(s, t string) bool {
-	if len(s) != len(t) {
-		return false
-	}
-	for i := range len(s) {
-		if lowerASCII(s[i]) != lowerASCII(t[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-// toLowerASCII is strings.ToLower for which no letter outside of ASCII becomes one within.
-func toLowerASCII(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		b[i] = lowerASCII(c)
-	}
-	return string(b)
-}
-
-func lowerASCII(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		c += 'a' - 'A'
-	}
-	return c
+		return r
+	}, s[:min(len(s), most)])
 }

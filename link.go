@@ -238,3 +238,19 @@ type rawReader struct {
 	read func(fd uintptr) (done bool)
 	n    int // of what read has read; 0 at the end, and a negative error number
 }
+
+// receive reads from the transport, at least one byte or an error.
+func receive(t transport, p []byte) (n int, err error) {
+	for range maxEmptyReads {
+		if n, err = t.Read(p); n > 0 {
+			return n, nil // an error that came with bytes comes again
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	return 0, io.ErrNoProgress
+}
+
+// maxEmptyReads bounds the reads of a transport that return neither bytes nor an error.
+const maxEmptyReads = 100

@@ -2,7 +2,9 @@
 
 package websocket
 
-import "syscall"
+import (
+	"syscall"
+)
 
 // rawConn returns nil: descriptors are used without waiting on unix only.
 func rawConn(transport) syscall.RawConn { return nil }

@@ -48,13 +48,13 @@ type recv struct {
 	restSize int32  // of the buffer for the rest of a frame at most
 }
 
-// init prepares r for l, from which the bytes in early were read already.
-func (r *recv) init(l *link, server bool, early []byte, o connOptions) {
+// init prepares r for l, from which the bytes in early were read already. A buffer for the rest of a frame
+// has at most bufferSize bytes, or maxBufferSize if that is 0.
+func (r *recv) init(l *link, server bool, early []byte, bufferSize int) {
 	r.server, r.b = server, early
-	r.limit.Store(o.readLimit)
 	r.restSize = maxBufferSize
-	if o.readBufferSize > 0 {
-		r.restSize = int32(min(o.readBufferSize, maxBufferSize))
+	if bufferSize > 0 {
+		r.restSize = int32(min(bufferSize, maxBufferSize))
 	}
 	if l.descriptor.conn != nil {
 		l.descriptor.read = r.tryRead(&l.descriptor)
@@ -274,4 +274,52 @@ func (r *recv) endIfComplete() error {
 		return errInvalidUTF8
 	}
 	return nil
+}
+
+// fill waits for bytes and appends them to r.b, which is less than a header or a control frame. It
+// is for a transport that cannot be asked without waiting (TLS, wrappers): a small buffer waits for
+// it. Only if that came back full within a frame, and more must follow, is a buffer of sixteen times
+// its size borrowed for the rest.
+func (r *recv) fill(l *link) error {
+	size := 1<<10 + maxHeaderSize
+	if l.tls {
+		// crypto/tls keeps the rest. A smaller one costs more than it saves: it lies where the
+		// handshake has left small objects and, when these are gone, holes.
+		size = 256
+	}
+	if len(r.b) > 0 || r.remaining > 0 {
+		size = max(size, min(16*(int(r.filled)-maxHeaderSize), int(r.restSize)))
+	}
+	r.move(max(size, len(r.b)+1))
+	n, err := receive(l, r.buf.b[len(r.b):])
+	r.b = r.buf.b[:len(r.b)+n]
+	if r.filled = 0; len(r.b) == len(r.buf.b) {
+		r.filled = uint16(min(len(r.b), math.MaxUint16))
+	}
+	return err
+}
+
+// shrink gives the buffer back if it is empty. It leaves a buffer of at most sixteen times the bytes
+// in it, and a kilobyte.
+func (r *recv) shrink() {
+	switch {
+	case len(r.b) == 0:
+		if r.buf != nil {
+			releaseBuffer(r.buf)
+		}
+		r.b, r.buf = nil, nil
+	case r.buf == nil:
+	case len(r.buf.b) > 16*len(r.b)+1<<10:
+		r.move(len(r.b))
+	}
+}
+
+// move moves r.b to a buffer of at least size bytes.
+func (r *recv) move(size int) {
+	buf := acquireBuffer(size)
+	r.b = buf.b[:copy(buf.b, r.b)]
+	if r.buf != nil {
+		releaseBuffer(r.buf)
+	}
+	r.buf = buf
 }

@@ -40,9 +40,6 @@ func (s *send) writeLarge(f *frame, l *limit) error {
 	return err
 }
 
-// maxPiece is how much of a large frame is written at once with keepalive, which wants to see progress.
-const maxPiece = 256 << 10
-
 // writePieces writes a large frame with the header head.
 func (s *send) writePieces(head, payload []byte) (n int, err error) {
 	p := s.progress()

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -270,17 +269,6 @@ func hijackRefusal(w http.ResponseWriter, err error) *refusal {
 	return &refusal{http.StatusInternalServerError, "response does not implement http.Hijacker",
 		fmt.Sprintf("The handler's ResponseWriter is a %T, which has no Hijack method. If it wraps another one, "+
 			"it needs an Unwrap method, which http.ResponseController uses.", w)}
-}
-
-// visible returns s, which the peer has sent, as an answer can show it.
-func visible(s string) string {
-	const most = 200
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f {
-			return '?'
-		}
-		return r
-	}, s[:min(len(s), most)])
 }
 
 // responseFields returns the fields of the program for the answer, as they stand in it, and the subprotocol

@@ -1,93 +1,11 @@
 package websocket
 
 import (
+	"encoding/binary"
 	"net"
 	"time"
+	"unicode/utf8"
 )
-
-// phase says how far one direction of a connection has come. Each ends on its own: after a Close
-// frame was sent, what the peer still sends is read, and after a write has failed, what it had sent
-// before. A phase is followed by later ones only.
-type phase uint8
-
-const (
-	// phaseOpen: frames are read, or written.
-	phaseOpen phase = iota
-
-	// phaseDiscarded: Shutdown has discarded a message. It goes on reading; the program does not.
-	phaseDiscarded
-
-	// phaseClosed: a Close frame has come, or is in the outbox or has left. It is the last frame of
-	// its direction (RFC 6455, 5.5.1). When both are closed, so is the connection, and cleanly (7.1.4).
-	phaseClosed
-
-	// phaseFailed: an error has ended the direction without a Close frame (7.1.7), or Close has.
-	phaseFailed
-)
-
-// ending is how a direction has ended.
-type ending struct {
-	phase phase
-	err   error // of every later call
-	lost  error // why frames that were reported as written have not left, or nil
-}
-
-// end moves the direction of the lock to a later phase, in which calls return err, also those that
-// wait for the lock. If it is closed or has failed already, all that can be new is that frames are
-// lost.
-func (k *lock) end(p phase, err, lost error) {
-	for {
-		old, e := k.ending.Load(), ending{p, err, lost}
-		if old != nil && old.phase >= phaseClosed {
-			e.phase, e.err = old.phase, old.err
-			if old.lost != nil {
-				e.lost = old.lost
-			}
-		}
-		if k.ending.CompareAndSwap(old, &e) {
-			break
-		}
-	}
-	k.state.Or(ended)
-	k.wakeYielders()
-}
-
-// replaceErr gives a direction that has ended another error.
-func (k *lock) replaceErr(err error) {
-	for {
-		old := k.ending.Load()
-		e := *old
-		e.err = err
-		if k.ending.CompareAndSwap(old, &e) {
-			return
-		}
-	}
-}
-
-// phase returns how far the direction has come.
-func (k *lock) phase() phase {
-	if e := k.ending.Load(); e != nil {
-		return e.phase
-	}
-	return phaseOpen
-}
-
-// err returns the error of all calls from now on, or nil.
-func (k *lock) err() error {
-	if e := k.ending.Load(); e != nil {
-		return e.err
-	}
-	return nil
-}
-
-// lost returns the error because of which frames that were reported as written have not left,
-// or nil.
-func (k *lock) lost() error {
-	if e := k.ending.Load(); e != nil {
-		return e.lost
-	}
-	return nil
-}
 
 // fail ends the reading because of err, and returns the error of all reads from now on. Where err
 // is our verdict that the peer has broken a rule, the peer is sent it in a Close frame. A deadline that
@@ -228,4 +146,65 @@ func (c *Conn) giveBack() {
 		c.compression.drop()
 		s.lock.endMessage()
 	}
+}
+
+// maxCloseReason is what a Close frame has room for behind the code.
+const maxCloseReason = maxControlPayload - 2
+
+// FormatCloseMessage returns the payload of a Close frame with the code and the
+// reason in text. It is empty for CloseNoStatusReceived, which no frame may carry.
+// Nothing else is checked: a code must be one that may be sent, and text be UTF-8
+// of at most 123 bytes.
+func FormatCloseMessage(closeCode int, text string) []byte {
+	if closeCode == CloseNoStatusReceived {
+		return []byte{}
+	}
+	p := make([]byte, 0, 2+len(text))
+	p = binary.BigEndian.AppendUint16(p, uint16(closeCode))
+	return append(p, text...)
+}
+
+// parseClosePayload reads the payload of a Close frame (RFC 6455, 5.5.1 and 7.4).
+func parseClosePayload(p []byte) (code int, text string, err error) {
+	// "If this Close control frame contains no status code, _The WebSocket
+	// Connection Close Code_ is considered to be 1005" (7.1.5).
+	if len(p) == 0 {
+		return CloseNoStatusReceived, "", nil
+	}
+	// "If there is a body, the first two bytes of the body MUST be a 2-byte
+	// unsigned integer" (5.5.1).
+	if len(p) == 1 {
+		return 0, "", protocolErrorf("payload of a close frame is 1 byte long")
+	}
+	code = int(binary.BigEndian.Uint16(p))
+	if !validReceivedCloseCode(code) {
+		return 0, "", protocolErrorf("bad close code %d", code)
+	}
+	// "the body MAY contain UTF-8-encoded data" (5.5.1), and 8.1 rules on all that is
+	// to be read as UTF-8.
+	if !utf8.Valid(p[2:]) {
+		return 0, "", &protocolError{CloseInvalidFramePayloadData, "reason of a close frame is not valid UTF-8"}
+	}
+	return code, string(p[2:]), nil
+}
+
+// validReceivedCloseCode reports whether a Close frame may carry the code.
+func validReceivedCloseCode(code int) bool {
+	switch {
+	case code >= 3000 && code <= 4999:
+		// "Status codes in the range 3000-3999 are reserved for use by libraries,
+		// frameworks, and applications", "4000-4999 for private use" (7.4.2).
+		return true
+	case code == 1004, code == CloseNoStatusReceived, code == CloseAbnormalClosure:
+		// "is a reserved value and MUST NOT be set as a status code in a Close
+		// control frame by an endpoint" (7.4.1).
+		return false
+	}
+	return code >= CloseNormalClosure && code <= CloseBadGateway
+}
+
+// replyClose answers a Close frame. "When sending a Close frame in response, the
+// endpoint typically echos the status code it received" (5.5.1).
+func (c *Conn) replyClose(code int) {
+	c.reply(opClose, FormatCloseMessage(code, ""))
 }

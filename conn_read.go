@@ -3,6 +3,7 @@ package websocket
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"time"
 )
@@ -324,4 +325,88 @@ func (c *Conn) handle(p phase, h func() error) error {
 		}
 	}
 	return err
+}
+
+// setMoreInput takes note that the current message was delivered.
+func (c *Conn) setMoreInput() {
+	if c.burst.delivered(c.recv.hasFrame()) {
+		c.send.lock.state.Or(moreInput)
+	} else {
+		c.send.lock.clear(moreInput)
+	}
+}
+
+// beforeWaiting has replies and corked frames leave, because the reader has handled all that has
+// come, and gives back what of the buffer is not needed for that.
+func (c *Conn) beforeWaiting() error {
+	c.recv.shrink()
+	c.burst.end()
+	c.send.lock.clear(moreInput)
+	c.send.tryFlush()
+	if err := c.send.lock.lost(); err != nil {
+		// Do not wrap the error: errors.Is(err, os.ErrDeadlineExceeded) would make callers
+		// retry the read.
+		return c.stop(phaseFailed, fmt.Errorf("websocket: messages that waited to be sent are lost: %v", err))
+	}
+	return nil
+}
+
+// messageOpen reports whether more of the current message is to be received or decompressed.
+func (c *Conn) messageOpen() bool { return c.recv.open || c.message.inflater != nil }
+
+// nextMessage waits for a message that the program has not got, which is then the current one. It can be
+// interrupted and repeated.
+func (c *Conn) nextMessage() error {
+	if c.message.state == claimed {
+		c.message.reader.c = nil
+		c.discardMessage()
+	}
+	for c.message.state == discarded {
+		if err := c.skip(); err != nil {
+			return err
+		}
+	}
+	if c.message.state == begun {
+		return nil
+	}
+	return c.advance()
+}
+
+// discardMessage gives up the current message. If later messages may refer to it, it is still
+// decompressed.
+func (c *Conn) discardMessage() {
+	m := &c.message
+	m.state = discarded
+	if m.inflater != nil {
+		if c.compression.recvTakeover {
+			c.compression.window.put(m.bytes())
+		} else {
+			c.dropInflater()
+		}
+	}
+	m.drop()
+}
+
+// skip discards some of the current message.
+func (c *Conn) skip() error {
+	switch {
+	case c.canInflate():
+		buf := acquireBuffer(maxBufferSize)
+		n, err := c.inflate(buf.b, 0)
+		c.remember(buf.b[:n])
+		releaseBuffer(buf)
+		return err
+	case !c.messageOpen():
+		c.message.state = betweenMessages
+		return nil
+	case c.recv.remaining == 0:
+		return c.advance()
+	case len(c.recv.b) == 0:
+		return c.wait()
+	}
+	if err := c.recv.skip(); err != nil {
+		return c.fail(err)
+	}
+	c.heard()
+	return nil
 }

@@ -153,11 +153,3 @@ func (c *Conn) look(k *keepalive) {
 		c.abort()
 	}
 }
-
-// keepaliveError is the verdict on a peer that is silent. It is a net.Error, but no
-// os.ErrDeadlineExceeded: the connection has failed.
-type keepaliveError struct{ reason string }
-
-func (e *keepaliveError) Error() string   { return "websocket: " + e.reason }
-func (e *keepaliveError) Timeout() bool   { return true }
-func (e *keepaliveError) Temporary() bool { return false }

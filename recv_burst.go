@@ -1,7 +1,6 @@
 package websocket
 
 import (
-	"fmt"
 	"math"
 	"time"
 )
@@ -45,28 +44,4 @@ func (b *burst) end() {
 		b.quick = clock()-b.start <= quickMessage*uint32(b.messages)
 		b.messages = 0
 	}
-}
-
-// setMoreInput takes note that the current message was delivered.
-func (c *Conn) setMoreInput() {
-	if c.burst.delivered(c.recv.hasFrame()) {
-		c.send.lock.state.Or(moreInput)
-	} else {
-		c.send.lock.clear(moreInput)
-	}
-}
-
-// beforeWaiting has replies and corked frames leave, because the reader has handled all that has
-// come, and gives back what of the buffer is not needed for that.
-func (c *Conn) beforeWaiting() error {
-	c.recv.shrink()
-	c.burst.end()
-	c.send.lock.clear(moreInput)
-	c.send.tryFlush()
-	if err := c.send.lock.lost(); err != nil {
-		// Do not wrap the error: errors.Is(err, os.ErrDeadlineExceeded) would make callers
-		// retry the read.
-		return c.stop(phaseFailed, fmt.Errorf("websocket: messages that waited to be sent are lost: %v", err))
-	}
-	return nil
 }

@@ -36,11 +36,6 @@ type CompressionOptions struct {
 	Threshold int
 }
 
-const (
-	minWindowBits = 8
-	maxWindowBits = 15
-)
-
 // withDefaults has values in place of the zeros that stand for one.
 func (o CompressionOptions) withDefaults() CompressionOptions {
 	if o.WindowBits == 0 {
