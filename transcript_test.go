@@ -311,21 +311,7 @@ func (tr *transcript) playTo(o connOptions, d scriptDelivery, m scriptMethod, ag
 	s.c.burst.quick = d.quick
 	a := &scriptApp{c: s.c, t: s}
 
-	var end error
-	for end == nil && len(s.events()) <= len(want) {
-		messageType, data, err := m.read(a)
-		s.events()
-		e := scriptEvent{kind: '=', what: scriptMessageType(messageType), data: data}
-		if err != nil {
-			e.what = "part " + e.what
-		}
-		if err == nil || messageType != -1 || len(data) > 0 {
-			s.note(e)
-		}
-		if end = err; err != nil {
-			s.note(scriptEvent{kind: '!', what: err.Error()})
-		}
-	}
+	end := a.readAll(func(int) scriptMethod { return m }, len(want))
 	exact := d.exact
 	for _, e := range want {
 		// Of a compressed message nothing or something may have come before its error.
@@ -342,6 +328,27 @@ func (tr *transcript) playTo(o connOptions, d scriptDelivery, m scriptMethod, ag
 		a.afterError(end, again)
 	}
 	return a.wrong
+}
+
+// readAll reads messages, each by the method for its number, and notes them, until an error, or until there
+// are more events than most.
+func (a *scriptApp) readAll(method func(number int) scriptMethod, most int) (end error) {
+	s := a.t
+	for number := 0; end == nil && len(s.events()) <= most; number++ {
+		messageType, data, err := method(number).read(a)
+		s.events()
+		e := scriptEvent{kind: '=', what: scriptMessageType(messageType), data: data}
+		if err != nil {
+			e.what = "part " + e.what
+		}
+		if err == nil || messageType != -1 || len(data) > 0 {
+			s.note(e)
+		}
+		if end = err; err != nil {
+			s.note(scriptEvent{kind: '!', what: err.Error()})
+		}
+	}
+	return end
 }
 
 func scriptMessageType(messageType int) string {
@@ -387,7 +394,7 @@ func (a *scriptApp) afterError(err error, again int) {
 }
 
 // sides returns the transcript, prepared, for each side on which it is to be played.
-func (tr *transcript) sides(t *testing.T) (list []*transcript) {
+func (tr *transcript) sides(t testing.TB) (list []*transcript) {
 	t.Helper()
 	if tr.side != "client" {
 		server := *tr
