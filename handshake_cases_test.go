@@ -32,7 +32,7 @@ type hsCase struct {
 var hsBraces = regexp.MustCompile(`\{(?:key|accept|(?:([0-9]+)\*)?("(?:[^"\\]|\\.)*"))\}`)
 
 // hsExpand puts in what the braces of a line stand for.
-func hsExpand(t *testing.T, line, key string) string {
+func hsExpand(t testing.TB, line, key string) string {
 	return hsBraces.ReplaceAllStringFunc(line, func(braces string) string {
 		switch braces {
 		case "{key}":
@@ -54,7 +54,7 @@ func hsExpand(t *testing.T, line, key string) string {
 }
 
 // wire returns a section's bytes as they are sent: each line ends in CRLF.
-func (c *hsCase) wire(t *testing.T, section, key string) string {
+func (c *hsCase) wire(t testing.TB, section, key string) string {
 	var b strings.Builder
 	for _, line := range c.sections[section] {
 		b.WriteString(hsExpand(t, line, key))
@@ -100,7 +100,7 @@ func hsReadCases(t *testing.T, folder string, f func(t *testing.T, c *hsCase)) {
 	}
 }
 
-func hsParseCases(t *testing.T, file string) []*hsCase {
+func hsParseCases(t testing.TB, file string) []*hsCase {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
