@@ -4,15 +4,17 @@ package websocket
 
 import (
 	"bytes"
+	"compress/flate"
 	"encoding/binary"
 	"errors"
 	"io"
+	"slices"
 	"testing"
 )
 
 // FuzzCompressedPayload has a peer send three messages of any payload, the third of which is
 // the first again. None panics or becomes longer than the limit, and what is accepted, or
-// refused, is what the strict decoder accepts or refuses.
+// refused, is what the strict decoder accepts or refuses, and compress/flate.
 func FuzzCompressedPayload(f *testing.F) {
 	text := textLike(300, 1)
 	payloads := deflateMessages(6, text, text)
@@ -29,9 +31,10 @@ func FuzzCompressedPayload(f *testing.F) {
 		limit := []int{1, 10, 300, 5000, 70_000, 200_000, 4096, 65536}[flags>>2&7]
 		cut := int(flags >> 5 & 15)
 		before := codecsOnLoan.Load()
-		c, wire := newCompressedConn(t, server, CompressionOptions{ContextTakeover: takeover})
+		bits := maxWindowBits - int(flags>>20&7)
+		c, wire := newCompressedConn(t, server, CompressionOptions{ContextTakeover: takeover, WindowBits: bits, PeerWindowBits: bits})
 		c.SetReadLimit(int64(limit))
-		s := &strictInflater{bits: 15, takeover: takeover, most: limit}
+		s := &strictInflater{bits: bits, takeover: takeover, most: limit}
 		var got []byte
 		var err error
 		for i, payload := range [][]byte{first, second, first} {
@@ -45,7 +48,12 @@ func FuzzCompressedPayload(f *testing.F) {
 			if len(got) > limit {
 				t.Fatalf("got %d bytes, of which %d may be", len(got), limit)
 			}
+			before := s.history
 			want, wantErr := s.message(payload)
+			if !takeover {
+				before = nil
+			}
+			compareFlate(t, before, payload, want, wantErr)
 			compareInflated(t, payload, got, err, want, wantErr, limit)
 			if err != nil {
 				break
@@ -83,6 +91,27 @@ func compareInflated(t *testing.T, payload, got []byte, err error, want []byte, 
 		// It ends within a block, which a code made for it can have what is put behind it end.
 	case err == nil:
 		t.Fatalf("% x: got %q, want an error: %v", payload, got, wantErr)
+	}
+}
+
+// compareFlate compares what the strict decoder has made of a message with what compress/flate makes of it. That
+// knows no window of less than 32 KiB, and stops behind a block with BFINAL set.
+func compareFlate(t *testing.T, history, payload, want []byte, wantErr error) {
+	t.Helper()
+	const lastBlock = "\x01\x00\x00\xff\xff"
+	r := bytes.NewReader([]byte(string(payload) + deflateTail + lastBlock))
+	got, err := io.ReadAll(io.LimitReader(flate.NewReaderDict(r, history[max(0, len(history)-1<<15):]), int64(len(want)+1)))
+	stopped := err == nil && r.Len() > 0
+	switch {
+	case wantErr == nil && (err != nil || !bytes.HasPrefix(want, got) || len(got) < len(want) && !stopped):
+		t.Fatalf("% x: got %d bytes, want what compress/flate has: %d bytes, %v", payload, len(want), len(got), err)
+	case errors.Is(wantErr, errStrictWindow), errors.Is(wantErr, errStrictShort), errors.Is(wantErr, errStrictNoMarker):
+	case errors.Is(wantErr, errStrictLong):
+		if !stopped && !bytes.HasPrefix(got, want) {
+			t.Fatalf("% x: got %d bytes and more, want what compress/flate has: %d bytes, %v", payload, len(want), len(got), err)
+		}
+	case wantErr != nil && err == nil && !stopped:
+		t.Fatalf("% x: got %v, want what compress/flate has: %d bytes", payload, wantErr, len(got))
 	}
 }
 
@@ -145,4 +174,76 @@ func transfer2(t *testing.T, from, to *Conn, n int, message []byte) {
 	if _, p, err := r.read(to); err != nil || !bytes.Equal(p, message) {
 		t.Fatalf("%s, %s: got %d bytes, %v, want %d", w.name, r.name, len(p), err, len(message))
 	}
+}
+
+// FuzzDeflate compresses messages of any content with any effort and window, in pieces and as a whole, some of which
+// are not sent in the end. The strict decoder, which has just that window, and compress/flate get them, and none
+// becomes much longer than it was.
+func FuzzDeflate(f *testing.F) {
+	text := textLike(3000, 1)
+	for level := range 12 {
+		f.Add(text[:1000], []byte{0, 0, 255, 4, 3, 99, 1, 50, 255, 0, 9, 200, 5, 1, 77, 0, 0, 255}, uint8(level<<3|level*5&7))
+		f.Add([]byte("abcdefgh01234567abcdefgh"), []byte("\x00\x00\x18\x06\xff\x00\x00\x00\x18\x01\x00\x18\x02\x00\x18\x00\x00\x18"), uint8(level*11))
+	}
+	f.Add(noise(600, 1), []byte("\x00\x00\xff\x04\x00\xff\x02\x05\xff\x00\x00\xff\x06\x80\x00\x00\x00\xff"), uint8(0x1f))
+	filler := noise(1<<16, 2)
+	f.Fuzz(func(t *testing.T, content, script []byte, options uint8) {
+		bits := minWindowBits + int(options&7)
+		d := acquireDeflater(int(options>>3)%12-2, bits)
+		defer releaseDeflater(d)
+		s := &strictInflater{bits: bits, takeover: true}
+		content = content[:min(len(content), 4000)]
+		for total := 0; len(script) >= 3 && total < 50_000; {
+			kind, at, size := script[0]%8, int(script[1]), int(script[2])
+			script = script[3:]
+			at = at * len(content) / 256
+			message := content[at:][:size*(len(content)-at)/255]
+			history := s.history
+			var payload []byte
+			sent := true
+			switch kind {
+			case 4: // in pieces
+				piece := 1 + size*size%400
+				for p := range slices.Chunk(message, piece) {
+					payload = append(payload, d.part(nil, p)...)
+				}
+				payload = d.end(payload)
+			case 5: // many times over, in several blocks
+				message = bytes.Repeat(message, 1+40_000/(len(message)+1)%(size+1))
+				fallthrough
+			default:
+				const prefix = "before"
+				b, shorter := d.message([]byte(prefix), message)
+				if payload = b[len(prefix):]; shorter != (len(payload) < len(message)) || string(b[:len(prefix)]) != prefix {
+					t.Fatalf("got %d bytes for %d, and that it is shorter: %v", len(b), len(message), shorter)
+				}
+				if sent = kind != 1; sent {
+					d.sent(message)
+				}
+			case 6: // positions are counted on
+				total += 1000
+				d.sent(filler[:size<<8])
+				s.history = append(s.history, filler[:size<<8]...)
+				continue
+			case 7:
+				total += 1000
+				d.restart()
+				d.setLevel(size%12 - 2)
+				s.history = nil
+				continue
+			}
+			total += 1000 + len(message)
+			got, err := s.message(payload)
+			if err != nil || !bytes.Equal(got, message) {
+				t.Fatalf("message %q: got %q, %v from % x", message, got, err, payload)
+			}
+			compareFlate(t, history, payload, got, nil)
+			if kind != 4 && len(payload) > len(message)+6*(1+len(message)/maxBlockSize) {
+				t.Errorf("got %d bytes for %d", len(payload), len(message))
+			}
+			if !sent {
+				s.history = history
+			}
+		}
+	})
 }
