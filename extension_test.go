@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -224,12 +225,32 @@ func TestAttackHeaderListsTakeNoMemory(t *testing.T) {
 	}
 }
 
+// extensionLine is the grammar of RFC 6455, 9.1, as a regular expression, with the empty elements and the white
+// space of RFC 9110, 5.6.1.2 and 5.6.3.
+var extensionLine = func() *regexp.Regexp {
+	const (
+		space  = "[ \t]*"
+		token  = "[-!#$%&'*+.^_`|~0-9A-Za-z]+"
+		quoted = `"(?:\\?[-!#$%&'*+.^_` + "`" + `|~0-9A-Za-z])+"`
+		param  = space + ";" + space + token + "(?:" + space + "=" + space + "(?:" + token + "|" + quoted + "))?"
+		one    = "(?:" + space + token + "(?:" + param + ")*)?" + space
+	)
+	return regexp.MustCompile("^" + one + "(?:," + one + ")*$")
+}()
+
+// What is accepted is the list that the grammar allows, and stays what it is when it is written and parsed again.
 func FuzzParseExtensions(f *testing.F) {
 	for _, s := range []string{"", "foo", "foo; bar", `foo; a; b=1, bar; c="x\y"`, "foo\nbar", ",,", `a;b="`, "a=b", "a b", "a;b=\"\x80\""} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		list, err := parseExtensions(strings.Split(s, "\n"))
+		lines := strings.Split(s, "\n")
+		list, err := parseExtensions(lines)
+		follows := !slices.ContainsFunc(lines, func(line string) bool { return !extensionLine.MatchString(line) })
+		many := strings.Count(s, ",")+strings.Count(s, ";")+strings.Count(s, "\n") >= maxListElements
+		if (err == nil) != follows && !(follows && many) {
+			t.Errorf("got error %v, and that the grammar allows it: %v", err, follows)
+		}
 		if err != nil {
 			if list != nil {
 				t.Errorf("got a list together with error %v", err)
