@@ -64,7 +64,7 @@ import (
 //		handshake_test.go:TestHandshakeCases
 //	each failure sets Sec-Websocket-Version and sends http.Error
 //		behaviours_upgrade_test.go:TestBehaviourUpgradeFailures
-//		upgrader_test.go:TestUpgradeRefusalAnswer
+//		handshake_check_test.go:TestUpgradeRefusalAnswer
 //	where Upgrader.Error is set, only it writes
 //		behaviours_upgrade_test.go:TestBehaviourUpgraderErrorWritesAlone
 //		upgrader_test.go:TestUpgradeErrorIsTheOnlyWriter
@@ -212,7 +212,7 @@ import (
 //	the client's early frames are kept
 //		upgrader_hijack_test.go:TestUpgradeKeepsEarlyFrames
 //	426 for a missing Upgrade token and an unsupported version
-//		upgrader_test.go:TestUpgradeRefusalAnswer
+//		handshake_check_test.go:TestUpgradeRefusalAnswer
 //		handshake_test.go:TestHandshakeCases
 //	wrapped ResponseWriters are unwrapped
 //		upgrader_test.go:TestUpgradeUnwraps

@@ -9,6 +9,46 @@ import (
 	"testing"
 )
 
+// ngInvalid are options that are a mistake of the program, and what is said of them.
+var ngInvalid = []struct {
+	options CompressionOptions
+	want    string
+}{
+	{CompressionOptions{WindowBits: 7}, "Compression.WindowBits is 7, which is not from 8 to 15"},
+	{CompressionOptions{WindowBits: 16}, "Compression.WindowBits is 16, which is not from 8 to 15"},
+	{CompressionOptions{WindowBits: -1}, "Compression.WindowBits is -1, which is not from 8 to 15"},
+	{CompressionOptions{WindowBits: 32768}, "Compression.WindowBits is 32768, which is not from 8 to 15"},
+	{CompressionOptions{PeerWindowBits: 7}, "Compression.PeerWindowBits is 7, which is not from 8 to 15"},
+	{CompressionOptions{PeerWindowBits: 16}, "Compression.PeerWindowBits is 16, which is not from 8 to 15"},
+	{CompressionOptions{PeerWindowBits: -1}, "Compression.PeerWindowBits is -1, which is not from 8 to 15"},
+	{CompressionOptions{Level: -3}, "Compression.Level is -3, which is not from -2 to 9"},
+	{CompressionOptions{Level: 10}, "Compression.Level is 10, which is not from -2 to 9"},
+	{CompressionOptions{Threshold: -1}, "Compression.Threshold is -1"},
+	{CompressionOptions{Threshold: -1, Level: 10, PeerWindowBits: 99, ContextTakeover: true}, "Compression.PeerWindowBits is 99, which is not from 8 to 15"},
+}
+
+// ngValid are options at the ends of what is allowed.
+var ngValid = []CompressionOptions{
+	{},
+	{WindowBits: 8, PeerWindowBits: 8, Level: -2},
+	{WindowBits: 15, PeerWindowBits: 15, Level: 9},
+	{Level: -1, Threshold: 1 << 30},
+}
+
+// What is a mistake of the program is said, with the field and what it may be.
+func TestCompressionOptionsInvalid(t *testing.T) {
+	for _, tt := range ngInvalid {
+		if got := tt.options.invalid(); got != tt.want {
+			t.Errorf("%+v: got %q, want %q", tt.options, got, tt.want)
+		}
+	}
+	for _, o := range ngValid {
+		if got := o.invalid(); got != "" {
+			t.Errorf("%+v: got %q, want nothing", o, got)
+		}
+	}
+}
+
 // ngBad are parameters that RFC 7692, 7.1, allows neither in an offer nor in an answer.
 var ngBad = func() (bad []string) {
 	for _, name := range []string{"server_max_window_bits", "client_max_window_bits"} {
