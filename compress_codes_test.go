@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -54,35 +55,49 @@ func TestMakeCode(t *testing.T) {
 	}
 }
 
-// A table decodes each code that is made, whatever bits follow it.
-func TestTablesDecodeCodes(t *testing.T) {
-	random := rand.New(rand.NewPCG(2, 2))
+// The description of the codes of a block is that of these codes, whatever symbols occur, and the number of
+// bits is known before it is written.
+func TestWriteCodes(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 3))
 	b := new(block)
-	var order [fixedLiterals]uint16
-	for range 500 {
-		counts := make([]uint32, maxLiterals)
-		for i := range counts {
-			counts[i] = 1 << random.IntN(1+random.IntN(15)) >> random.IntN(2)
-		}
-		counts[endOfBlock], counts[0] = 1, 1
-		codes := make([]code, maxLiterals)
-		b.makeCode(counts, codes, maxCodeBits)
-		lengths := make([]uint8, maxLiterals)
-		for i, c := range codes {
-			lengths[i] = c.n
-		}
-		var table literalTable
-		if !buildTable(table[:], literalBits, lengths, literalSymbols[:], &order) {
-			t.Fatalf("lengths %v: got that they are no code", lengths)
-		}
-		for symbol, c := range codes {
-			if c.n == 0 {
-				continue
+	for round := range 2000 {
+		b.clear()
+		every, counts := 1+random.IntN(1<<random.IntN(9)), 1+random.IntN(1<<random.IntN(12))
+		for i := range b.literalCounts {
+			if random.IntN(every) == 0 {
+				b.literalCounts[i] = uint32(1 + random.IntN(counts))
 			}
-			e := table.lookup(uint64(c.bits) | random.Uint64()<<c.n)
-			n := entry(c.n)
-			if want := literalSymbols[symbol] + n + n<<entryCode; e != want {
-				t.Fatalf("symbol %d, %d bits: got the entry %x, want %x", symbol, c.n, e, want)
+		}
+		for i := range random.IntN(maxDistances + 1) {
+			b.distanceCounts[i] = uint32(random.IntN(2) * random.IntN(counts))
+		}
+		b.literalCounts[endOfBlock] = 1
+		b.literalCounts[0] = max(b.literalCounts[0], 1)
+		want := b.makeCodes()
+		w := new(bitWriter)
+		w.grow(want)
+		b.writeCodes(w)
+		bits := 8*len(w.out) + int(w.n)
+		if got := bits + cost(b.literalCounts[:], b.literals[:]) + cost(b.distanceCounts[:], b.distances[:]); got != want {
+			t.Fatalf("round %d: got %d bits, want %d", round, got, want)
+		}
+		w.align()
+
+		s := strictInflater{in: w.out, bit: 3}
+		literals, distances, err := s.codes()
+		if err != nil || s.bit != bits {
+			t.Fatalf("round %d: got %v from the decoder at bit %d, want it at the end, %d", round, err, s.bit, bits)
+		}
+		for _, tt := range []struct {
+			got  strictCode
+			want []code
+		}{{literals, b.literals[:]}, {distances, b.distances[:]}} {
+			lengths := make([]int, len(tt.want))
+			for i, c := range tt.want {
+				lengths[i] = int(c.n)
+			}
+			if want := newStrictCode(lengths); tt.got.counts != want.counts || !slices.Equal(tt.got.symbols, want.symbols) {
+				t.Fatalf("round %d: got the code %v, want %v", round, tt.got, want)
 			}
 		}
 	}

@@ -2,8 +2,10 @@ package websocket
 
 import (
 	"bytes"
+	"compress/flate"
 	"encoding/hex"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 )
@@ -159,6 +161,38 @@ func TestDeflaterInPieces(t *testing.T) {
 				}
 			}
 			releaseDeflater(d)
+		}
+	}
+}
+
+// A message with more matches than a block may have goes on in another block.
+func TestDeflaterManyMatches(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 1))
+	words := slices.Collect(slices.Chunk(noise(4*256, 1), 4))
+	var message []byte
+	for len(message) < maxBlockSize {
+		message = append(message, words[random.IntN(len(words))]...)
+	}
+	d := acquireDeflater(9, 15)
+	defer releaseDeflater(d)
+	b := new(block)
+	// The last of the sequences that there is room for are literals, with which a block may end.
+	if end := d.findMatches(b, message, 0); end >= len(message) || len(b.sequences) != maxSequences-1 {
+		t.Errorf("got a block of %d bytes with %d sequences, want a part of %d bytes with %d", end, len(b.sequences), len(message), maxSequences-1)
+	}
+	d.restart()
+	s := strictInflater{bits: 15}
+	if got, err := s.message(deflate(d, message)); err != nil || !bytes.Equal(got, message) {
+		t.Errorf("got %d bytes, %v, want %d", len(got), err, len(message))
+	}
+}
+
+// The levels are those of compress/flate.
+func TestValidCompressionLevel(t *testing.T) {
+	for level := -4; level < 12; level++ {
+		_, err := flate.NewWriter(nil, level)
+		if got, want := validCompressionLevel(level), err == nil; got != want {
+			t.Errorf("level %d: got %v, want %v", level, got, want)
 		}
 	}
 }

@@ -92,7 +92,8 @@ func damaged() (payloads [][]byte) {
 	}
 	large := deflateMessages(6, textLike(600, 1))[0] // with codes of its own
 	two := slices.Concat(payloads[3], []byte(deflateTail), payloads[2])
-	return append(payloads, large, two, []byte("\xf3\x48\xcd\xc9\xc9\x07\x00\x00"), []byte("\xf3\x48\xcd\xc9\xc9\x07\x00"))
+	noSymbol := []byte("\x4a\x1c\x03\x00\x00") // "a", and the fixed code of 286, which stands for nothing
+	return append(payloads, large, two, noSymbol, []byte("\xf3\x48\xcd\xc9\xc9\x07\x00\x00"), []byte("\xf3\x48\xcd\xc9\xc9\x07\x00"))
 }
 
 // Every message that is cut short, or has a bit that is wrong, is refused where it is not

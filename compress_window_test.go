@@ -10,11 +10,11 @@ import (
 	"testing"
 )
 
-// eachWindow runs f for each size of the window, with and without context takeover. Under
-// the race detector, where all takes ten times as long, some sizes are enough.
+// eachWindow runs f for each size of the window, with and without context takeover. Under the race detector and
+// in emulators, where all takes ten times as long, some sizes are enough.
 func eachWindow(f func(o CompressionOptions)) {
 	for bits := minWindowBits; bits <= maxWindowBits; bits++ {
-		if raceEnabled && bits != 8 && bits != 12 && bits != 15 {
+		if (raceEnabled || testing.Short()) && bits != 8 && bits != 12 && bits != 15 {
 			continue
 		}
 		f(CompressionOptions{WindowBits: bits, PeerWindowBits: bits})

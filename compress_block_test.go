@@ -1,0 +1,155 @@
+package websocket
+
+import (
+	"bytes"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// testBlock is a block of literals, except that half of it repeats the other half if match is set.
+func testBlock(p []byte, match bool) *block {
+	b := blockPool.Get().(*block)
+	b.clear()
+	if !match {
+		b.add(p, 0, 0)
+		return b
+	}
+	half := len(p) / 2
+	b.add(p[:half], min(half, maxMatch), half)
+	b.add(p[half+min(half, maxMatch):], 0, 0)
+	return b
+}
+
+// A block has the shortest form (RFC 1951, 3.2.4 to 3.2.6), and begins at whatever bit the one before has ended.
+func TestBlockForms(t *testing.T) {
+	const stored, fixed, own = 0, 1, 2
+	repeated := bytes.Repeat(noise(200, 2), 2)
+	w := new(bitWriter)
+	var all []byte
+	for _, tt := range []struct {
+		name  string
+		p     []byte
+		match bool
+		want  int
+	}{
+		{"a few letters", []byte("Hello"), false, fixed},
+		{"nothing", nil, false, fixed},
+		{"noise", noise(1000, 1), false, stored},
+		{"a byte that is rare in text", []byte{0xff}, false, fixed},
+		{"text", textLike(3000, 1), false, own},
+		{"noise that comes again", repeated, true, fixed},
+		{"letters that come again", []byte("HelloHello"), true, fixed},
+		{"zeroes", make([]byte, maxBlockSize), false, own},
+		{"much noise", noise(maxBlockSize, 3), false, stored},
+		{"the longest match", append(bytes.Repeat([]byte("a"), maxMatch), bytes.Repeat([]byte("a"), maxMatch)...), true, own},
+	} {
+		before := 8*len(w.out) + int(w.n)
+		b := testBlock(tt.p, tt.match)
+		b.encode(w, tt.p)
+		blockPool.Put(b)
+		all = append(all, tt.p...)
+		if bits := 8*len(w.out) + int(w.n) - before; bits > 3+7+32+8*len(tt.p) {
+			t.Errorf("%s: got %d bits, want at most those of a stored block", tt.name, bits)
+		}
+		padded := append(bytes.Clone(w.out), byte(w.bits), byte(w.bits>>8))
+		s := strictInflater{in: padded, bit: before}
+		if final, form := s.take(1), s.take(2); final != 0 || form != tt.want {
+			t.Errorf("%s: got final %d, form %d, want 0, %d", tt.name, final, form, tt.want)
+		}
+	}
+	w.grow(16)
+	w.add(0, 3)
+	w.align()
+	s := strictInflater{bits: maxWindowBits}
+	if got, err := s.message(w.out); err != nil || !bytes.Equal(got, all) {
+		t.Errorf("got %d bytes, %v, want %d", len(got), err, len(all))
+	}
+}
+
+// Each length and each distance has the symbol of 3.2.5.
+func TestMatchSymbols(t *testing.T) {
+	for length := 3; length <= maxMatch; length++ {
+		s := lengthSymbol(length)
+		if first, n := strictLengths[s-257], 1<<strictLengthBits[s-257]; length < first || length >= first+n || length == 258 && s != 285 {
+			t.Errorf("length %d: got the symbol %d, which is for %d and %d more", length, s, first, n-1)
+		}
+	}
+	next := 1
+	for s := range maxDistances {
+		for range 1 << max(0, s/2-1) {
+			if got := distanceSymbol(next - 1); got != s {
+				t.Fatalf("distance %d: got the symbol %d, want %d", next, got, s)
+			}
+			next++
+		}
+	}
+	if next != 1<<maxWindowBits+1 {
+		t.Errorf("got %d distances, want %d", next-1, 1<<maxWindowBits)
+	}
+}
+
+// The estimate of what codes of its own cost a block is near enough to choose the form by.
+func TestEstimate(t *testing.T) {
+	for n := range uint32(1 << 16) {
+		want := 0.0
+		if n > 1 {
+			want = math.Log2(float64(n)) * (1 << logShift)
+		}
+		if got := log2(n); math.Abs(float64(got)-want) > 3.5 { // eight bits of n are looked at
+			t.Fatalf("log2(%d): got %d, want %.1f", n, got, want)
+		}
+	}
+	for _, tt := range []struct {
+		counts           []uint32
+		bits, used, runs int
+	}{
+		{nil, 0, 0, 0},
+		{[]uint32{0, 0}, 0, 0, 0},
+		{[]uint32{5}, 0, 1, 1},
+		{[]uint32{1, 1, 1, 1}, 8, 4, 1},
+		{[]uint32{0, 4, 0, 0, 2, 2}, 12, 3, 2},
+	} {
+		if bits, used, runs := entropy(tt.counts); bits != tt.bits || used != tt.used || runs != tt.runs {
+			t.Errorf("%d: got %d bits, %d used, %d runs, want %d, %d, %d", tt.counts, bits, used, runs, tt.bits, tt.used, tt.runs)
+		}
+	}
+	for _, p := range [][]byte{textLike(500, 1), textLike(3000, 2), textLike(30_000, 3), noise(3000, 1), bytes.Repeat([]byte("abcdefgh"), 300)} {
+		b := testBlock(p, false)
+		b.literalCounts[endOfBlock] = 1
+		estimate, want := b.estimate(), b.makeCodes()
+		if math.Abs(float64(estimate-want)) > float64(want)/10 {
+			t.Errorf("%d bytes of %.10q: got %d bits, want about %d", len(p), p, estimate, want)
+		}
+	}
+}
+
+// Bits are appended from the lowest on (3.1.1), and the last byte is filled with zeros.
+func TestBitWriter(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 1))
+	w := new(bitWriter)
+	s := strictInflater{}
+	type field struct {
+		value uint64
+		n     uint
+	}
+	var fields []field
+	for i := 0; i < 1000 || w.n == 0; i++ { // the last byte is not full
+		n := uint(random.IntN(57))
+		f := field{random.Uint64() & (1<<n - 1), n}
+		fields = append(fields, f)
+		w.grow(int(n))
+		w.add(f.value, n)
+	}
+	w.align()
+	w.align() // nothing is left to fill
+	s.in = w.out
+	for i, f := range fields {
+		if got := s.take(int(f.n)); uint64(got) != f.value {
+			t.Fatalf("field %d, of %d bits: got %#x, want %#x", i, f.n, got, f.value)
+		}
+	}
+	if left := 8*len(w.out) - s.bit; left > 7 || s.take(left) != 0 {
+		t.Errorf("got %d bits behind the last, want zeros up to the end of its byte", left)
+	}
+}
