@@ -1,6 +1,9 @@
 package websocket
 
-import "testing"
+import (
+	"bytes"
+	"testing"
+)
 
 func TestBufferSizes(t *testing.T) {
 	for _, tt := range []struct{ ask, want int }{
@@ -15,5 +18,35 @@ func TestBufferSizes(t *testing.T) {
 			}
 			releaseBuffer(b)
 		}
+	}
+}
+
+// A buffer that grows keeps the bytes between start and end, and is the same one if there is room behind them.
+func TestGrowBuffer(t *testing.T) {
+	for _, tt := range []struct {
+		name               string
+		old, start, end, n int
+		want               int // the size
+		same               bool
+	}{
+		{"the first, for little", 0, 0, 0, 10, 4096 + 14, false},
+		{"the first, for much", 0, 0, 0, 5000, 8192 + 14, false},
+		{"just enough room", 64, 0, 60, 4, 64, true},
+		{"a byte too few", 64, 0, 60, 5, 128, false},
+		{"bytes at the beginning that are done with", 64, 50, 60, 4, 64, false},
+		{"all of them are done with", 128, 100, 100, 10, 64, false},
+	} {
+		var old *buffer
+		var kept []byte
+		if tt.old > 0 {
+			old = acquireBuffer(tt.old)
+			copy(old.b, textLike(tt.old, 1))
+			kept = bytes.Clone(old.b[tt.start:tt.end])
+		}
+		b := growBuffer(old, tt.start, tt.end, tt.n)
+		if len(b.b) != tt.want || (b == old) != tt.same || !bytes.Equal(b.b[:len(kept)], kept) {
+			t.Errorf("%s: got %d bytes, the same %v, which begin with %q, want %d, %v, %q", tt.name, len(b.b), b == old, b.b[:len(kept)], tt.want, tt.same, kept)
+		}
+		releaseBuffer(b)
 	}
 }

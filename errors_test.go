@@ -79,6 +79,9 @@ func TestWriteTimeoutIsATimeout(t *testing.T) {
 	if !errors.Is(errWriteTimeout, os.ErrDeadlineExceeded) {
 		t.Error("got false, want os.ErrDeadlineExceeded in it")
 	}
+	if temporary, ok := errWriteTimeout.(interface{ Temporary() bool }); !ok || !temporary.Temporary() {
+		t.Error("got none that is temporary, want what gorilla/websocket's is")
+	}
 	if got, want := errWriteTimeout.Error(), "websocket: write timeout"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -108,7 +111,7 @@ func TestCloseCodeForErrors(t *testing.T) {
 	for _, tt := range []struct {
 		err    error
 		code   int
-		reason string
+		reason string // that of a protocolError is its text, too
 	}{
 		{protocolErrorf("reason %d", 1), 1002, "reason 1"},
 		{errInvalidUTF8, 1007, "text is not valid UTF-8"},
@@ -120,6 +123,30 @@ func TestCloseCodeForErrors(t *testing.T) {
 		if code, reason := closeCodeFor(tt.err); code != tt.code || reason != tt.reason {
 			t.Errorf("%v: got %d %q, want %d %q", tt.err, code, reason, tt.code, tt.reason)
 		}
+		if got := tt.err.Error(); tt.reason != "" && got != "websocket: "+tt.reason {
+			t.Errorf("got %q, want the prefix and %q", got, tt.reason)
+		}
+	}
+}
+
+// The end of the stream is a closed connection without a Close frame; what else the transport says is its own.
+func TestReadError(t *testing.T) {
+	for _, tt := range []struct{ err, want error }{
+		{io.EOF, errUnexpectedEOF},
+		{io.ErrUnexpectedEOF, io.ErrUnexpectedEOF},
+		{net.ErrClosed, net.ErrClosed},
+	} {
+		if got := readError(tt.err); got != tt.want {
+			t.Errorf("%v: got %v, want %v", tt.err, got, tt.want)
+		}
+	}
+}
+
+// A HandshakeError is made by Upgrade alone, with its prefix.
+func TestHandshakeErrorText(t *testing.T) {
+	const want = "websocket: not a websocket handshake: the request has a body"
+	if err := error(HandshakeError{want}); err.Error() != want {
+		t.Errorf("got %q, want %q", err, want)
 	}
 }
 

@@ -118,6 +118,8 @@ func TestHeaderCheck(t *testing.T) {
 	fromServer := frameContext{}
 	inMessage := frameContext{inMessage: true}
 	fromClient := frameContext{server: true}
+	compressed := frameContext{compression: true}
+	inCompressed := frameContext{compression: true, inMessage: true}
 	for _, tt := range []struct {
 		name string
 		in   string
@@ -132,11 +134,16 @@ func TestHeaderCheck(t *testing.T) {
 		{"ping", "89 7d", fromServer, ""},
 		{"ping within a message", "89 00", inMessage, ""},
 		{"close within a message", "88 00", inMessage, ""},
+		{"compressed text", "c1 05", compressed, ""},
+		{"first fragment of a compressed message", "42 05", compressed, ""},
+		{"ping within a compressed message", "89 00", inCompressed, ""},
 
 		{"RSV1", "c1 00", fromServer, "websocket: reserved bit RSV1 is set"},
 		{"RSV2", "a1 00", fromServer, "websocket: reserved bit RSV2 is set"},
 		{"RSV3", "91 00", fromServer, "websocket: reserved bit RSV3 is set"},
 		{"RSV1 on a control frame", "c9 00", fromServer, "websocket: reserved bit RSV1 is set"},
+		{"RSV1 on a control frame, with compression", "c9 00", inCompressed, "websocket: control frame is marked as compressed"},
+		{"RSV1 on a continuation frame, with compression", "c0 00", inCompressed, "websocket: continuation frame is marked as compressed"},
 		{"opcode 3", "83 00", fromServer, "websocket: unknown opcode 3"},
 		{"opcode 7", "87 00", inMessage, "websocket: unknown opcode 7"},
 		{"opcode 11", "8b 00", fromServer, "websocket: unknown opcode 11"},
@@ -163,6 +170,17 @@ func TestHeaderCheck(t *testing.T) {
 			}
 			wantProtocolError(t, err, CloseProtocolError, tt.want)
 		})
+	}
+}
+
+// Which frame a message type stands for: a program may pass any number.
+func TestMessageTypes(t *testing.T) {
+	for messageType := -2; messageType < 20; messageType++ {
+		wantData := messageType == 1 || messageType == 2
+		wantControl := messageType == 8 || messageType == 9 || messageType == 10
+		if data, control := isData(messageType), isControl(messageType); data != wantData || control != wantControl {
+			t.Errorf("%d: got data %v, control %v, want %v, %v", messageType, data, control, wantData, wantControl)
+		}
 	}
 }
 

@@ -38,6 +38,31 @@ func TestMaskBytes(t *testing.T) {
 	}
 }
 
+// Copying leaves the source as it was, unless the two overlap: the copy may begin before it.
+func TestMaskCopy(t *testing.T) {
+	key := [4]byte{0x37, 0xfa, 0x21, 0x3d}
+	src := make([]byte, 300)
+	for i := range src {
+		src[i] = byte(rand.Uint32())
+	}
+	for n := range len(src) {
+		for pos := range 4 {
+			want := bytes.Clone(src[:n])
+			wantPos := maskEach(want, key, pos)
+			in, got := bytes.Clone(src), make([]byte, n+1)
+			if gotPos := maskCopy(got[:n], in[:n], key, pos); !bytes.Equal(got[:n], want) || gotPos != wantPos || got[n] != 0 || !bytes.Equal(in, src) {
+				t.Fatalf("%d bytes from position %d: got % x, %d, want % x, %d", n, pos, got, gotPos, want, wantPos)
+			}
+			for _, ahead := range []int{0, 1, 5, 8, 14, 64} {
+				in := append(make([]byte, ahead), src[:n]...)
+				if maskCopy(in[:n], in[ahead:], key, pos); !bytes.Equal(in[:n], want) {
+					t.Fatalf("%d bytes, %d forward, from position %d: got % x, want % x", n, ahead, pos, in[:n], want)
+				}
+			}
+		}
+	}
+}
+
 // Masking in pieces is masking as a whole, wherever it is cut.
 func FuzzMaskBytes(f *testing.F) {
 	f.Add([]byte("Hello"), []byte{0x37, 0xfa, 0x21, 0x3d}, uint(2), uint(3))
