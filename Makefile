@@ -11,6 +11,7 @@ help:
 	@echo "make compare   this library and its peers, in a minute"
 	@echo "make fuzz      each fuzz target, FUZZ_INPUTS=50000"
 	@echo "make bench     the benchmarks"
+	@echo "make mutants   changes of the library that no test notices, MUTANTS='-sample 5'; all take hours"
 	@echo "make ci        all that a change must pass"
 
 chat:
@@ -22,6 +23,9 @@ test race lint model interop fuzz:
 bench:
 	go test -run '^$$' -bench . -count 6 .
 
+mutants:
+	cd tools && go run ./mutants $(MUTANTS)
+
 programs:
 	cd interop/programs && go run .
 
@@ -31,4 +35,4 @@ compare:
 ci:
 	bash .ci/run
 
-.PHONY: help chat test race lint model interop fuzz bench programs compare ci
+.PHONY: help chat test race lint model interop fuzz bench mutants programs compare ci
