@@ -34,6 +34,7 @@ func TestGrowBuffer(t *testing.T) {
 		{"just enough room", 64, 0, 60, 4, 64, true},
 		{"a byte too few", 64, 0, 60, 5, 128, false},
 		{"bytes at the beginning that are done with", 64, 50, 60, 4, 64, false},
+		{"room where all of them were kept", 64, 40, 60, 44, 64, false},
 		{"all of them are done with", 128, 100, 100, 10, 64, false},
 	} {
 		var old *buffer
@@ -48,5 +49,19 @@ func TestGrowBuffer(t *testing.T) {
 			t.Errorf("%s: got %d bytes, the same %v, which begin with %q, want %d, %v, %q", tt.name, len(b.b), b == old, b.b[:len(kept)], tt.want, tt.same, kept)
 		}
 		releaseBuffer(b)
+	}
+}
+
+// Tests rely on it that what is given back is overwritten, to the last byte.
+func TestBuffersArePoisoned(t *testing.T) {
+	if !poisonBuffers {
+		t.Skip("benchmarks")
+	}
+	b := &buffer{b: make([]byte, 100)}
+	b.poison()
+	for i, got := range b.b {
+		if got != 0xdb {
+			t.Errorf("got %#x at %d, want 0xdb", got, i)
+		}
 	}
 }

@@ -52,6 +52,11 @@ func TestCloseRead(t *testing.T) {
 					if err := tc.c.WriteMessage(TextMessage, nil); err != nil || context.Cause(ended) != errMine {
 						t.Errorf("got %v and the cause %v, want a good connection and the cause", err, context.Cause(ended))
 					}
+					tc.send("\x81read")
+					tc.c.SetReadDeadline(time.Now().Add(time.Second))
+					if _, p, err := tc.c.ReadMessage(); err != nil || string(p) != "read" {
+						t.Errorf("got %q, %v, want that the program can read", p, err)
+					}
 				}
 				tc.c.Close()
 			})

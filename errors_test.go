@@ -97,6 +97,7 @@ func TestOnlyDeadlinesAreTimeouts(t *testing.T) {
 		{"deadline", os.ErrDeadlineExceeded, true},
 		{"deadline of a net.Conn", &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, true},
 		{"a transport's own", &net.OpError{Op: "read", Err: &timeoutError{"mux: timeout"}}, true},
+		{"a transport's own that is no net.Error", deadlineError{}, true},
 		{"the kernel's", &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ETIMEDOUT)}, false},
 		{"end", io.EOF, false},
 		{"closed", net.ErrClosed, false},
@@ -106,6 +107,12 @@ func TestOnlyDeadlinesAreTimeouts(t *testing.T) {
 		}
 	}
 }
+
+// deadlineError is os.ErrDeadlineExceeded only for errors.Is.
+type deadlineError struct{}
+
+func (deadlineError) Error() string        { return "too late" }
+func (deadlineError) Is(target error) bool { return target == os.ErrDeadlineExceeded }
 
 func TestCloseCodeForErrors(t *testing.T) {
 	for _, tt := range []struct {

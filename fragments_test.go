@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http/httptest"
 	"strings"
@@ -172,6 +173,32 @@ func TestMaxFrameSizeTimeout(t *testing.T) {
 		}
 		if next := c.WriteMessage(TextMessage, []byte("a")); next != err {
 			t.Errorf("got %v from the next write, want %v", next, err)
+		}
+	})
+}
+
+// A message in fragments waits for the end of an open one, like any message. If its limit ends before, nothing has
+// happened.
+func TestMaxFrameSizeBehindAnOpenMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, wire := newPipe(t, 1<<20)
+		c := newConn(a, true, nil, connOptions{maxFrameSize: 2})
+		w, err := c.NextWriter(TextMessage)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.SetWriteDeadline(time.Now().Add(time.Second))
+		if err := c.WriteMessage(TextMessage, []byte("abcdef")); err != errWriteTimeout {
+			t.Errorf("got %v, want %v", err, errWriteTimeout)
+		}
+		c.wantNothingSent(t, wire, "the message is open")
+		c.SetWriteDeadline(time.Time{})
+		io.WriteString(w, "z")
+		if err := w.Close(); err != nil {
+			t.Errorf("got %v, want the open message finished", err)
+		}
+		if frames := describeFrames(t, wire.take()); frames != "1 z" {
+			t.Errorf("got %s, want the open message alone", frames)
 		}
 	})
 }
