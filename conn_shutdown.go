@@ -240,8 +240,8 @@ func (c *Conn) CloseRead(ctx context.Context) context.Context {
 
 // readNothing reads until the reading has ended or the context ends.
 func (c *Conn) readNothing(ctx context.Context) {
-	for ctx.Err() == nil && c.readLock.phase() < phaseClosed {
-		if c.beginReadContext(ctx) != nil {
+	for c.readLock.phase() < phaseClosed {
+		if c.beginReadContext(ctx) != nil { // the context has ended, or the reading
 			return
 		}
 		err := c.nextMessage()
