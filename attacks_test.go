@@ -1,76 +1,471 @@
+//go:build go1.25
+
 package websocket
 
 import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
 	"runtime"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 )
 
-// fragmentTransport sends the same fragment for ever, after a first one.
-type fragmentTransport struct {
-	nullTransport
-	first, rest []byte
-	sent        int
+// The tests named TestAttack show that what has broken other implementations does not break this one.
+// CONFORMANCE.md lists them.
+
+// attack is the connection that is attacked.
+type attack struct {
+	server      bool
+	compression *CompressionOptions // nil without compression
 }
 
-func (f *fragmentTransport) Read(p []byte) (n int, err error) {
-	for n < len(p) {
-		unit := f.rest
-		if f.sent < len(f.first) {
-			unit = f.first
+// eachAttack runs f for a server and a client, without compression, with it, and with context takeover.
+// What f has begun must have ended then.
+func eachAttack(t *testing.T, f func(t *testing.T, a attack)) {
+	bothSides(t, func(t *testing.T, server bool) {
+		for name, o := range map[string]*CompressionOptions{"plain": nil, "compressed": {}, "takeover": {ContextTakeover: true}} {
+			goroutines, codecs := runtime.NumGoroutine(), codecsOnLoan.Load()
+			t.Run(name, func(t *testing.T) { f(t, attack{server, o}) })
+			for start := time.Now(); runtime.NumGoroutine() > goroutines; time.Sleep(time.Millisecond) {
+				if time.Since(start) > patience {
+					t.Fatalf("%s: got %d goroutines, want the %d of before", name, runtime.NumGoroutine(), goroutines)
+				}
+			}
+			if n := codecsOnLoan.Load(); n != codecs {
+				t.Errorf("%s: got %d codecs that were not returned, want none", name, n-codecs)
+			}
 		}
-		at := f.sent
-		if f.sent >= len(f.first) {
-			at = (f.sent - len(f.first)) % len(f.rest)
+	})
+}
+
+// options returns o with what was agreed on.
+func (a attack) options(t testing.TB, o connOptions) connOptions {
+	if a.compression != nil {
+		answer := negotiate(t, *a.compression, *a.compression)
+		o.agreed.deflate, o.compression = &answer, *a.compression
+	}
+	return o
+}
+
+// pipe returns the connection over memory, and the peer's end.
+func (a attack) pipe(t testing.TB, o connOptions) (*Conn, *pipeConn) {
+	near, far := newPipe(t, 4<<20)
+	c := newConn(near, a.server, nil, a.options(t, o))
+	t.Cleanup(func() { c.Close() })
+	return c, far
+}
+
+// frame returns a frame of the peer with the first byte. That of a message is marked as compressed if
+// compression was agreed on.
+func (a attack) frame(first byte, payload string) []byte {
+	if op := opcode(first & 0x0f); a.compression != nil && (op == opText || op == opBinary) {
+		first |= 0x40
+	}
+	return closingFrame(a.server, string([]byte{first})+payload)
+}
+
+// header returns the header of such a frame, with a length as it is on the wire: its first byte has no mask bit.
+func (a attack) header(first byte, length []byte) []byte {
+	b := append(a.frame(first, "")[:1], length...)
+	if a.server {
+		b[1] |= 0x80
+		b = append(b, 1, 2, 3, 4)
+	}
+	return b
+}
+
+// payload returns the payload of a message, as it is on the wire without masking.
+func (a attack) payload(message string) string {
+	if a.compression == nil {
+		return message
+	}
+	return string(deflateMessages(1, []byte(message))[0])
+}
+
+// emptyBlock returns a block of DEFLATE without data in fragments of a byte. A message of such blocks becomes no
+// longer, so only the limit of what is compressed ends it.
+func (a attack) emptyBlock() (b []byte) {
+	for _, c := range []byte("\x00\x00\x00\xff\xff") {
+		b = append(b, a.frame(0x00, string([]byte{c}))...)
+	}
+	return b
+}
+
+// attackTransport is a transport whose peer sends what in has, and then nothing more: a read returns end.
+type attackTransport struct {
+	nullTransport
+	in    io.Reader
+	end   error
+	bytes int // that were read
+	reads int
+	waits func() // called before each read, unless it is nil
+
+	mu   sync.Mutex
+	sent []byte
+}
+
+func newAttackTransport(in io.Reader) *attackTransport {
+	return &attackTransport{in: in, end: errScriptExhausted}
+}
+
+func (a *attackTransport) Read(p []byte) (int, error) {
+	if a.waits != nil {
+		a.waits()
+	}
+	n, err := a.in.Read(p)
+	a.reads++
+	a.bytes += n
+	if err == io.EOF {
+		err = a.end
+	}
+	return n, err
+}
+
+func (a *attackTransport) Write(p []byte) (int, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.sent = append(a.sent, p...)
+	return len(p), nil
+}
+
+func (a *attackTransport) Close() error { return nil }
+
+// wantFailed checks that c has failed with err, for good, and has sent a Close frame with the code and the
+// reason, and nothing else.
+func (a *attackTransport) wantFailed(t testing.TB, what string, c *Conn, got, want error) {
+	t.Helper()
+	if got == nil || got.Error() != want.Error() || (want == ErrReadLimit) != (got == ErrReadLimit) {
+		t.Errorf("%s: got error %v, want %v", what, got, want)
+		return
+	}
+	if _, _, again := c.ReadMessage(); again != got {
+		t.Errorf("%s: got error %v of the next read, want the same", what, again)
+	}
+	c.send.awaitFlush()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	code, reason := closeCodeFor(want)
+	frame, rest := cutFrame(a.sent)
+	if want := "8 " + string(FormatCloseMessage(code, reason)); frame != want || len(rest) > 0 {
+		t.Errorf("%s: got frame %q and %d bytes, want %q alone", what, frame, len(rest), want)
+	}
+}
+
+// allocated returns the bytes that f allocates, and so no less than the memory that it needs at any time.
+func allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+// CVE-2020-27813 and CVE-2020-13935: a length that overflows, alone or together with those of the fragments
+// before, or is badly encoded. The connection fails on the header: it asks for nothing behind it.
+func TestAttackBadLength(t *testing.T) {
+	const top, long = "the most significant bit of the length 0x%x is set", "length %d is not encoded in the fewest bytes"
+	tests := []struct {
+		length string
+		limit  int64
+		want   error
+		behind bool // a first fragment of three bytes only
+	}{
+		{"7f 8000000000000000", 0, protocolErrorf(top, uint64(1)<<63), false},
+		{"7f 8000000000000003", 1<<63 - 1, protocolErrorf(top, uint64(1)<<63+3), false},
+		{"7f fffffffffffffffd", -1, protocolErrorf(top, uint64(1<<64-3)), false},
+		{"7f ffffffffffffffff", -1, protocolErrorf(top, uint64(1<<64-1)), false},
+		{"7f 7fffffffffffffff", 0, ErrReadLimit, false},
+		{"7f 7fffffffffffffff", 1 << 61, ErrReadLimit, false},
+		{"7f 7fffffffffffffff", 1<<63 - 1, ErrReadLimit, true}, // with the fragment before, 2^63+2
+		{"7f 7ffffffffffffffd", 1<<63 - 1, ErrReadLimit, true}, // 2^63, or one byte more than the limit
+		{"7e 0000", 0, protocolErrorf(long, 0), false},
+		{"7e 007d", 0, protocolErrorf(long, 125), false},
+		{"7f 0000000000000000", 0, protocolErrorf(long, 0), false},
+		{"7f 000000000000007d", 0, protocolErrorf(long, 125), false},
+		{"7f 000000000000007e", 0, protocolErrorf(long, 126), false},
+		{"7f 000000000000ffff", 0, protocolErrorf(long, 65535), false},
+	}
+	eachAttack(t, func(t *testing.T, a attack) {
+		for _, tt := range tests {
+			for _, behind := range []bool{false, true} {
+				if tt.behind && !behind {
+					continue
+				}
+				for _, m := range limited {
+					if m.name == "ReadJSON" || m.name == "JoinMessages" {
+						continue // they are built on the others
+					}
+					what := fmt.Sprintf("length %s, limit %d, behind a fragment %t, %s", tt.length, tt.limit, behind, m.name)
+					wire := a.header(0x82, unhex(t, tt.length))
+					if behind {
+						wire = append(a.frame(0x02, "\x00\x03\x00"), a.header(0x80, unhex(t, tt.length))...)
+					}
+					w := newAttackTransport(bytes.NewReader(wire))
+					limit := tt.limit
+					if limit == 0 {
+						limit = DefaultReadLimit
+					}
+					c := newConn(w, a.server, nil, a.options(t, connOptions{readLimit: limit}))
+					_, err := m.read(c)
+					w.wantFailed(t, what, c, err, tt.want)
+					if w.reads > 3 {
+						t.Errorf("%s: got %d reads, want the header's and its fragment's", what, w.reads)
+					}
+					c.Close()
+				}
+			}
 		}
-		m := copy(p[n:], unit[at:])
+	})
+}
+
+// zeros reads as zeros without end.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// CVE-2022-35922: a header announces 2^40 bytes, and few follow. Memory follows what has come.
+func TestAttackAnnouncedLength(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector takes memory")
+	}
+	const constant = 48 << 10 // buffers, and an inflater
+	length := unhex(t, "7f 0000010000000000")
+	// A stored block of 64 KiB less one. The peer masks nothing, with the key 0.
+	stored := append([]byte{0, 0xff, 0xff, 0, 0}, make([]byte, 1<<16-1)...)
+	eachAttack(t, func(t *testing.T, a attack) {
+		wire := a.header(0x82, length)
+		var payload io.Reader = zeros{}
+		if a.server {
+			clear(wire[len(wire)-4:])
+		}
+		if a.compression != nil {
+			blocks := make([]io.Reader, 100)
+			for i := range blocks {
+				blocks[i] = bytes.NewReader(stored)
+			}
+			payload = io.MultiReader(blocks...)
+		}
+		w := &attackTransport{in: bytes.NewReader(wire), end: os.ErrDeadlineExceeded}
+		before := heapInUse()
+		c := newConn(w, a.server, nil, a.options(t, connOptions{readLimit: -1}))
+		peak, mark := uint64(0), 0
+		check := func(times int) {
+			came := max(0, w.bytes-len(wire))
+			held := max(heapInUse(), before) - before
+			if most := uint64(max(min(16*came, maxBufferSize), times*came) + constant); held > most {
+				t.Errorf("after %d bytes: got %d bytes of heap, want at most %d", came, held, most)
+			}
+			peak = max(peak, held)
+		}
+		w.waits = func() { // within a read, which also has the memory that its own has grown from
+			if w.bytes >= mark {
+				check(5)
+				mark = 4*w.bytes + 1
+			}
+		}
+		for _, size := range []int64{0, 1, 1000, 3000, 100_000, 1 << 20} {
+			w.in = io.MultiReader(w.in, io.LimitReader(payload, size))
+			if messageType, p, err := c.ReadMessage(); messageType != noMessage || p != nil || !isTimeout(err) {
+				t.Fatalf("got type %d, %d bytes, %v, want a timeout", messageType, len(p), err)
+			}
+			check(4)
+		}
+		if want := len(partialOf(c)); peak < uint64(want) || want < 1<<20 {
+			t.Errorf("got a peak of %d bytes with %d bytes of the message, want them measured", peak, want)
+		}
+		c.Close()
+		c = nil
+		if after := heapInUse(); after > before+constant {
+			t.Errorf("got %d bytes of heap behind the connection, want none", after-before)
+		}
+		runtime.KeepAlive(stored)
+	})
+}
+
+// CVE-2026-19204: a frame of an unknown kind, however long it says it is, is refused at its second byte.
+func TestAttackUnknownOpcode(t *testing.T) {
+	eachAttack(t, func(t *testing.T, a attack) {
+		for _, op := range []byte{3, 4, 5, 6, 7, 11, 12, 13, 14, 15} {
+			for _, m := range limited {
+				wire := a.header(0x80|op, unhex(t, "7f 0000010000000000"))
+				w := newAttackTransport(io.MultiReader(bytes.NewReader(wire[:2]), zeros{}))
+				c := newConn(w, a.server, nil, a.options(t, connOptions{readLimit: -1}))
+				_, err := m.read(c)
+				w.wantFailed(t, fmt.Sprintf("opcode %d, %s", op, m.name), c, err, protocolErrorf("unknown opcode %d", op))
+				if w.reads != 1 || w.bytes != 2 {
+					t.Errorf("opcode %d, %s: got %d bytes in %d reads, want two bytes in one", op, m.name, w.bytes, w.reads)
+				}
+				c.Close()
+			}
+		}
+	})
+}
+
+// repeated reads as the bytes of unit again and again, n times if that is not negative.
+type repeated struct {
+	unit []byte
+	n    int
+	at   int
+}
+
+func (r *repeated) Read(p []byte) (n int, err error) {
+	for n < len(p) && r.n != 0 {
+		m := copy(p[n:], r.unit[r.at:])
 		n += m
-		f.sent += m
+		if r.at += m; r.at == len(r.unit) {
+			r.at = 0
+			r.n--
+		}
+	}
+	if n == 0 && r.n == 0 {
+		return 0, io.EOF
 	}
 	return n, nil
 }
 
-func (f *fragmentTransport) Write(p []byte) (int, error)      { return len(p), nil }
-func (f *fragmentTransport) SetWriteDeadline(time.Time) error { return nil }
-
-// A message of fragments without end ends at the limit, whatever the reader does,
-// and takes memory of the order of the limit at most.
-func TestEndlessFragments(t *testing.T) {
-	const limit = 1 << 20
-	for _, tt := range []struct {
-		name, first, rest string
-		want              error
-	}{
-		{"of one byte", "02 81 00000000 61", "00 81 00000000 61", ErrReadLimit},
-		{"empty", "02 80 00000000", "00 80 00000000", errEmptyFragments},
-		{"empty after a byte", "02 81 00000000 61", "00 80 00000000", errEmptyFragments},
-	} {
-		for name, read := range map[string]func(c *Conn) error{
-			"ReadMessage": func(c *Conn) error {
-				_, _, err := c.ReadMessage()
-				return err
-			},
-			"NextReader, and what is discarded": func(c *Conn) error {
-				if _, _, err := c.NextReader(); err != nil {
-					return err
-				}
-				_, _, err := c.NextReader()
-				return err
-			},
+// ws 8.21.0, CVE-2026-42786, CVE-2014-0193: a message of fragments without end. It ends at the limit, which all
+// fragments count for, or at the 1,001st that is empty, and no byte is read twice.
+func TestAttackEndlessFragments(t *testing.T) {
+	const limit = 1 << 15
+	discard := func(c *Conn) error {
+		if _, _, err := c.NextReader(); err != nil {
+			return err
+		}
+		return second3(c.NextReader())
+	}
+	eachAttack(t, func(t *testing.T, a attack) {
+		one := a.frame(0x00, "a")
+		if a.compression != nil {
+			one = a.emptyBlock()
+		}
+		for _, tt := range []struct {
+			name        string
+			first, rest []byte
+			fragments   int // that are read at most
+			want        error
+		}{
+			{"of one byte", a.frame(0x02, ""), one, limit + limit/4 + 1025, ErrReadLimit},
+			{"empty", a.frame(0x02, ""), a.frame(0x00, ""), 1001, errEmptyFragments},
+			{"empty after a byte", a.frame(0x02, "\x00"), a.frame(0x00, ""), 1001, errEmptyFragments},
 		} {
-			t.Run(tt.name+" by "+name, func(t *testing.T) {
-				var before, after runtime.MemStats
-				runtime.ReadMemStats(&before)
-				f := &fragmentTransport{first: unhex(t, tt.first), rest: unhex(t, tt.rest)}
-				c := newConn(f, true, nil, connOptions{readLimit: limit})
-				if err := read(c); err != tt.want {
-					t.Errorf("got %v, want %v", err, tt.want)
+			for name, read := range map[string]func(c *Conn) error{
+				"ReadMessage": func(c *Conn) error { return second3(c.ReadMessage()) },
+				"discarding":  discard,
+			} {
+				what := tt.name + ", " + name
+				w := newAttackTransport(io.MultiReader(bytes.NewReader(tt.first), &repeated{unit: tt.rest, n: -1}))
+				c := newConn(w, a.server, nil, a.options(t, connOptions{readLimit: limit}))
+				var err error
+				memory := allocated(func() { err = read(c) })
+				w.wantFailed(t, what, c, err, tt.want)
+				if most := tt.fragments*len(a.frame(0x00, "a")) + maxBufferSize; w.bytes > most || w.reads > most/512 {
+					t.Errorf("%s: got %d bytes in %d reads, want at most %d", what, w.bytes, w.reads, most)
 				}
-				runtime.ReadMemStats(&after)
-				if got := after.TotalAlloc - before.TotalAlloc; got > 8*limit {
-					t.Errorf("got %d bytes allocated, want the order of the limit of %d", got, limit)
+				if memory > 8*limit {
+					t.Errorf("%s: got %d bytes allocated, want the order of the limit of %d", what, memory, limit)
+				}
+				c.Close()
+			}
+		}
+	})
+}
+
+// A million fragments of a byte take memory in proportion to their bytes, and each of these is read once.
+func TestAttackMillionFragments(t *testing.T) {
+	eachAttack(t, func(t *testing.T, a attack) {
+		var memory [2]uint64
+		for i, n := range []int{500_000, 1_000_000} {
+			first, rest, last, want := a.frame(0x02, "a"), a.frame(0x00, "a"), a.frame(0x80, "a"), n+2
+			if a.compression != nil {
+				first, rest, last, want, n = a.frame(0x02, ""), a.emptyBlock(), a.frame(0x80, "\x00"), 0, n/20
+			}
+			w := newAttackTransport(io.MultiReader(bytes.NewReader(first), &repeated{unit: rest, n: n}, bytes.NewReader(last)))
+			c := newConn(w, a.server, nil, a.options(t, connOptions{readLimit: -1}))
+			memory[i] = allocated(func() {
+				if _, p, err := c.ReadMessage(); len(p) != want || err != nil {
+					t.Errorf("%d fragments: got %d bytes, %v, want %d", n, len(p), err, want)
 				}
 			})
+			if total := len(first) + n*len(rest) + len(last); w.bytes != total || w.reads > total/512+10 {
+				t.Errorf("%d fragments: got %d bytes in %d reads, want %d", n, w.bytes, w.reads, total)
+			}
+			c.Close()
 		}
-	}
+		if most := 3*memory[0] + 64<<10; memory[1] > most {
+			t.Errorf("got %d bytes allocated, and %d for twice the fragments, want twice as many", memory[0], memory[1])
+		}
+	})
+}
+
+// CVE-2021-3859: control frames between the fragments of a message, at every position, change nothing of it.
+func TestAttackControlFramesBetweenFragments(t *testing.T) {
+	const message = "Hello, H\u00e9llo"
+	eachAttack(t, func(t *testing.T, a attack) {
+		payload := a.payload(message)
+		fragment := func(i int) []byte {
+			first := byte(0x00)
+			if i == 0 {
+				first = 0x01
+			}
+			if i == len(payload)-1 {
+				first |= 0x80
+			}
+			return a.frame(first, payload[i:i+1])
+		}
+		ping, pong, bye := a.frame(0x89, "ping"), a.frame(0x8a, "pong"), a.frame(0x88, "\x03\xe8")
+		for _, r := range receiveWays {
+			for position := 0; position <= len(payload)+1; position++ {
+				everywhere := position > len(payload)
+				c, wire := a.pipe(t, connOptions{})
+				var want []string
+				for i := range len(payload) + 1 {
+					if i == position || everywhere {
+						wire.Write(slices.Concat(ping, pong, ping))
+						want = append(want, "10 ping", "10 ping")
+					}
+					if i < len(payload) {
+						wire.Write(fragment(i))
+					}
+				}
+				wire.Write(bye)
+				what := fmt.Sprintf("%s, position %d", r.name, position)
+				if messageType, p, err := r.read(c); messageType != TextMessage || string(p) != message || err != nil {
+					t.Errorf("%s: got type %d, %q, %v, want the message", what, messageType, p, err)
+				}
+				if _, _, err := c.ReadMessage(); !IsCloseError(err, CloseNormalClosure) {
+					t.Errorf("%s: got %v behind the message, want close 1000", what, err)
+				}
+				want = append(want, "8 \x03\xe8")
+				if got := describeFrames(t, wire.takeFrames(len(want))); got != strings.Join(want, "|") {
+					t.Errorf("%s: got the frames %q, want %q", what, got, want)
+				}
+				c.Close()
+			}
+
+			// A Close frame ends the message wherever it stands.
+			for position := range len(payload) {
+				c, wire := a.pipe(t, connOptions{})
+				for i := range position {
+					wire.Write(fragment(i))
+				}
+				wire.Write(slices.Concat(bye, fragment(position)))
+				_, p, err := r.read(c)
+				if !IsCloseError(err, CloseNormalClosure) || !strings.HasPrefix(message, string(p)) {
+					t.Errorf("%s, Close frame at %d: got %q, %v, want close 1000", r.name, position, p, err)
+				}
+				if got := describeFrames(t, wire.takeFrames(1)); got != "8 \x03\xe8" {
+					t.Errorf("%s, Close frame at %d: got the frames %q, want its answer", r.name, position, got)
+				}
+				c.Close()
+			}
+		}
+	})
 }

@@ -219,8 +219,8 @@ import (
 //	reserved bits on control frames are refused
 //		transcript_test.go:TestTranscript
 //	mask keys cannot be predicted
-//		mask_test.go:TestMaskKeysDiffer
-//		prepared_test.go:TestPreparedMessageIsMaskedAnew
+//		mask_test.go:TestAttackMaskKeys
+//		prepared_test.go:TestAttackPreparedMessageIsMaskedAnew
 //	errors.Is finds net.ErrClosed, os.ErrDeadlineExceeded and context errors
 //		behaviours_read_test.go:TestBehaviourReadAfterClose
 //		recv_test.go:TestReadErrorsAreThoseOfTheNetwork

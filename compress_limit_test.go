@@ -128,7 +128,7 @@ var largestBomb = sync.OnceValue(func() []byte { return bomb(1 << 10) }) // 1 Gi
 
 // A bomb costs no more than the limit, for the message and while it grows, and a constant
 // for the compressed message and the codec.
-func TestBomb(t *testing.T) {
+func TestAttackBomb(t *testing.T) {
 	for _, tt := range []struct {
 		limit int64
 		bomb  func() []byte

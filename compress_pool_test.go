@@ -235,7 +235,7 @@ var pooledEnds = []struct {
 
 // Every way for a connection to end returns each codec. That none is returned twice,
 // release itself sees to.
-func TestEveryEndReturnsTheCodecs(t *testing.T) {
+func TestAttackEveryEndReturnsTheCodecs(t *testing.T) {
 	for _, takeover := range []bool{false, true} {
 		for _, state := range pooledStates {
 			for _, end := range pooledEnds {
@@ -403,7 +403,7 @@ func TestSecondReleaseOfACodecPanics(t *testing.T) {
 }
 
 // What a connection has sent or received, another's codecs know nothing of.
-func TestNoWindowReachesAnotherConnection(t *testing.T) {
+func TestAttackNoWindowReachesAnotherConnection(t *testing.T) {
 	secret := []byte("the secret of a connection, of which no other has a byte")
 	for _, level := range []int{-2, -1, 1, 2, 4, 6, 9} {
 		o := CompressionOptions{ContextTakeover: true, Level: level}
@@ -435,7 +435,7 @@ func TestNoWindowReachesAnotherConnection(t *testing.T) {
 }
 
 // A message that refers to what was before its connection gets nothing of it.
-func TestNoMessageRefersToAnotherConnection(t *testing.T) {
+func TestAttackNoMessageRefersToAnotherConnection(t *testing.T) {
 	secret := "the secret of a connection, of which no other has a byte"
 	for _, r := range receiveWays {
 		for gap := 0; gap < 1<<15; gap += 1021 {

@@ -85,7 +85,7 @@ func FuzzMaskBytes(f *testing.F) {
 
 // RFC 6455, 10.3: keys that cannot be predicted, and a fresh one for each frame. A
 // repeat among a thousand has a chance of one in 8,000; three have none.
-func TestMaskKeysDiffer(t *testing.T) {
+func TestAttackMaskKeys(t *testing.T) {
 	seen := make(map[[4]byte]bool)
 	repeats := 0
 	for range 1000 {

@@ -134,7 +134,7 @@ func TestPreparedMessageKeepsACopy(t *testing.T) {
 
 // RFC 6455, 5.3: "The masking key needs to be unpredictable", and a fresh one is for each
 // frame, so a client's prepared bytes must not be sent twice.
-func TestPreparedMessageIsMaskedAnew(t *testing.T) {
+func TestAttackPreparedMessageIsMaskedAnew(t *testing.T) {
 	const payload = "the same each time"
 	pm := bhPrepare(t, BinaryMessage, payload)
 	keys := make(map[[4]byte]int)

@@ -304,7 +304,7 @@ func TestProxyTunnelUnsayable(t *testing.T) {
 }
 
 // No byte but visible ASCII gets from a target into the request.
-func TestProxyTunnelInjection(t *testing.T) {
+func TestAttackProxyTarget(t *testing.T) {
 	for b := range 256 {
 		if b > ' ' && b < 0x7f {
 			continue

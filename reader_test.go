@@ -60,7 +60,7 @@ func TestAppendMessageAppends(t *testing.T) {
 // A peer that floods pings and reads nothing costs what fits the outbox and the slot, one
 // goroutine and no more memory. It fails nothing: when it reads again, it gets whole frames in
 // order, and the answer to the last ping.
-func TestPingFloodFromAPeerThatDoesNotRead(t *testing.T) {
+func TestAttackPingFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const network = 4096
 		a, wire := newPipe(t, network)

@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -193,39 +192,6 @@ func TestEndOfFile(t *testing.T) {
 type emptyTransport struct{ nullTransport }
 
 func (emptyTransport) Read([]byte) (int, error) { return 0, nil }
-
-// A frame that announces 2^40 bytes takes memory for what has come of it.
-func TestMemoryFollowsBytesReceived(t *testing.T) {
-	a, b := newPipe(t, 8<<20)
-	c := newConn(a, false, nil, connOptions{readLimit: -1})
-	b.Write(unhex(t, "82 7f 0000010000000000"))
-	past := time.Now().Add(-time.Second)
-	received := 0
-	for _, size := range []int{0, 1, 1000, 3000, 100_000, 1 << 20, 4 << 20} {
-		b.Write(make([]byte, size))
-		received += size
-		c.SetReadDeadline(time.Time{})
-		var p []byte
-		for len(partialOf(c)) < received || received == 0 {
-			c.SetReadDeadline(time.Now().Add(5 * time.Millisecond))
-			var err error
-			if _, p, err = c.ReadMessage(); !isTimeout(err) {
-				t.Fatalf("got %v, want a timeout", err)
-			}
-			if received == 0 {
-				break
-			}
-		}
-		c.SetReadDeadline(past)
-		if got, most := cap(partialOf(c)), max(defaultBufferSize, min(16*received, maxBufferSize), 4*received); got > most {
-			t.Errorf("after %d bytes: got %d bytes of memory, want at most %d", received, got, most)
-		}
-		if p != nil {
-			t.Errorf("got %d bytes with the timeout, want none", len(p))
-		}
-	}
-	runtime.KeepAlive(c)
-}
 
 // A message in one frame that has come gets memory of just its size.
 func TestReadMessageExactSize(t *testing.T) {

@@ -87,7 +87,7 @@ func TestDeadlineOnAFullNetwork(t *testing.T) {
 
 // The same in simulated time: the write ends at its deadline. Over TLS that cannot be told from
 // a frame that has left in part.
-func TestDeadlineOnAFullPipe(t *testing.T) {
+func TestAttackPeerNeverReads(t *testing.T) {
 	eachPipe(t, connOptions{}, func(b *bubble) {
 		b.full()
 		for _, w := range limitedWrites {

@@ -251,7 +251,7 @@ func TestUpgradeOutlivesServerTimeouts(t *testing.T) {
 
 // A client that does not read its answer is left after HandshakeTimeout, with its
 // connection closed; the error is the network's.
-func TestUpgradeHandshakeTimeout(t *testing.T) {
+func TestAttackUnreadAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := newPipe(t, 10)
 		u := Upgrader{HandshakeTimeout: 7 * time.Second}
