@@ -52,15 +52,15 @@ func readStructure(t *testing.T) structure {
 	return s
 }
 
-// reference is the use of something in a file that is declared elsewhere.
-type reference struct {
+// fileReference is the use of something in a file that is declared elsewhere.
+type fileReference struct {
 	from, to string // files; to is a path where that is a package
 	name     string
 	position token.Position
 }
 
 // references returns those of all files of the package: to functions, methods, types, fields, variables and constants.
-func references(t *testing.T) (files []string, list []reference) {
+func references(t *testing.T) (files []string, list []fileReference) {
 	t.Helper()
 	goList := func(args ...string) []string {
 		var stderr bytes.Buffer
@@ -91,7 +91,7 @@ func references(t *testing.T) (files []string, list []reference) {
 		parsed = append(parsed, f)
 		for _, spec := range f.Imports {
 			path := strings.Trim(spec.Path.Value, `"`)
-			list = append(list, reference{file, path, path, fileSet.Position(spec.Pos())})
+			list = append(list, fileReference{file, path, path, fileSet.Position(spec.Pos())})
 		}
 	}
 	config := types.Config{Importer: importer.ForCompiler(fileSet, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })}
@@ -107,7 +107,7 @@ func references(t *testing.T) (files []string, list []reference) {
 		}
 		use := fileSet.Position(id.Pos())
 		if to := fileSet.Position(object.Pos()).Filename; to != use.Filename {
-			list = append(list, reference{use.Filename, to, object.Name(), use})
+			list = append(list, fileReference{use.Filename, to, object.Name(), use})
 		}
 	}
 	return files, list

@@ -29,9 +29,8 @@ import (
 
 // defaultFiles are the files without clock and I/O, and those of both directions and their end.
 var defaultFiles = []string{
-	"accept.go", "buffer.go", "compress_*.go", "errors.go", "extension.go", "fragments.go", "frame.go", "handshake.go",
-	"join.go", "mask.go", "message.go", "negotiation.go", "origin.go", "utf8.go",
-	"close.go", "closeread.go", "lifecycle.go", "recv*.go", "send*.go",
+	"accept.go", "buffer.go", "compress*.go", "errors.go", "frame.go", "handshake*.go", "mask.go", "utf8.go",
+	"conn_close.go", "conn_compress.go", "conn_json.go", "conn_shutdown.go", "lock*.go", "recv*.go", "send*.go",
 }
 
 var (
