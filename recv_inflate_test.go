@@ -234,10 +234,11 @@ func TestDiscardKeepsTheWindow(t *testing.T) {
 	}
 }
 
-// A discard that was interrupted goes on.
+// A discard that was interrupted goes on, and what a ReadMessage had before is in the window, too.
 func TestDiscardInterrupted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for _, takeover := range []bool{true, false} {
+		for i := range 4 {
+			takeover, kept := i < 2, i%2 == 0
 			message := textLike(3000, 1)
 			payloads := deflateMessages(9, message, message)
 			if !takeover {
@@ -249,6 +250,12 @@ func TestDiscardInterrupted(t *testing.T) {
 			for k := 100; k < len(in); k += 37 {
 				c, wire := newCompressedConn(t, true, CompressionOptions{ContextTakeover: takeover})
 				wire.Write(in[:k])
+				if kept {
+					c.SetReadDeadline(time.Now().Add(time.Second))
+					if _, _, err := c.ReadMessage(); !isTimeout(err) {
+						t.Fatalf("got %v, want a timeout", err)
+					}
+				}
 				if _, _, err := c.NextReader(); err != nil {
 					t.Fatal(err)
 				}
