@@ -36,9 +36,10 @@ func newConversation(flags uint32, ways []byte) (c conversation) {
 	compression := take(2)
 	c.compressed, c.takeover = compression > 1, compression == 3
 	c.bits = minWindowBits + take(3)
-	c.limit = []int64{0, -1, 10, 1000}[take(2)]
+	limit := take(2)
+	c.limit = []int64{0, -1, 10, 1000}[limit]
 	if c.compressed {
-		c.limit = max(c.limit, 10)
+		c.limit = []int64{70_000, 5000, 10, 1000}[limit]
 	}
 	c.chunk = []int{0, 1, 1, 2, 3, 7, 50, 200}[take(3)]
 	c.timeouts = take(1) == 1
@@ -79,11 +80,11 @@ func (c *conversation) method(number int) scriptMethod {
 		}
 		switch kind {
 		case 4:
-			return a.read(n + 1)
+			return a.read(n/3 + 1)
 		case 5:
 			return a.read(0)
 		case 6:
-			return a.readOnce(n + 1)
+			return a.readOnce(n/3 + 1)
 		}
 		return scriptSkip.read(a)
 	}}
@@ -209,6 +210,16 @@ func FuzzConversation(f *testing.F) {
 		add("rfc7692/no-takeover", 2)
 		add("rfc7692/takeover", 3)
 		add("rfc7692/vectors", 3)
+	}
+	text := textLike(600, 1)
+	var in []byte
+	for _, payload := range deflateMessages(9, text, text[:100], text) {
+		h := header{fin: true, rsv1: true, opcode: opText, length: int64(len(payload))}
+		in = append(h.append(in), payload...)
+	}
+	in = append(in, "\x88\x7b\x03\xe8"+strings.Repeat("b", 121)...)
+	for bits := range uint32(8) {
+		f.Add(in, 3<<1|bits<<3, []byte{byte(bits)})
 	}
 	f.Fuzz(func(t *testing.T, in []byte, flags uint32, ways []byte) {
 		in = in[:min(len(in), 4000)]
