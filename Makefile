@@ -5,6 +5,7 @@ help:
 	@echo "make test      the README's test command, with both releases of Go"
 	@echo "make race      the tests under the race detector"
 	@echo "make model     the models of random traffic for a minute, MODEL_ROUNDS=48000 for an hour"
+	@echo "make cover     the statements that the tests reach, and those that they do not"
 	@echo "make lint      gofmt, go vet for several systems, staticcheck"
 	@echo "make interop   other libraries, and a browser (Chromium)"
 	@echo "make programs  public programs run their own tests with this library"
@@ -17,7 +18,7 @@ help:
 chat:
 	go run ./examples/chat
 
-test race lint model interop fuzz:
+test race lint cover model interop fuzz:
 	bash .ci/run $@
 
 bench:
@@ -35,4 +36,4 @@ compare:
 ci:
 	bash .ci/run
 
-.PHONY: help chat test race lint model interop fuzz bench mutants programs compare ci
+.PHONY: help chat test race lint cover model interop fuzz bench mutants programs compare ci
