@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -192,6 +193,91 @@ func TestEndOfFile(t *testing.T) {
 type emptyTransport struct{ nullTransport }
 
 func (emptyTransport) Read([]byte) (int, error) { return 0, nil }
+
+// Memory is credited for what has come, up to the end of the frame.
+func TestCredit(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		have      int // of the message, delivered
+		came      int // behind that
+		remaining int64
+		fin       bool
+		want      int
+	}{
+		{"nothing has come", 0, 0, 1 << 40, true, 1 << 10},
+		{"sixteen times", 0, 100, 1 << 40, true, 1600},
+		{"sixteen times of both", 50, 50, 1 << 40, true, 1600},
+		{"a buffer", 0, 10_000, 1 << 40, true, maxBufferSize},
+		{"four times", 0, 100_000, 1 << 40, true, 400_000},
+		{"less than all that remains", 1000, 0, 16_500, true, 16_000},
+		{"all that remains", 1000, 0, 14_999, true, 15_999},
+		{"bytes behind the frame", 10, 1000, 20, true, 30},
+		{"more fragments follow", 1000, 0, 10, false, 2000},
+		{"more fragments follow a large one", 1000, 0, 14_999, false, 15_999},
+	} {
+		r := recv{b: make([]byte, tt.came), remaining: tt.remaining, fin: tt.fin}
+		if got := r.credit(tt.have); got != tt.want {
+			t.Errorf("%s: got %d, want %d", tt.name, got, tt.want)
+		}
+	}
+}
+
+// Room is used up first, unless the rest of the frame can have its room at once.
+func TestGrow(t *testing.T) {
+	const before, have = 40, 10
+	for _, tt := range []struct {
+		name      string
+		room      int
+		remaining int64
+		want      int // the capacity; before and have are a part of it
+	}{
+		{"room for all", 100, 100, before + have + 100},
+		{"room for some, and no credit for all", 1, 1 << 40, before + have + 1},
+		{"room for some, and just no credit for all", 1, 1751, before + have + 1},
+		{"room for some, and credit for all", 1, 1750, before + have + 1750},
+		{"no room", 0, 1 << 40, before + 1760},
+	} {
+		p := make([]byte, before+have, before+have+tt.room)
+		copy(p, "whatever")
+		r := recv{b: make([]byte, 100), remaining: tt.remaining, fin: true}
+		if got := r.grow(p, before); cap(got) != tt.want || !bytes.Equal(got, p) {
+			t.Errorf("%s: got %q of %d bytes, want the same of %d", tt.name, got, cap(got), tt.want)
+		}
+	}
+}
+
+// A frame may announce as much as the limit says. What is compressed may have a quarter more, and a kilobyte.
+func TestFrameLimit(t *testing.T) {
+	for _, tt := range []struct {
+		limit    int64
+		deflated bool
+		most     int64
+	}{
+		{1000, false, 1000},
+		{1000, true, 2274},
+		{1, false, 1},
+		{1, true, 1025},
+		{0, false, math.MaxInt64},
+		{0, true, math.MaxInt64},
+		{-1, true, math.MaxInt64},
+		{math.MaxInt64, true, math.MaxInt64},
+		{math.MaxInt64 / 2, true, math.MaxInt64/2 + math.MaxInt64/8 + 1024},
+	} {
+		begin := func(length int64) error {
+			r := recv{deflate: true}
+			r.limit.Store(tt.limit)
+			return r.begin(&header{opcode: opBinary, rsv1: tt.deflated, length: length})
+		}
+		if err := begin(tt.most); err != nil {
+			t.Errorf("limit %d, compressed %v: got %v for %d bytes, want them accepted", tt.limit, tt.deflated, err, tt.most)
+		}
+		if tt.most < math.MaxInt64 {
+			if err := begin(tt.most + 1); err != ErrReadLimit {
+				t.Errorf("limit %d, compressed %v: got %v for %d bytes, want %v", tt.limit, tt.deflated, err, tt.most+1, ErrReadLimit)
+			}
+		}
+	}
+}
 
 // A message in one frame that has come gets memory of just its size.
 func TestReadMessageExactSize(t *testing.T) {
