@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -473,5 +474,37 @@ func TestAttackControlFramesBetweenFragments(t *testing.T) {
 				c.Close()
 			}
 		}
+	})
+}
+
+// nhooyr 1.8.7: pongs that are unsolicited, guessed, cut, or come twice answer nothing, and the reading goes on.
+func TestAttackPongs(t *testing.T) {
+	eachAttack(t, func(t *testing.T, a attack) {
+		a.pingTest(t, func(tc *pingScript) {
+			tc.pong("unsolicited")
+			tc.pong("")
+			p := tc.ping(tc.Context())
+			for _, payload := range []string{"", p.payload[:15], p.payload + "x", "0123456789abcdef", "0123456789abcdef", strings.Repeat("x", 125)} {
+				tc.pong(payload)
+			}
+			tc.want("none of them answers it", p, false, 0)
+			tc.wire.Write(bytes.Repeat(a.frame(0x8a, p.payload), 3)) // before its goroutine runs
+			tc.want("its pong is here", p, true, 0)
+			tc.pong(p.payload)
+			later := tc.ping(tc.Context())
+			tc.pong(p.payload)
+			tc.want("that was the pong of an earlier one", later, false, 0)
+			tc.pong(later.payload)
+			tc.want("its pong is here", later, true, 0)
+			tc.pong(later.payload)
+			if len(tc.pongs) != 15 {
+				tc.Errorf("got %d pongs in the handler, want all 15", len(tc.pongs))
+			}
+			tc.wire.Write(a.frame(0x89, "alive"))
+			synctest.Wait()
+			if got := describeFrames(tc, tc.wire.take()); got != "10 alive" {
+				tc.Errorf("got the frames %q, want that the reading goes on, and no other", got)
+			}
+		})
 	})
 }

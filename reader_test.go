@@ -8,7 +8,6 @@ import (
 	"io"
 	"runtime"
 	"slices"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -57,55 +56,85 @@ func TestAppendMessageAppends(t *testing.T) {
 	}
 }
 
-// A peer that floods pings and reads nothing costs what fits the outbox and the slot, one
+// CVE-2020-35896: a peer that floods pings and reads nothing costs what fits the outbox and the slot, one
 // goroutine and no more memory. It fails nothing: when it reads again, it gets whole frames in
 // order, and the answer to the last ping.
 func TestAttackPingFlood(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const network = 4096
-		a, wire := newPipe(t, network)
-		c := newConn(a, true, nil, connOptions{})
-		const pings = 10_000
-		go func() {
-			for i := range pings {
-				wire.Write(peerFrames(true, peerFrame{true, opPing, fmt.Sprintf("%05d", i)}))
+	eachAttack(t, func(t *testing.T, a attack) {
+		synctest.Test(t, func(t *testing.T) {
+			const network, pings = 4096, 10_000
+			near, wire := newPipe(t, network)
+			c := newConn(near, a.server, nil, a.options(t, connOptions{}))
+			peak := uint64(0)
+			send := func(n int) {
+				var b []byte
+				for i := range n {
+					if b = append(b, a.frame(0x89, fmt.Sprintf("%0100d", i))...); len(b) > 2048 || i == n-1 {
+						wire.Write(b)
+						b = b[:0]
+					}
+					if i%4000 == 3999 {
+						peak = max(peak, heapInUse())
+					}
+				}
 			}
-		}()
-		start := time.Now()
-		before := runtime.NumGoroutine()
-		c.SetReadDeadline(start.Add(time.Hour))
-		if _, _, err := c.ReadMessage(); !isTimeout(err) {
-			t.Errorf("got %v, want all pings read and then the deadline", err)
-		}
-		synctest.Wait()
-		if n := runtime.NumGoroutine(); n > before {
-			t.Errorf("got %d goroutines, want that of the flusher in place of the peer's, so %d", n, before)
-		}
-		done := make(chan error)
-		go func() { done <- c.WriteMessage(TextMessage, []byte("x")) }()
-		var got string
-		for !strings.HasSuffix(got, "\x81\x01x") {
-			synctest.Wait()
-			more := wire.take()
-			if len(more) == 0 {
-				t.Fatalf("got %d bytes, want the message behind the pongs", len(got))
+			// The first pings fill the network, the outbox and the slot.
+			read := func() {
+				c.SetReadDeadline(time.Now().Add(time.Hour))
+				if _, _, err := c.ReadMessage(); !isTimeout(err) {
+					t.Errorf("got %v, want all pings read and then the deadline", err)
+				}
+				synctest.Wait()
 			}
-			got += string(more)
-		}
-		if err := <-done; err != nil {
-			t.Errorf("got %v, want a good connection", err)
-		}
-		frames := strings.Split(describeFrames(t, []byte(got)), "|")
-		pongs := frames[:len(frames)-1]
-		if most := (network + 2*defaultBufferSize) / len("\x8a\x0500000"); len(pongs) > most {
-			t.Errorf("got %d pongs, want at most %d", len(pongs), most)
-		}
-		if !slices.IsSorted(pongs) {
-			t.Errorf("got the pongs %q, want them in order", pongs)
-		}
-		if last, want := pongs[len(pongs)-1], fmt.Sprintf("10 %05d", pings-1); last != want {
-			t.Errorf("got %q last, want %q", last, want)
-		}
-		c.wantNothingUnsent(t)
+			goroutines := runtime.NumGoroutine()
+			go send(pings / 10)
+			read()
+			before := heapInUse()
+			go send(pings)
+			read()
+			if n := runtime.NumGoroutine() - goroutines; n > 3 { // NumGoroutine is not exact
+				t.Errorf("got %d goroutines more than before, want that of the flusher", n)
+			}
+			peak = max(peak, heapInUse())
+			if peak > before+64<<10 && !raceEnabled {
+				t.Errorf("got %d bytes of heap more for the later pings, want none", peak-before)
+			}
+			done := make(chan error)
+			go func() { done <- c.WriteMessage(TextMessage, []byte("x")) }()
+			var b []byte
+			var got []string
+			for !slices.Contains(got, "1 x") {
+				synctest.Wait()
+				more := wire.take()
+				if len(more) == 0 {
+					t.Fatalf("got %d frames, want the message behind the pongs", len(got))
+				}
+				b = append(b, more...)
+				for frame, rest := cutFrame(b); frame != ""; frame, rest = cutFrame(b) {
+					got, b = append(got, frame), rest
+				}
+			}
+			if err := <-done; err != nil {
+				t.Errorf("got %v, want a good connection", err)
+			}
+			pongs := got[:len(got)-1]
+			if most := (network + 3*defaultBufferSize) / 102; len(pongs) > most {
+				t.Errorf("got %d pongs, want at most %d", len(pongs), most)
+			}
+			restarts := 0
+			for i, pong := range pongs[1:] {
+				if pong <= pongs[i] {
+					restarts++
+				}
+			}
+			if restarts > 1 {
+				t.Errorf("got the pongs %q, want them in order", pongs)
+			}
+			if last, want := pongs[len(pongs)-1], fmt.Sprintf("10 %0100d", pings-1); last != want {
+				t.Errorf("got %q last, want %q", last, want)
+			}
+			c.wantNothingUnsent(t)
+			c.Close()
+		})
 	})
 }
