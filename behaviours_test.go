@@ -80,7 +80,7 @@ import (
 //		upgrader_hijack_test.go:TestUpgradeClearsDeadlines
 //		upgrader_hijack_test.go:TestUpgradeOutlivesServerTimeouts
 //	the client's order of preference chooses the subprotocol
-//		handshake_header_test.go:TestChooseSubprotocol
+//		handshake_extensions_header_test.go:TestChooseSubprotocol
 //		handshake_test.go:TestHandshakeCases
 //
 // Reading
@@ -101,7 +101,7 @@ import (
 //		transcript_test.go:TestTranscript
 //		behaviours_read_test.go:TestBehaviourWriteAfterTheAnswerToAClose
 //	a close handler that returns nil still yields the *CloseError
-//		handlers_test.go:TestCloseHandler
+//		conn_control_test.go:TestCloseHandler
 //	CloseError's text
 //		errors_test.go:TestCloseErrorText
 //	IsCloseError and IsUnexpectedCloseError
@@ -110,7 +110,7 @@ import (
 //		behaviours_read_test.go:TestBehaviourReadErrorsStay
 //		transcript_test.go:TestTranscript
 //	NextReader discards the rest of the message before
-//		nextreader_test.go:TestNextReaderDiscards
+//		conn_nextreader_test.go:TestNextReaderDiscards
 //	handlers run on the reading goroutine, and their errors
 //		behaviours_read_test.go:TestBehaviourHandlersRunInsideTheRead
 //	SetReadDeadline inside the pong handler
@@ -123,28 +123,28 @@ import (
 // Writing
 //
 //	bad type
-//		writer_test.go:TestWriteBadTypes
-//		prepared_test.go:TestNewPreparedMessageErrors
+//		conn_write_test.go:TestWriteBadTypes
+//		conn_prepared_test.go:TestNewPreparedMessageErrors
 //	control payload over 125 bytes
-//		writer_test.go:TestWriteControl
-//		writer_test.go:TestNextWriterControl
-//		prepared_test.go:TestNewPreparedMessageErrors
+//		conn_write_test.go:TestWriteControl
+//		conn_write_test.go:TestNextWriterControl
+//		conn_prepared_test.go:TestNewPreparedMessageErrors
 //	a closed message writer
 //		behaviours_write_test.go:TestBehaviourMessageWriterMethods
 //	WriteControl past its deadline
 //		behaviours_write_test.go:TestBehaviourWriteControlPastItsDeadline
-//		writer_test.go:TestWriteControlTimeout
+//		conn_write_test.go:TestWriteControlTimeout
 //	a write that timed out on the network
 //		behaviours_write_test.go:TestBehaviourWriteTimeoutStays
 //	after a Close frame was sent
 //		behaviours_write_test.go:TestBehaviourErrCloseSent
-//		close_test.go:TestWritesAfterClose
+//		conn_close_test.go:TestWritesAfterClose
 //	NextWriter finishes a message writer that was forgotten open
-//		writer_test.go:TestNextWriterFinishesTheOneBefore
+//		conn_write_test.go:TestNextWriterFinishesTheOneBefore
 //	WriteMessage with a control type
-//		writer_test.go:TestWriteControl
+//		conn_write_test.go:TestWriteControl
 //	an uncompressed WriteMessage on a server is one frame
-//		writer_test.go:TestWriteMessageIsOneFrame
+//		conn_write_test.go:TestWriteMessageIsOneFrame
 //	SetWriteDeadline is applied to the writes that follow it
 //		behaviours_write_test.go:TestBehaviourSetWriteDeadline
 //		behaviours_write_test.go:TestBehaviourSetWriteDeadlineInMessage
@@ -157,18 +157,18 @@ import (
 //	EnableCompression alone negotiates no context takeover
 //		behaviours_compression_test.go:TestBehaviourEnableCompressionAlone
 //	FormatCloseMessage(1005, ...) is empty and not nil; nothing is validated
-//		close_test.go:TestFormatCloseMessage
+//		conn_close_test.go:TestFormatCloseMessage
 //	Close closes the network connection, sends nothing, wakes blocked readers
-//		close_test.go:TestCloseWakesReader
+//		conn_close_test.go:TestCloseWakesReader
 //		behaviours_read_test.go:TestBehaviourReadAfterClose
 //		behaviours_write_test.go:TestBehaviourWriteAfterClose
 //
 // JSON
 //
 //	WriteJSON appends a newline
-//		json_test.go:TestWriteJSON
+//		conn_json_test.go:TestWriteJSON
 //	ReadJSON: an empty message, bytes after the value, binary, syntax errors
-//		json_test.go:TestReadJSON
+//		conn_json_test.go:TestReadJSON
 //
 // Dial
 //
@@ -197,11 +197,11 @@ import (
 //
 //	concurrent writers are safe
 //		stress_test.go:TestStressWriters
-//		prepared_test.go:TestPreparedMessageConcurrently
+//		conn_prepared_test.go:TestPreparedMessageConcurrently
 //	a read that timed out can be repeated
 //		transcript_test.go:TestTranscript
-//		json_test.go:TestReadJSONIsResumed
-//		join_test.go:TestJoinMessagesIsResumed
+//		conn_json_test.go:TestReadJSONIsResumed
+//		conn_json_join_test.go:TestJoinMessagesIsResumed
 //	a failed connection returns its error for ever and never panics
 //		behaviours_read_test.go:TestBehaviourReadErrorsStay
 //	text is checked for UTF-8
@@ -220,7 +220,7 @@ import (
 //		transcript_test.go:TestTranscript
 //	mask keys cannot be predicted
 //		mask_test.go:TestAttackMaskKeys
-//		prepared_test.go:TestAttackPreparedMessageIsMaskedAnew
+//		conn_prepared_test.go:TestAttackPreparedMessageIsMaskedAnew
 //	errors.Is finds net.ErrClosed, os.ErrDeadlineExceeded and context errors
 //		behaviours_read_test.go:TestBehaviourReadAfterClose
 //		recv_test.go:TestReadErrorsAreThoseOfTheNetwork
@@ -233,7 +233,7 @@ import (
 //	the dialer's context is honoured through the whole handshake
 //		dialer_cancel_test.go:TestDialInterrupted
 //	close code 1014 is accepted
-//		close_test.go:TestValidReceivedCloseCodes
+//		conn_close_test.go:TestValidReceivedCloseCodes
 //		transcript_table_test.go:TestTranscriptCloseCodes
 //	a subprotocol that was not asked for is refused
 //		dialer_answers_test.go:TestDialAnswerCases
@@ -243,9 +243,9 @@ import (
 //	a corrupt compressed message fails the connection
 //		behaviours_compression_test.go:TestBehaviourCorruptCompressedMessage
 //	WriteJSON of a value that cannot be marshalled sends nothing
-//		json_test.go:TestWriteJSONOfWhatHasNoEncoding
+//		conn_json_test.go:TestWriteJSONOfWhatHasNoEncoding
 //	a message writer that failed keeps its error
-//		writer_test.go:TestMessageWriterKeepsItsError
+//		conn_write_test.go:TestMessageWriterKeepsItsError
 
 const bhTable = "behaviours_test.go"
 
