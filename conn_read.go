@@ -45,15 +45,16 @@ func (c *Conn) ReadMessageContext(ctx context.Context) (messageType int, p []byt
 
 // beginReadContext is beginRead for a read that the context, which can end, is to interrupt.
 func (c *Conn) beginReadContext(ctx context.Context) error {
-	l := limit{ctx: ctx}
-	if err := l.ended(); err != nil {
+	limit := limit{ctx: ctx}
+	if err := limit.ended(); err != nil {
 		return err
 	}
-	if err := c.beginRead(&l); err != nil {
+	if err := c.beginRead(&limit); err != nil {
 		return err
 	}
 	if c.readWatch == nil {
-		c.readWatch = &watch{interrupt: c.interruptRead, abort: c.send.link.abort}
+		l := c.send.link
+		c.readWatch = &watch{interrupt: c.interruptRead, waiting: l.reading, abort: l.abort}
 	}
 	c.readWatch.begin(ctx)
 	return nil

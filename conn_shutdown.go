@@ -228,7 +228,8 @@ func (c *Conn) linger(l *limit) {
 // is cancelled. A message of the peer fails the connection with ClosePolicyViolation. Call it once, and
 // nothing else that reads.
 //
-// The reading also ends with ctx, without harm to the connection; nobody answers pings then.
+// The reading also ends with ctx, or when a read deadline passes, without harm to the connection; nobody answers
+// pings then.
 func (c *Conn) CloseRead(ctx context.Context) context.Context {
 	ended, cancel := context.WithCancel(ctx)
 	go func() {
@@ -238,7 +239,7 @@ func (c *Conn) CloseRead(ctx context.Context) context.Context {
 	return ended
 }
 
-// readNothing reads until the reading has ended or the context ends.
+// readNothing reads until the reading has ended, the context ends, or a deadline passes.
 func (c *Conn) readNothing(ctx context.Context) {
 	for c.readLock.phase() < phaseClosed {
 		if c.beginReadContext(ctx) != nil { // the context has ended, or the reading
@@ -248,6 +249,8 @@ func (c *Conn) readNothing(ctx context.Context) {
 		if err == nil {
 			err = c.fail(&protocolError{ClosePolicyViolation, "a message came after CloseRead"})
 		}
-		c.endReadContext(ctx, err)
+		if isTimeout(c.endReadContext(ctx, err)) {
+			return
+		}
 	}
 }

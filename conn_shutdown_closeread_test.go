@@ -63,3 +63,19 @@ func TestCloseRead(t *testing.T) {
 		})
 	}
 }
+
+// A read deadline that passes ends the reading, and not the connection.
+func TestCloseReadDeadline(t *testing.T) {
+	inClosing(t, func(t *testing.T, tc *closing) {
+		tc.c.SetReadDeadline(time.Now().Add(time.Second))
+		ended := tc.c.CloseRead(t.Context())
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if ended.Err() != context.Canceled {
+			t.Errorf("got %v, want the context cancelled", ended.Err())
+		}
+		tc.c.SetReadDeadline(time.Time{})
+		tc.send("\x81read")
+		wantRead(t, tc.c, "read")
+	})
+}

@@ -453,3 +453,21 @@ func TestReadMessageContextPanic(t *testing.T) {
 		}
 	})
 }
+
+// A context that ends while a handler is at work loses nothing, however long that takes.
+func TestReadMessageContextDuringAHandler(t *testing.T) {
+	eachBubble(t, connOptions{}, func(b *bubble) {
+		ctx, cancel := context.WithCancel(b.Context())
+		b.c.SetPongHandler(func(string) error {
+			cancel()
+			time.Sleep(time.Hour)
+			return nil
+		})
+		b.far.Write(peerFrames(b.server, peerFrame{true, opPong, ""}))
+		if _, _, err := b.c.ReadMessageContext(ctx); err != context.Canceled {
+			b.Errorf("got %v, want %v", err, context.Canceled)
+		}
+		b.far.Write(peerFrames(b.server, textFrame("later")))
+		wantRead(b, b.c, "later")
+	})
+}

@@ -30,8 +30,9 @@ type link struct {
 	// tls says that it is a connection of crypto/tls, which keeps what it has read and was not asked for.
 	tls bool
 
-	noDeadlines bool        // they cannot be set
-	closing     atomic.Bool // closeLater has been called
+	reads       atomic.Uint32 // odd while a Read of the transport is going on
+	noDeadlines bool          // they cannot be set
+	closing     atomic.Bool   // closeLater has been called
 
 	ended context.CancelFunc // of what goes on as long as the connection; or nil
 }
@@ -57,6 +58,22 @@ func newLink(t transport) *link {
 // resumable reports whether a write that has timed out can be continued: crypto/tls fails every later
 // one, and where there are no deadlines the transport is closed instead.
 func (l *link) resumable() bool { return !l.tls && !l.noDeadlines }
+
+// Read reads from the transport. Descriptors are not read by it.
+func (l *link) Read(p []byte) (n int, err error) {
+	l.reads.Add(1)
+	n, err = l.transport.Read(p)
+	l.reads.Add(1)
+	return n, err
+}
+
+// reading returns a number for the Read that is going on, or 0.
+func (l *link) reading() uint32 {
+	if n := l.reads.Load(); n%2 == 1 {
+		return n
+	}
+	return 0
+}
 
 // end says that the connection has ended, in one direction at least.
 func (l *link) end() {

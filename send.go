@@ -44,7 +44,7 @@ func (s *send) ownDelayed() *delayed {
 	if d == nil {
 		d = &delayed{flushRest: s.flushRest}
 		d.watch.interrupt = func() error { return s.link.SetWriteDeadline(aLongTimeAgo) }
-		d.watch.abort = s.link.abort
+		d.watch.waiting, d.watch.abort = func() uint32 { return 1 }, s.link.abort // it is for a Write only
 		s.delayed.Store(d)
 	}
 	return d

@@ -66,19 +66,22 @@ func (l *limit) afterFunc(f func()) (stop func()) {
 // context between operations, so that one operation after another with the same
 // context costs no allocation.
 type watch struct {
-	interrupt func() error // makes the operation return, by a deadline in the past
-	abort     func() error // closes the transport where that does not help
+	interrupt func() error  // makes the operation return, by a deadline in the past
+	waiting   func() uint32 // returns which call of the transport the operation waits for, or 0
+	abort     func() error  // closes the transport where its call does not return
 
 	mu     sync.Mutex
 	done   <-chan struct{} // of the context that it is registered with
 	stop   func() bool
 	active bool        // an operation is going on
 	fired  bool        // and has been interrupted
-	timer  *time.Timer // and will be aborted, if this is not nil
+	timer  *time.Timer // and is looked at, if this is not nil
+	seen   uint32      // what it waited for when it was looked at last
 }
 
-// abortTime is how long an operation that was interrupted may go on: there are transports whose deadlines
-// do nothing.
+// abortTime is how long an operation that was interrupted may wait for the transport: there are transports
+// whose deadlines do nothing. It is looked at twice, since on a machine that is busy the first look may come
+// before the operation has had a chance to return.
 const abortTime = 100 * time.Millisecond
 
 // begin says that an operation begins that ctx, which can end, is to interrupt.
@@ -121,20 +124,34 @@ func (w *watch) fire(done <-chan struct{}) {
 
 // fireLocked interrupts the operation that is going on.
 func (w *watch) fireLocked() {
-	w.fired = true
+	w.fired, w.seen = true, 0
 	if w.interrupt() != nil {
-		w.abort()
-		return
+		w.seen = w.waiting()
+		if w.abortLocked() {
+			return
+		}
 	}
 	var timer *time.Timer
-	timer = time.AfterFunc(abortTime, func() {
+	timer = time.AfterFunc(abortTime/2, func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		if w.timer == timer {
-			w.abort()
+		if w.timer == timer && !w.abortLocked() {
+			timer.Reset(abortTime / 2)
 		}
 	})
 	w.timer = timer
+}
+
+// abortLocked aborts the operation if it still waits for what it waited for before. What goes on otherwise, such
+// as a handler of the program, is waited for.
+func (w *watch) abortLocked() (aborted bool) {
+	before := w.seen
+	w.seen = w.waiting()
+	if w.seen == 0 || w.seen != before {
+		return false
+	}
+	w.abort()
+	return true
 }
 
 // forget takes the watch off the context.

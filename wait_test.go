@@ -153,7 +153,7 @@ func neverAborts(t *testing.T) func() error {
 func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		interrupts := 0
-		w := &watch{interrupt: func() error { interrupts++; return nil }, abort: neverAborts(t)}
+		w := &watch{interrupt: func() error { interrupts++; return nil }, waiting: func() uint32 { return 1 }, abort: neverAborts(t)}
 		during := func(ctx context.Context, operation func()) (interrupted bool) {
 			w.begin(ctx)
 			operation()
@@ -205,7 +205,7 @@ func TestWatch(t *testing.T) {
 // operation that is over, and must not interrupt the one that goes on.
 func TestWatchLateFunction(t *testing.T) {
 	interrupts := 0
-	w := &watch{interrupt: func() error { interrupts++; return nil }, abort: neverAborts(t)}
+	w := &watch{interrupt: func() error { interrupts++; return nil }, waiting: func() uint32 { return 1 }, abort: neverAborts(t)}
 	old, ctx := newCountedContext(), newCountedContext()
 	w.begin(old)
 	w.end()
@@ -413,23 +413,38 @@ func TestContextsAreRegisteredOnce(t *testing.T) {
 	ctx.want(t, "after writes", 2, 2)
 }
 
-// What cannot be interrupted, or goes on for abortTime, is aborted.
+// What cannot be interrupted, or waits for the transport for abortTime all the same, is aborted; what does
+// something else meanwhile is not.
 func TestWatchAborts(t *testing.T) {
+	always := func(time.Duration) uint32 { return 7 }
 	for _, tt := range []struct {
 		interrupt error
+		waiting   func(since time.Duration) uint32
 		takes     time.Duration
 		aborted   time.Duration // after the context has ended; -1 if it is not
 	}{
-		{nil, abortTime - 1, -1},
-		{nil, time.Second, abortTime},
-		{errMine, time.Second, 0},
+		{nil, always, abortTime - 1, -1},
+		{nil, always, time.Second, abortTime},
+		{errMine, always, time.Second, 0},
+		{nil, func(time.Duration) uint32 { return 0 }, time.Hour, -1},
+		{errMine, func(time.Duration) uint32 { return 0 }, time.Hour, -1},
+		{nil, func(since time.Duration) uint32 { return uint32(since/time.Millisecond) | 1 }, time.Hour, -1}, // one after the other
+		{nil, func(since time.Duration) uint32 { return uint32(since / (10 * abortTime)) }, time.Hour, 10*abortTime + abortTime/2},
+		{errMine, func(since time.Duration) uint32 { return uint32(since / (10 * abortTime)) }, time.Hour, 10*abortTime + abortTime/2},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			start, aborted := time.Now(), time.Duration(-1)
-			w := &watch{interrupt: func() error { return tt.interrupt }, abort: func() error {
-				aborted = time.Since(start)
-				return nil
-			}}
+			w := &watch{
+				interrupt: func() error { return tt.interrupt },
+				waiting:   func() uint32 { return tt.waiting(time.Since(start)) },
+				abort: func() error {
+					if aborted >= 0 {
+						t.Error("got it aborted twice")
+					}
+					aborted = time.Since(start)
+					return nil
+				},
+			}
 			ctx := newCountedContext()
 			w.begin(ctx)
 			ctx.cancel()
