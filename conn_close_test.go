@@ -3,9 +3,13 @@
 package websocket
 
 import (
+	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -62,6 +66,89 @@ func TestParseClosePayload(t *testing.T) {
 			wantProtocolError(t, err, tt.code, tt.want)
 		})
 	}
+}
+
+// closeWays are the ways to send a Close frame.
+var closeWays = map[string]func(c *Conn, payload []byte) error{
+	"WriteControl": func(c *Conn, p []byte) error { return c.WriteControl(CloseMessage, p, time.Time{}) },
+	"WriteMessage": func(c *Conn, p []byte) error { return c.WriteMessage(CloseMessage, p) },
+	"WriteMessageContext": func(c *Conn, p []byte) error {
+		return c.WriteMessageContext(context.Background(), CloseMessage, p)
+	},
+	"WritePreparedMessage": func(c *Conn, p []byte) error {
+		pm, err := NewPreparedMessage(CloseMessage, p)
+		if err != nil {
+			return err
+		}
+		return c.WritePreparedMessage(pm)
+	},
+	"NextWriter":            func(c *Conn, p []byte) error { return writePieces(c, CloseMessage, p, len(p)+1) },
+	"NextWriter, in pieces": func(c *Conn, p []byte) error { return writePieces(c, CloseMessage, p, 1, 50) },
+}
+
+// ws 8.20.1: memory that nobody has written gets into a Close frame. Its bytes are the code and the reason, and
+// there is no frame for a reason of more than 123 bytes, which Shutdown cuts. The buffers have been in use before.
+func TestAttackCloseFrameBytes(t *testing.T) {
+	wantClose := func(t *testing.T, a attack, wire *pipeConn, what, payload string) {
+		t.Helper()
+		got := wire.takeFrames(1)
+		want := append([]byte{0x88, byte(len(payload))}, payload...)
+		if !a.server {
+			if len(got) < 6 || got[1] != want[1]|0x80 {
+				t.Errorf("%s: got % x, want a masked frame", what, got)
+				return
+			}
+			key := [4]byte(got[2:])
+			maskEach(got[6:], key, 0)
+			got = slices.Concat([]byte{got[0], got[1] &^ 0x80}, got[6:])
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("%s: got % x, want % x", what, got, want)
+		}
+	}
+	eachAttack(t, func(t *testing.T, a attack) {
+		for n := range maxCloseReason + 2 {
+			reason := strings.Repeat("reason", n/6+1)[:n]
+			payload := "\x03\xe8" + reason
+			for name, write := range closeWays {
+				c, wire := a.pipe(t, connOptions{})
+				c.WriteMessage(TextMessage, []byte(strings.Repeat("before ", 30)))
+				wire.take()
+				err := write(c, []byte(payload))
+				what := fmt.Sprintf("%s, %d bytes", name, n)
+				if n > maxCloseReason {
+					if err != errInvalidControlFrame {
+						t.Errorf("%s: got %v, want %v", what, err, errInvalidControlFrame)
+					}
+					c.wantNothingSent(t, wire, what)
+				} else if wantClose(t, a, wire, what, payload); err != nil {
+					t.Errorf("%s: got %v, want nil", what, err)
+				}
+				c.Close()
+			}
+
+			c, wire := a.pipe(t, connOptions{})
+			ctx, cancel := context.WithCancel(t.Context())
+			shutdown := make(chan error, 1)
+			go func() { shutdown <- c.Shutdown(ctx, CloseNormalClosure, reason) }()
+			wantClose(t, a, wire, fmt.Sprintf("Shutdown, %d bytes", n), payload[:min(len(payload), maxControlPayload)])
+			cancel()
+			if err := <-shutdown; err != context.Canceled {
+				t.Errorf("Shutdown: got %v, want %v", err, context.Canceled)
+			}
+
+			if n > maxCloseReason {
+				continue
+			}
+			c, wire = a.pipe(t, connOptions{})
+			wire.Write(a.frame(0x88, payload))
+			if _, _, err := c.ReadMessage(); !IsCloseError(err, CloseNormalClosure) || err.(*CloseError).Text != reason {
+				t.Errorf("got %v, want close 1000 and the reason", err)
+			}
+			wantClose(t, a, wire, fmt.Sprintf("answer to %d bytes", n), "\x03\xe8")
+			c.Close()
+		}
+	})
 }
 
 // RFC 6455, 7.4, and the registry of 11.7.
