@@ -4,9 +4,15 @@ package websocket
 
 import (
 	"bytes"
+	"crypto/rand"
+	"encoding/binary"
 	"fmt"
-	"math/rand/v2"
+	"io"
+	mathrand "math/rand/v2"
+	"runtime"
+	"slices"
 	"testing"
+	"time"
 )
 
 // maskEach is RFC 6455, 5.3, word for word: "octet i of the transformed data is the
@@ -22,7 +28,7 @@ func TestMaskBytes(t *testing.T) {
 	key := [4]byte{0x37, 0xfa, 0x21, 0x3d}
 	memory := make([]byte, 600)
 	for i := range memory {
-		memory[i] = byte(rand.Uint32())
+		memory[i] = byte(mathrand.Uint32())
 	}
 	for offset := range 8 {
 		for n := range 300 {
@@ -83,20 +89,72 @@ func FuzzMaskBytes(f *testing.F) {
 	})
 }
 
-// RFC 6455, 10.3: keys that cannot be predicted, and a fresh one for each frame. A
-// repeat among a thousand has a chance of one in 8,000; three have none.
-func TestAttackMaskKeys(t *testing.T) {
-	seen := make(map[[4]byte]bool)
-	repeats := 0
-	for range 1000 {
-		key := newMaskKey()
-		if seen[key] {
-			repeats++
-		}
-		seen[key] = true
+// countedRandom stands for the system's random source. Each word that it gives is another one.
+type countedRandom struct{ words uint32 }
+
+func (r *countedRandom) Read(p []byte) (int, error) {
+	for i := 0; i+4 <= len(p); i += 4 {
+		binary.BigEndian.PutUint32(p[i:], r.word(r.words))
+		r.words++
 	}
-	if repeats > 2 {
-		t.Errorf("got %d repeated keys among 1000", repeats)
+	return len(p), nil
+}
+
+// word returns the word with the number i, from 1 on.
+func (r *countedRandom) word(i uint32) uint32 { return (i + 1) * 2654435761 }
+
+// RFC 6455, 10.3: keys that cannot be predicted, and a fresh one for each frame, whatever sends it: each is a word
+// of the system's cryptographic random source, which is used once.
+func TestAttackMaskKeys(t *testing.T) {
+	source := &countedRandom{}
+	replace := func(r io.Reader) {
+		rand.Reader = r
+		runtime.GC() // pools forget the batches
+		runtime.GC()
+	}
+	defer replace(rand.Reader)
+	replace(source)
+
+	seen := make(map[uint32]bool)
+	for _, o := range []*CompressionOptions{nil, {}, {ContextTakeover: true}} {
+		a := attack{false, o}
+		c, wire := a.pipe(t, connOptions{maxFrameSize: 100})
+		pm := bhPrepare(t, TextMessage, "prepared once")
+		for range 50 {
+			for _, w := range sendWays {
+				w.write(c, TextMessage, textLike(1000, 1))
+			}
+			c.WritePreparedMessage(pm)
+			c.WriteControl(PingMessage, nil, time.Time{})
+			c.WriteControl(PongMessage, []byte("pong"), time.Time{})
+			c.WriteJSON("json")
+			wire.Write(slices.Concat(a.frame(0x89, "ping"), a.frame(0x81, a.payload("message"))))
+			c.ReadMessage()
+			c.send.awaitFlush()
+		}
+		c.WriteControl(CloseMessage, nil, time.Time{})
+		frames := 0
+		for b := wire.take(); len(b) > 0; frames++ {
+			h, n, err := parseHeader(b)
+			if err != nil || !h.masked {
+				t.Fatalf("got % x, %v, want a masked frame", b[:min(len(b), 14)], err)
+			}
+			key := binary.BigEndian.Uint32(h.key[:])
+			if seen[key] {
+				t.Errorf("got the key %x twice, want each for one frame", key)
+			}
+			seen[key] = true
+			b = b[n+int(h.length):]
+		}
+		if frames < 50*8 {
+			t.Errorf("got %d frames, want those of all ways to send", frames)
+		}
+	}
+	for i := range source.words {
+		delete(seen, source.word(i))
+	}
+	if len(seen) > 0 {
+		t.Errorf("got %d keys that are not of the random source, want none", len(seen))
 	}
 }
 
