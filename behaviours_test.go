@@ -225,13 +225,13 @@ import (
 //		behaviours_read_test.go:TestBehaviourReadAfterClose
 //		recv_test.go:TestReadErrorsAreThoseOfTheNetwork
 //		errors_test.go:TestWriteTimeoutIsATimeout
-//		dialer_cancel_test.go:TestDialInterrupted
+//		dialer_cancel_test.go:TestAttackSlowServer
 //	http and https URLs are accepted by Dial
 //		dialer_test.go:TestDialURL
 //	https proxies work
 //		dialer_proxy_test.go:TestDialThroughProxies
 //	the dialer's context is honoured through the whole handshake
-//		dialer_cancel_test.go:TestDialInterrupted
+//		dialer_cancel_test.go:TestAttackSlowServer
 //	close code 1014 is accepted
 //		conn_close_test.go:TestValidReceivedCloseCodes
 //		transcript_table_test.go:TestTranscriptCloseCodes

@@ -317,21 +317,33 @@ func TestShutdownAndKeepalive(t *testing.T) {
 // with its context, and nothing is left of the connections: no goroutine, and neither
 // a context that lives on, nor a timer nor anything else holds on to them.
 func TestAttackNeverFinishesClosing(t *testing.T) {
-	for name, read := range map[string]func(c *Conn, ctx context.Context){
-		"nobody reads":            func(c *Conn, ctx context.Context) {},
-		"a reader":                func(c *Conn, ctx context.Context) { c.ReadMessage() },
-		"a reader with a context": func(c *Conn, ctx context.Context) { c.ReadMessageContext(ctx) },
+	takeover := &CompressionOptions{ContextTakeover: true}
+	for _, tt := range []struct {
+		name        string
+		read        func(c *Conn, ctx context.Context)
+		compression *CompressionOptions
+	}{
+		{"nobody reads", func(c *Conn, ctx context.Context) {}, nil},
+		{"a reader", func(c *Conn, ctx context.Context) { c.ReadMessage() }, nil},
+		{"a reader with a context", func(c *Conn, ctx context.Context) { c.ReadMessageContext(ctx) }, nil},
+		{"compressed, nobody reads", func(c *Conn, ctx context.Context) {}, takeover},
+		{"compressed, a reader", func(c *Conn, ctx context.Context) { c.ReadMessage() }, takeover},
+		{"without takeover, a reader", func(c *Conn, ctx context.Context) { c.ReadMessage() }, &CompressionOptions{}},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				const n = 1000
+				n := 1000
+				if tt.compression != nil {
+					n = 100 // each takes much memory for a while
+				}
 				long, cancel := context.WithCancel(t.Context())
 				defer cancel()
-				neverFinishClosing(t, long, n, read) // what the runtime allocates once
+				neverFinishClosing(t, long, n, tt.read, tt.compression) // what the runtime allocates once
+				codecs := codecsOnLoan.Load()
 				var got int64
 				for range 5 { // which it keeps for as many goroutines as there have been at a time
 					goroutines, heap := runtime.NumGoroutine(), heapInUse()
-					conns := neverFinishClosing(t, long, n, read)
+					conns := neverFinishClosing(t, long, n, tt.read, tt.compression)
 					if got := runtime.NumGoroutine(); got >= goroutines+n {
 						t.Errorf("got %d goroutines, want the %d of before", got, goroutines)
 					}
@@ -340,11 +352,14 @@ func TestAttackNeverFinishesClosing(t *testing.T) {
 					if slices.ContainsFunc(conns, func(c weak.Pointer[Conn]) bool { return c.Value() != nil }) {
 						t.Error("got connections in memory, want none")
 					}
-					if got <= n*100 {
+					if n := codecsOnLoan.Load() - codecs; n != 0 {
+						t.Errorf("got %d codecs that were not returned, want none", n)
+					}
+					if got <= int64(n*100) {
 						break
 					}
 				}
-				if got > n*100 {
+				if got > int64(n*100) {
 					t.Errorf("got %d bytes more than before, want none", got)
 				}
 			})
@@ -352,16 +367,24 @@ func TestAttackNeverFinishesClosing(t *testing.T) {
 	}
 }
 
-// neverFinishClosing closes n connections whose peers stay silent. It returns when
-// that is over.
-func neverFinishClosing(t *testing.T, long context.Context, n int, read func(*Conn, context.Context)) []weak.Pointer[Conn] {
+// neverFinishClosing closes n connections whose peers have sent a message, or the beginning of one, and stay silent.
+// It returns when that is over.
+func neverFinishClosing(t *testing.T, long context.Context, n int, read func(*Conn, context.Context), o *CompressionOptions) []weak.Pointer[Conn] {
 	ctx, cancel := context.WithTimeout(long, time.Minute)
 	defer cancel()
 	conns := make([]weak.Pointer[Conn], n)
 	for i := range n {
 		toPeer, fromPeer := newPipeHalf(4096), newPipeHalf(4096)
-		c := newConn(&pipeConn{in: fromPeer, out: toPeer}, i%2 == 0, nil, connOptions{pingInterval: time.Hour})
+		a := attack{i%2 == 0, o}
+		c := newConn(&pipeConn{in: fromPeer, out: toPeer}, a.server, nil, a.options(t, connOptions{pingInterval: time.Hour}))
 		conns[i] = weak.Make(c)
+		if o != nil {
+			if err := c.WriteMessage(TextMessage, textLike(1000, 1)); err != nil {
+				t.Error(err)
+			}
+			first := a.frame(0x01, a.payload("a message that does not end"))
+			fromPeer.data = append(fromPeer.data, first[:len(first)-i%3]...)
+		}
 		go read(c, long)
 		go func() {
 			if err := c.Shutdown(ctx, CloseGoingAway, ""); err != context.DeadlineExceeded {

@@ -114,7 +114,7 @@ var hsStops = []hsStop{
 
 // Wherever the other side stops answering, Dial ends in time with the context's error,
 // the connection is closed, and no goroutine is left: the bubble waits for all of them.
-func TestDialInterrupted(t *testing.T) {
+func TestAttackSlowServer(t *testing.T) {
 	for _, stage := range hsStages {
 		for _, stop := range hsStops {
 			t.Run(stage.name+"/"+stop.name, func(t *testing.T) {

@@ -85,23 +85,26 @@ func TestDeadlineOnAFullNetwork(t *testing.T) {
 	})
 }
 
-// The same in simulated time: the write ends at its deadline. Over TLS that cannot be told from
-// a frame that has left in part.
+// A peer that never reads: the same in simulated time, where each write ends at its deadline. Over TLS that cannot
+// be told from a frame that has left in part.
 func TestAttackPeerNeverReads(t *testing.T) {
-	eachPipe(t, connOptions{}, func(b *bubble) {
-		b.full()
-		for _, w := range limitedWrites {
-			if d := took(func() {
-				wantWriteTimeout(b, w.name, w.write(b.c, time.Now().Add(time.Second)))
-			}); d != time.Second {
-				b.Errorf("%s: got a wait of %v, want 1s", w.name, d)
+	for _, o := range []*CompressionOptions{nil, {}, {ContextTakeover: true}} {
+		eachPipe(t, attack{compression: o}.options(t, connOptions{}), func(b *bubble) {
+			b.full()
+			for _, w := range limitedWrites {
+				if d := took(func() {
+					wantWriteTimeout(b, w.name, w.write(b.c, time.Now().Add(time.Second)))
+				}); d != time.Second {
+					b.Errorf("%s: got a wait of %v, want 1s", w.name, d)
+				}
 			}
-		}
-		b.c.SetWriteDeadline(time.Time{})
-		b.open()
-		wantWrite(b, b.c, "later")
-		b.want("the network is free", "1 later")
-	})
+			b.c.SetWriteDeadline(time.Time{})
+			b.open()
+			b.c.EnableWriteCompression(false)
+			wantWrite(b, b.c, "later")
+			b.want("the network is free", "1 later")
+		})
+	}
 }
 
 // A write whose deadline passes while it waits for another one has done nothing, over TLS too.
