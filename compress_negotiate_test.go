@@ -76,42 +76,6 @@ var ngBad = func() (bad []string) {
 		"Client_Max_Window_Bits", "server-max-window-bits=10", "Server_No_Context_Takeover", "server_max_window_bits=10; x", "x; server_max_window_bits=10")
 }()
 
-// A server declines an offer with a bad parameter, and tries the next one (7.1, 5.1).
-func TestNegotiationServerDeclinesBadParameters(t *testing.T) {
-	o := CompressionOptions{ContextTakeover: true, PeerWindowBits: 12}
-	for _, bad := range ngBad {
-		for _, tt := range []struct{ offers, want string }{
-			{"permessage-deflate; " + bad, ""},
-			{"permessage-deflate; " + bad + ", permessage-deflate; server_max_window_bits=11", "permessage-deflate; server_max_window_bits=11"},
-			{"permessage-deflate; client_no_context_takeover, permessage-deflate; " + bad, "permessage-deflate; client_no_context_takeover"},
-		} {
-			offers, err := parseExtensions([]string{tt.offers})
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := ""
-			if answer, ok := o.answerOffers(offers); ok {
-				got = string(answer.append(nil))
-			}
-			if got != tt.want {
-				t.Errorf("%s: got %q, want %q", tt.offers, got, tt.want)
-			}
-		}
-	}
-}
-
-// A client fails the connection where the answer has a bad parameter (7.1), whatever it
-// has offered.
-func TestNegotiationClientRefusesBadParameters(t *testing.T) {
-	for _, o := range []CompressionOptions{{}, {ContextTakeover: true}, {ContextTakeover: true, WindowBits: 15, PeerWindowBits: 14}} {
-		for _, bad := range append(slices.Clone(ngBad), "client_max_window_bits") {
-			if got, reason := ngCheckAnswer(o, true, []string{"permessage-deflate; " + bad}); !strings.HasPrefix(reason, "bad parameter ") {
-				t.Errorf("%s: got %q and error %q, want a bad parameter", bad, got, reason)
-			}
-		}
-	}
-}
-
 // A client that has offered nothing gets nothing (RFC 6455, 4.1).
 func TestNegotiationClientThatOffersNothing(t *testing.T) {
 	if got, reason := ngCheckAnswer(CompressionOptions{}, false, nil); got != "no compression" || reason != "" {

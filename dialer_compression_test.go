@@ -28,8 +28,8 @@ func ngDial(t *testing.T, d Dialer, answer []string) (c *Conn, request []string,
 	c, resp, err := d.Dial("ws://a.example/", nil)
 	if err == nil {
 		t.Cleanup(func() { c.Close() })
-	} else if c != nil || resp == nil {
-		t.Errorf("got connection %v and response %v with error %v, want the response alone", c, resp, err)
+	} else if c != nil || resp == nil || !near.in.readClosed() {
+		t.Errorf("got connection %v and response %v with error %v, want the response alone, and the network connection closed", c, resp, err)
 	}
 	return c, hsFields(sent(), "Sec-WebSocket-Extensions"), err
 }

@@ -56,6 +56,22 @@ func hsUpgradeOver(t *testing.T, u Upgrader, r *http.Request, header http.Header
 	return string(far.take())
 }
 
+// hsTryUpgrade upgrades a request over one end of a connection in memory. It returns the ResponseWriter, which has
+// the answer to a request that is refused, and the other end.
+func hsTryUpgrade(t *testing.T, u Upgrader, r *http.Request) (w *hsHijacker, far *pipeConn, err error) {
+	t.Helper()
+	near, far := newPipe(t, 4<<20)
+	w = &hsHijacker{ResponseRecorder: httptest.NewRecorder(), conn: near}
+	c, err := u.Upgrade(w, r, nil)
+	if (c == nil) == (err == nil) {
+		t.Errorf("got connection %v and error %v, want one of them", c, err)
+	}
+	if c != nil {
+		t.Cleanup(func() { c.Close() })
+	}
+	return w, far, err
+}
+
 // A request that is wrong in every way is refused for the first of them. Mended step
 // by step it fails on each check in turn, and ends at the ResponseWriter.
 func TestUpgradeChecksInOrder(t *testing.T) {
