@@ -231,7 +231,7 @@ func (c *strictCode) complete() bool {
 
 func (c *strictCode) next(s *strictInflater) (symbol int, err error) {
 	code, first, index := 0, 0, 0
-	for length := 1; length < 16; length++ {
+	for length := 1; length < 16 && index < len(c.symbols); length++ {
 		code |= s.take(1)
 		if s.short() {
 			return 0, errStrictShort
@@ -253,7 +253,7 @@ var (
 
 	strictFixed = newStrictCode(slices.Concat(slices.Repeat([]int{8}, 144), slices.Repeat([]int{9}, 112),
 		slices.Repeat([]int{7}, 24), slices.Repeat([]int{8}, 8)))
-	strictFixedDistances = newStrictCode(slices.Repeat([]int{5}, 30))
+	strictFixedDistances = newStrictCode(slices.Repeat([]int{5}, 32)) // of which two stand for nothing
 )
 
 // deflateMessages compresses messages with compress/flate alone, as a peer does that
