@@ -193,7 +193,7 @@ func FuzzDeflate(f *testing.F) {
 		defer releaseDeflater(d)
 		s := &strictInflater{bits: bits, takeover: true}
 		content = content[:min(len(content), 4000)]
-		for total := 0; len(script) >= 3 && total < 50_000; {
+		for total := 0; len(script) >= 3 && total < 20_000; {
 			kind, at, size := script[0]%8, int(script[1]), int(script[2])
 			script = script[3:]
 			at = at * len(content) / 256
