@@ -140,6 +140,7 @@ func TestDialMalformedSubprotocols(t *testing.T) {
 	}{
 		{[]string{""}, `websocket: subprotocol "" is empty, or has a comma or a character that is not visible ASCII`},
 		{[]string{"a b"}, `websocket: subprotocol "a b" is empty, or has a comma or a character that is not visible ASCII`},
+		{[]string{"chat\x7f"}, `websocket: subprotocol "chat\x7f" is empty, or has a comma or a character that is not visible ASCII`},
 		{[]string{"chat", "a,b"}, `websocket: subprotocol "a,b" is empty, or has a comma or a character that is not visible ASCII`},
 		{[]string{"chat\r\nX: y"}, `websocket: subprotocol "chat\r\nX: y" is empty, or has a comma or a character that is not visible ASCII`},
 		{[]string{"chat", "superchat", "chat"}, `websocket: subprotocol "chat" is asked for twice`},

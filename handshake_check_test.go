@@ -34,6 +34,7 @@ func TestUpgradeRefusalAnswer(t *testing.T) {
 		{Upgrader{}, func(r *http.Request) { r.Header.Del("Connection") }, 400, passOn},
 		{Upgrader{}, func(r *http.Request) { r.Header.Del("Upgrade") }, 426, passOn},
 		{Upgrader{}, func(r *http.Request) { r.Method = http.MethodPut }, 405, "The method of a WebSocket handshake is GET (RFC 6455, 4.1)."},
+		{Upgrader{}, func(r *http.Request) { r.Method = http.MethodConnect }, 405, "The method of a WebSocket handshake is GET (RFC 6455, 4.1)."},
 		{Upgrader{}, func(r *http.Request) { r.ContentLength = 1 }, 400, "A WebSocket handshake has no body."},
 		{Upgrader{}, func(r *http.Request) { r.Header.Set("Sec-Websocket-Version", "8") }, 426, "The Sec-WebSocket-Version must be 13 (RFC 6455, 4.1)."},
 		{Upgrader{}, func(r *http.Request) { r.Header.Del("Sec-Websocket-Key") }, 400,

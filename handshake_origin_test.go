@@ -149,7 +149,7 @@ func TestCheckOriginMalformedPattern(t *testing.T) {
 		{"", noHost}, {"http://", noHost}, {"https://", noHost},
 		{"https://example.com/", tooMuch}, {"example.com/chat", tooMuch}, {"user@example.com", tooMuch}, {"example.com#a", tooMuch},
 		{"example.com:", tooMuch}, {"file:///", tooMuch},
-		{"b\u00fccher.example", name}, {" example.com", name},
+		{"b\u00fccher.example", name}, {" example.com", name}, {"example.com\x7f", name},
 		{"://example.com", scheme}, {"ws://example.com", scheme}, {"WSS://example.com", scheme},
 	} {
 		for _, origins := range [][]string{nil, {"https://www.example.com"}, {"https://a.example"}} {

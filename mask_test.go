@@ -49,7 +49,7 @@ func TestMaskCopy(t *testing.T) {
 	key := [4]byte{0x37, 0xfa, 0x21, 0x3d}
 	src := make([]byte, 300)
 	for i := range src {
-		src[i] = byte(rand.Uint32())
+		src[i] = byte(mathrand.Uint32())
 	}
 	for n := range len(src) {
 		for pos := range 4 {

@@ -39,7 +39,7 @@ var (
 	sample   = flag.Float64("sample", 100, "the share of all mutants that are taken, in percent")
 	decls    = flag.Float64("decls", 100, "the share of mutants outside functions, of those of -sample; each is compiled alone")
 	workers  = flag.Int("workers", 2, "how many test processes at once")
-	slow     = flag.Duration("slow", time.Second, "tests that take longer are run only where no other runs the statement")
+	slow     = flag.Duration("slow", 5*time.Second, "tests that take longer are run only where no other runs the statement")
 	timeout  = flag.Duration("timeout", 10*time.Second, "the limit of a run, and ten times what its tests take")
 	memory   = flag.Int("memory", 4096, "the address space of a test process, in MiB")
 	document = flag.String("survivors", "mutants/SURVIVORS.md", "the document of accepted survivors")
