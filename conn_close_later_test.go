@@ -94,6 +94,7 @@ func TestTheLastWordArrives(t *testing.T) {
 						c.WriteControl(CloseMessage, FormatCloseMessage(code, ""), time.Time{})
 					}
 					start := time.Now()
+					c.SetReadDeadline(start.Add(200 * time.Millisecond)) // which is for the program's reads
 					if err := c.Close(); err != nil || time.Since(start) > 0 {
 						t.Errorf("got %v after %v, want nil at once", err, time.Since(start))
 					}
@@ -125,4 +126,35 @@ func TestTheLastWordArrives(t *testing.T) {
 			})
 		}
 	}
+}
+
+// While a handler of the program runs, nothing is read behind its back: the read lock is the reader's, and the
+// network connection is closed when the time is over.
+func TestCloseWhileAHandlerRuns(t *testing.T) {
+	bothSides(t, func(t *testing.T, server bool) {
+		synctest.Test(t, func(t *testing.T) {
+			near, far := newPipe(t, 1000)
+			c := newConn(resetConn{near}, server, nil, connOptions{})
+			c.SetPingHandler(func(string) error { time.Sleep(time.Minute); return nil })
+			far.Write(closingFrame(server, "\x89"))
+			reader := begin(t, func() (string, error) { return "", second3(c.ReadMessage()) })
+			synctest.Wait()
+			c.WriteControl(CloseMessage, nil, time.Time{})
+			if err := c.Close(); err != nil {
+				t.Errorf("got %v, want nil", err)
+			}
+			far.Write(make([]byte, 100))
+			time.Sleep(closeTimeout - 1)
+			if synctest.Wait(); near.in.readClosed() {
+				t.Errorf("got the connection closed before %v", closeTimeout)
+			}
+			time.Sleep(1)
+			if synctest.Wait(); !near.in.readClosed() || !c.readLock.has(locked) {
+				t.Errorf("closed %v, the lock the reader's %v, want both", near.in.readClosed(), c.readLock.has(locked))
+			}
+			if <-reader.done; !errors.Is(reader.err, net.ErrClosed) || reader.took != time.Minute {
+				t.Errorf("got %v after %v, want net.ErrClosed when the handler has returned", reader.err, reader.took)
+			}
+		})
+	})
 }
