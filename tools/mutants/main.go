@@ -19,11 +19,13 @@ import (
 	"go/ast"
 	"hash/fnv"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -86,6 +88,13 @@ func run(patterns []string) (ok bool, err error) {
 		return false, err
 	}
 	defer os.RemoveAll(work)
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
+	go func() { // for the life of the process
+		<-interrupted
+		os.RemoveAll(work)
+		os.Exit(2)
+	}()
 	r := &runner{root: dir, work: work, workers: *workers, timeout: *timeout, megabytes: *memory, caught: map[string]map[string]int{}}
 
 	// Most are in functions, and share one binary.
