@@ -3,9 +3,14 @@
 package websocket
 
 import (
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // attackServer returns what a server with compression makes of the lines of offers: the extension that it answers
@@ -127,5 +132,25 @@ func TestAttackExtensionNames(t *testing.T) {
 		t.Errorf("%s: got error %v from the client, want a connection", quoted, err)
 	} else if got := c.CompressionState(); got.SendWindowBits != 11 || got.ReceiveWindowBits != 12 {
 		t.Errorf("%s: got %+v of the client, want windows of 11 and 12 bits", quoted, got)
+	}
+}
+
+// What follows a request that was refused is a request, and no frames.
+func TestAttackFramesBehindARefusal(t *testing.T) {
+	var upgrader Upgrader
+	srv := httptest.NewServer(upgrader.HandlerFunc(func(*Conn, *http.Request) { t.Error("got a connection, want none") }))
+	defer srv.Close()
+	nc, err := net.Dial("tcp", srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	const request = "GET / HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+		"Sec-WebSocket-Version: 12\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+	io.WriteString(nc, request+request+string(peerFrames(true, textFrame("hello")))+"\r\n\r\n")
+	nc.SetReadDeadline(time.Now().Add(patience))
+	answers, _ := io.ReadAll(nc)
+	if n := strings.Count(string(answers), "HTTP/1.1 426 "); n != 2 || strings.Count(string(answers), "HTTP/1.1 400 ") != 1 {
+		t.Errorf("got %q, want two refusals, and then a bad request", answers)
 	}
 }

@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"fmt"
+	"math"
 	"sync"
 	"time"
 )
@@ -113,6 +114,7 @@ func (c *Conn) startKeepalive(interval, timeout time.Duration) {
 	if timeout <= 0 {
 		timeout = interval
 	}
+	timeout = min(timeout, math.MaxInt64-interval) // their sum is a time, too
 	now := time.Now()
 	k := &keepalive{interval: interval, timeout: timeout, last: now}
 	c.keepalive = k

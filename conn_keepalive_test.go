@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"os"
 	"slices"
@@ -405,4 +406,13 @@ func TestKeepaliveEnds(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A timeout as long as can be is none.
+func TestKeepaliveLongestTimeout(t *testing.T) {
+	eachPipe(t, connOptions{pingInterval: time.Second, pongTimeout: math.MaxInt64}, func(b *bubble) {
+		b.full()
+		b.c.SetWriteDeadline(time.Now().Add(time.Hour))
+		wantWriteTimeout(b, "a write", b.c.WriteMessage(TextMessage, []byte("a")))
+	})
 }

@@ -16,7 +16,8 @@ type Group struct {
 	conns     map[*Conn]struct{}
 	upgrading int           // requests that were let in and have not been answered yet
 	running   int           // functions of HandlerFunc
-	change    chan struct{} // closed when that changes; nil while nobody waits for it
+	waiting   int           // calls of Shutdown by such functions
+	change    chan struct{} // closed when these change; nil while nobody waits for it
 	closed    bool          // Shutdown has been called
 	shutdowns int           // calls of Shutdown that take on further connections
 }
@@ -34,8 +35,9 @@ func (g *Group) Len() int {
 // Shutdown closes all connections as Conn.Shutdown does, with CloseGoingAway, at the
 // same time, and returns when all are closed: those that have not finished the
 // closing handshake when the context ends are closed then. It also waits for the functions that
-// HandlerFunc has called, until the context ends, but not for one that calls it itself. From now on,
-// Upgrade refuses requests with 503 Service Unavailable.
+// HandlerFunc has called, until the context ends, but not for those that call it themselves. From now on,
+// Upgrade refuses requests with 503 Service Unavailable. A function of HandlerFunc should call Shutdown of
+// its own Group only: how many functions of another one still run is not known there.
 //
 // The error is the context's with its cause, where it has ended before all
 // handshakes were finished and all functions had returned. Shutdown may be called several
@@ -185,22 +187,31 @@ func (g *Group) run(n int) {
 	if g == nil {
 		return
 	}
+	g.count(&g.running, n)
+}
+
+// count adds n to a count of the group.
+func (g *Group) count(counter *int, n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.running += n
+	*counter += n
 	g.changed()
 }
 
-// awaitFunctions waits until the functions of HandlerFunc have returned, except for those that call it. It
-// returns false if the context ends first.
+// awaitFunctions waits until the functions of HandlerFunc have returned, except, where it is called by one of
+// them, for those that call it. It returns false if the context ends first.
 func (g *Group) awaitFunctions(ctx context.Context) bool {
-	if inFunction() {
-		g.run(-1)
-		defer g.run(1)
+	inside := inFunction()
+	if inside {
+		g.count(&g.waiting, 1)
+		defer g.count(&g.waiting, -1)
 	}
 	for {
 		g.mu.Lock()
 		running, change := g.running, g.nextChange()
+		if inside {
+			running -= g.waiting
+		}
 		g.mu.Unlock()
 		if running <= 0 {
 			return true
@@ -217,14 +228,17 @@ func (g *Group) awaitFunctions(ctx context.Context) bool {
 func inFunction() bool {
 	run := runtime.FuncForPC(reflect.ValueOf((*Upgrader).run).Pointer()).Name()
 	var stack [100]uintptr
-	frames := runtime.CallersFrames(stack[:runtime.Callers(0, stack[:])])
-	for {
-		frame, more := frames.Next()
-		if frame.Function == run {
-			return true
-		}
-		if !more {
+	for skip := 0; ; skip += len(stack) {
+		n := runtime.Callers(skip, stack[:])
+		if n == 0 {
 			return false
+		}
+		frames := runtime.CallersFrames(stack[:n])
+		for more := true; more; {
+			var frame runtime.Frame
+			if frame, more = frames.Next(); frame.Function == run {
+				return true
+			}
 		}
 	}
 }

@@ -391,4 +391,29 @@ func TestGroupShutdownAwaitsFunctions(t *testing.T) {
 			}
 		}
 	})
+	// A call from elsewhere waits for a function that calls Shutdown, too, however deep in its stack.
+	synctest.Test(t, func(t *testing.T) {
+		var group Group
+		var deep func(n int) error
+		deep = func(n int) error {
+			if n == 0 {
+				return group.Shutdown(t.Context())
+			}
+			return deep(n - 1)
+		}
+		result := make(chan error, 1)
+		server := newGroupServer(t, (&Upgrader{Group: &group}).HandlerFunc(func(c *Conn, _ *http.Request) {
+			c.ReadMessage()
+			result <- deep(300)
+			time.Sleep(time.Minute)
+		}))
+		client := server.dial()
+		client.WriteMessage(TextMessage, nil)
+		go client.ReadMessage()
+		synctest.Wait()
+		shutdownGroup(t, t.Context(), &group).want("the function returns", time.Minute, noError)
+		if err := <-result; err != nil {
+			t.Errorf("got %v, want nil", err)
+		}
+	})
 }
