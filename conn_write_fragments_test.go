@@ -191,14 +191,17 @@ func TestMaxFrameSizeBehindAnOpenMessage(t *testing.T) {
 		if err := c.WriteMessage(TextMessage, []byte("abcdef")); err != errWriteTimeout {
 			t.Errorf("got %v, want %v", err, errWriteTimeout)
 		}
-		c.wantNothingSent(t, wire, "the message is open")
 		c.SetWriteDeadline(time.Time{})
+		other := begin(t, func() (string, error) { return "", c.WriteMessage(TextMessage, []byte("y")) })
+		synctest.Wait()
+		c.wantNothingSent(t, wire, "the message is open")
 		io.WriteString(w, "z")
 		if err := w.Close(); err != nil {
 			t.Errorf("got %v, want the open message finished", err)
 		}
-		if frames := describeFrames(t, wire.take()); frames != "1 z" {
-			t.Errorf("got %s, want the open message alone", frames)
+		other.want("the message has ended", 0, noError)
+		if frames := describeFrames(t, wire.take()); frames != "1 z|1 y" {
+			t.Errorf("got %s, want the open message and the one behind it", frames)
 		}
 	})
 }

@@ -52,6 +52,16 @@ func (r *runner) limit(seconds float64) time.Duration {
 
 // run runs the tests with a mutant, and reports whether they pass.
 func (r *runner) run(binary string, id int, seconds float64, args ...string) (ok bool, out string) {
+	for range 3 {
+		var killed bool
+		if ok, killed, out = r.runOnce(binary, id, seconds, args...); !killed {
+			break // else by somebody else, who has no interest in this mutant
+		}
+	}
+	return ok, out
+}
+
+func (r *runner) runOnce(binary string, id int, seconds float64, args ...string) (ok, killed bool, out string) {
 	ctx, cancel := context.WithTimeout(context.Background(), r.limit(seconds))
 	defer cancel()
 	script := fmt.Sprintf(`ulimit -v %d; exec "$0" "$@"`, r.megabytes<<10)
@@ -63,9 +73,12 @@ func (r *runner) run(binary string, id int, seconds float64, args ...string) (ok
 	cmd.WaitDelay = time.Second
 	b, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
-		return false, hang
+		return false, false, hang
 	}
-	return err == nil, string(b)
+	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		killed = status.Signal() == syscall.SIGKILL || status.Signal() == syscall.SIGTERM
+	}
+	return err == nil, killed, string(b)
 }
 
 var failed = regexp.MustCompile(`(?m)^--- FAIL: (\S+)`)
