@@ -75,6 +75,9 @@ func (r *runner) runOnce(binary string, id int, seconds float64, args ...string)
 	if ctx.Err() != nil {
 		return false, false, hang
 	}
+	if cmd.ProcessState == nil {
+		panic(err) // the binary does not start
+	}
 	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		killed = status.Signal() == syscall.SIGKILL || status.Signal() == syscall.SIGTERM
 	}
