@@ -257,6 +257,20 @@ func TestKeepalive(t *testing.T) {
 		}
 	})
 
+	o = keepaliveOptions
+	o.agreed.deflate = &deflateParams{}
+	keepaliveTest(t, "payload of a compressed message is a sign", o, func(tc *keepaliveScript) {
+		tc.read()
+		in := peerFrames(true, peerFrame{true, opBinary, "\x00\x0a\x00\xf5\xff0123456789\x00"}) // a block that is stored
+		in[0] |= 0x40
+		tc.wire.Write(in[:6])
+		for _, b := range in[6:] {
+			time.Sleep(9 * time.Second)
+			tc.wire.Write([]byte{b})
+			tc.wantIdle("a byte came every 9 s")
+		}
+	})
+
 	keepaliveTest(t, "payload of a message that is discarded is a sign", keepaliveOptions, func(tc *keepaliveScript) {
 		in := peerFrames(true, peerFrame{true, opBinary, "0123456789"})
 		tc.wire.Write(in[:6])

@@ -165,6 +165,35 @@ func TestShutdownWithinACompressedMessage(t *testing.T) {
 	}
 }
 
+// The memory for a message doubles from a kilobyte on, up to the limit, when the inflater needs more.
+func TestGrowInflated(t *testing.T) {
+	const base = 7
+	for _, tt := range []struct {
+		name       string
+		limit      int64
+		full       bool
+		have, room int
+		want       int // the room then
+	}{
+		{"the first", 0, true, 0, 0, 1 << 10},
+		{"half a kilobyte", -1, true, 512, 0, 1024 - 512},
+		{"more", 0, true, 600, 0, 600},
+		{"a limit", 1000, true, 600, 0, 400},
+		{"a limit of 1", 1, true, 0, 0, 1},
+		{"the limit is reached", 600, true, 600, 0, 0},
+		{"there is room", 0, true, 600, 1, 1},
+		{"nothing has come", 0, false, 600, 0, 0},
+	} {
+		c := &Conn{message: message{inflater: &inflater{full: tt.full}}}
+		c.recv.limit.Store(tt.limit)
+		p := noise(base+tt.have+tt.room, 1)[:base+tt.have]
+		got := c.growInflated(p[:len(p):len(p)+tt.room], base)
+		if room := cap(got) - len(got); room != tt.want || !bytes.Equal(got, p) {
+			t.Errorf("%s: got room for %d bytes behind %d, want for %d behind %d", tt.name, room, len(got), tt.want, len(p))
+		}
+	}
+}
+
 // Shutdown discards compressed messages that nobody comes for, up to the Close frame, also
 // one that the program has read in part.
 func TestShutdownDiscardsCompressedMessages(t *testing.T) {
