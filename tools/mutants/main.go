@@ -42,6 +42,7 @@ var (
 	decls    = flag.Float64("decls", 100, "the share of mutants outside functions, of those of -sample; each is compiled alone")
 	workers  = flag.Int("workers", 2, "how many test processes at once")
 	slow     = flag.Duration("slow", 5*time.Second, "tests that take longer are run only where no other runs the statement")
+	skip     = flag.String("skip", "Stack$", "tests that match this do not count; by default those that see calls of mutants on the stack")
 	timeout  = flag.Duration("timeout", 10*time.Second, "the limit of a run, and ten times what its tests take")
 	memory   = flag.Int("memory", 4096, "the address space of a test process, in MiB")
 	document = flag.String("survivors", "mutants/SURVIVORS.md", "the document of accepted survivors")
@@ -124,10 +125,15 @@ func run(patterns []string) (ok bool, err error) {
 		return true, nil
 	}
 
+	skipped, err := regexp.Compile(*skip)
+	if err != nil {
+		return false, err
+	}
 	tests, err := r.measure()
 	if err != nil {
 		return false, err
 	}
+	tests = slices.DeleteFunc(tests, func(t *test) bool { return skipped.MatchString(t.Name) })
 	binary, err := build(dir, work, "mutants.test", replaced)
 	if err != nil {
 		return false, err
