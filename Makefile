@@ -7,7 +7,8 @@ help:
 	@echo "make model     the models of random traffic for a minute, MODEL_ROUNDS=48000 for an hour"
 	@echo "make cover     the statements that the tests reach, and those that they do not"
 	@echo "make machines  the tests on 386, and in part on s390x and arm64, emulated"
-	@echo "make lint      gofmt, go vet for many systems, staticcheck"
+	@echo "make lint      gofmt, go vet for several systems, staticcheck"
+	@echo "make systems   go vet for all systems and processors that are supported"
 	@echo "make interop   other libraries, and a browser (Chromium)"
 	@echo "make programs  public programs run their own tests with this library"
 	@echo "make compare   this library and its peers, in a minute"
@@ -19,7 +20,7 @@ help:
 chat:
 	go run ./examples/chat
 
-test race lint cover model machines interop fuzz:
+test race lint systems cover model machines interop fuzz:
 	bash .ci/run $@
 
 bench:
@@ -37,4 +38,4 @@ compare:
 ci:
 	bash .ci/run
 
-.PHONY: help chat test race lint cover model machines interop fuzz bench mutants programs compare ci
+.PHONY: help chat test race lint systems cover model machines interop fuzz bench mutants programs compare ci

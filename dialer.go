@@ -115,7 +115,7 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 		}
 		req.Header["Sec-WebSocket-Extensions"] = []string{d.Compression.offers()}
 	}
-	if d.HandshakeTimeout > 0 {
+	if d.HandshakeTimeout != 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, d.HandshakeTimeout)
 		defer cancel()

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -377,6 +378,24 @@ func TestDialCancelledOverTLS(t *testing.T) {
 		_, _, err := d.DialContext(ctx, "wss://example.com/", nil)
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
 			t.Errorf("got %v after %v, want the context's error after 1s", err, time.Since(start))
+		}
+	})
+}
+
+// A dial function that ends its goroutine has dialed nothing; a timeout that is over ends Dial before it dials.
+func TestDialFunctionThatExits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		d := Dialer{HandshakeTimeout: time.Minute, NetDial: func(string, string) (net.Conn, error) {
+			runtime.Goexit()
+			return nil, nil
+		}}
+		if _, _, err := d.Dial("ws://a.example/", nil); err != errNoConnection || time.Since(start) != 0 {
+			t.Errorf("got %v after %v, want %v at once", err, time.Since(start), errNoConnection)
+		}
+		d.HandshakeTimeout = -1
+		if _, _, err := d.Dial("ws://a.example/", nil); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v with a negative timeout, want %v", err, context.DeadlineExceeded)
 		}
 	})
 }

@@ -103,11 +103,11 @@ func dialWithin(ctx context.Context, addr string, dial func(ctx context.Context,
 	}
 	dialed := make(chan result, 1)
 	call := func() {
-		nc, err := dial(ctx, "tcp", addr)
-		if nc == nil && err == nil {
-			err = errNoConnection
+		r := result{err: errNoConnection}
+		defer func() { dialed <- r }() // also where dial ends the goroutine, as a test's Fatal does
+		if nc, err := dial(ctx, "tcp", addr); nc != nil || err != nil {
+			r = result{nc, err}
 		}
-		dialed <- result{nc, err}
 	}
 	if ctx.Done() == nil {
 		call()

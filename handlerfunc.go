@@ -19,6 +19,11 @@ import (
 // the request that serve gets has the values of the original. It is cancelled when the connection ends:
 // when it has been closed, or a read or a write has found that the peer is gone. A function that does not
 // read learns that by PingInterval, or from Conn.CloseRead.
+//
+// Since the handler returns before serve does, serve must not use what a router or middleware takes back then: chi's
+// URLParam and a gin.Context, for instance, are another request's from then on, and deferred calls of middleware have
+// run. r.PathValue of http.ServeMux is safe. Handlers behind such a router should read what they need first, and call
+// Upgrade and start the goroutine themselves.
 func (u *Upgrader) HandlerFunc(serve func(*Conn, *http.Request)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithCancel(context.Background())
