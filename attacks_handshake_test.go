@@ -3,12 +3,15 @@
 package websocket
 
 import (
+	"bufio"
+	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -135,22 +138,83 @@ func TestAttackExtensionNames(t *testing.T) {
 	}
 }
 
-// What follows a request that was refused is a request, and no frames.
+// Request smuggling: what a client has sent together with a request whose upgrade is refused is HTTP, and what a server
+// has sent together with a refusal is not read at all. Neither is taken for frames, which would be answered.
 func TestAttackFramesBehindARefusal(t *testing.T) {
-	var upgrader Upgrader
-	srv := httptest.NewServer(upgrader.HandlerFunc(func(*Conn, *http.Request) { t.Error("got a connection, want none") }))
-	defer srv.Close()
-	nc, err := net.Dial("tcp", srv.Listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
+	const request = "GET /%d HTTP/1.1\r\nHost: a.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+	const version = "Sec-WebSocket-Version: 13\r\n"
+	for _, tt := range []struct {
+		name, fields string
+		status       int
+	}{
+		{"another version", "Sec-WebSocket-Version: 8\r\n\r\n", 426},
+		{"another origin", version + "Origin: http://evil.example\r\n\r\n", 403},
+		{"extensions that are no list", version + "Sec-WebSocket-Extensions: a b\r\n\r\n", 400},
+		{"a second key", version + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", 400},
+		{"a body of frames", fmt.Sprintf("%sContent-Length: %d\r\n\r\n", version, len(hsMaskedHello)), 400},
+		{"chunks", version + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", 400},
+		{"an upgrade that the program refuses", version + "\r\n", 500},
+	} {
+		for _, compressed := range []bool{false, true} {
+			t.Run(tt.name, func(t *testing.T) {
+				near, far := newPipe(t, 1<<20)
+				far.SetDeadline(time.Now().Add(hsPatience))
+				l := newHSListener()
+				u := Upgrader{EnableCompression: compressed}
+				var calls atomic.Int32
+				srv := &http.Server{ErrorLog: log.New(io.Discard, "", 0), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					calls.Add(1)
+					header := http.Header{}
+					if tt.status == 500 {
+						header["Bad Name"] = []string{"1"}
+					}
+					if c, err := u.Upgrade(w, r, header); err == nil {
+						hsEcho(c)
+						c.Close()
+					}
+				})}
+				go srv.Serve(l)
+				defer srv.Close()
+				l.conns <- near
+				io.WriteString(far, fmt.Sprintf(request, 1)+tt.fields+hsMaskedHello+hsMaskedPing+hsMaskedClose+"\r\n\r\n")
+				br := bufio.NewReader(far)
+				resp, err := http.ReadResponse(br, nil)
+				if err != nil || resp.StatusCode != tt.status {
+					t.Fatalf("got %v and error %v, want status %d", resp, err, tt.status)
+				}
+				io.Copy(io.Discard, resp.Body)
+				rest, err := io.ReadAll(br)
+				if err != nil || len(rest) > 0 && !strings.HasPrefix(string(rest), "HTTP/1.1 400 Bad Request\r\n") {
+					t.Errorf("got %q and error %v behind the refusal, want HTTP's answer to what is no request, or nothing", rest, err)
+				}
+				if n := calls.Load(); n != 1 {
+					t.Errorf("got %d calls of the handler, want one", n)
+				}
+			})
+		}
 	}
-	defer nc.Close()
-	const request = "GET / HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
-		"Sec-WebSocket-Version: 12\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-	io.WriteString(nc, request+request+string(peerFrames(true, textFrame("hello")))+"\r\n\r\n")
-	nc.SetReadDeadline(time.Now().Add(patience))
-	answers, _ := io.ReadAll(nc)
-	if n := strings.Count(string(answers), "HTTP/1.1 426 "); n != 2 || strings.Count(string(answers), "HTTP/1.1 400 ") != 1 {
-		t.Errorf("got %q, want two refusals, and then a bad request", answers)
+	for name, answer := range map[string]string{
+		"200":                            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+		"400 with a body":                "HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\nno",
+		"101 without Upgrade":            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n",
+		"101 with another accept":        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+		"101 with what was not asked of": "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Protocol: x\r\n\r\n",
+		"101 with an extension":          "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Extensions: foo\r\n\r\n",
+	} {
+		for _, compressed := range []bool{false, true} {
+			near, far := newPipe(t, 1<<20)
+			request := bhAnswer(far, func(key string) string {
+				return strings.ReplaceAll(answer, "{accept}", acceptKey(key)) + hsHello + "\x89\x04ping" + hsClose
+			})
+			d := Dialer{EnableCompression: compressed, NetDial: func(string, string) (net.Conn, error) { return near, nil }}
+			c, resp, err := d.Dial("ws://a.example/", nil)
+			if c != nil || resp == nil || err != ErrBadHandshake || !near.in.readClosed() {
+				t.Errorf("%s: got connection %v and error %v, want %v and the network connection closed", name, c, err, ErrBadHandshake)
+			}
+			request()
+			if rest := far.take(); len(rest) > 0 {
+				t.Errorf("%s: got %q sent behind the request, want nothing", name, rest)
+			}
+		}
 	}
 }

@@ -21,6 +21,8 @@ type strictInflater struct {
 	in    []byte
 	bit   int // position in it
 	start int // of the message in history
+
+	blocks, symbols int // that were decoded
 }
 
 var (
@@ -69,6 +71,7 @@ func (s *strictInflater) short() bool { return s.bit > 8*len(s.in) }
 // block decodes a block. Behind one with BFINAL set, the next begins at a byte.
 func (s *strictInflater) block() (final bool, err error) {
 	final = s.take(1) == 1
+	s.blocks++
 	switch s.take(2) {
 	case 0:
 		err = s.stored()
@@ -112,6 +115,7 @@ func (s *strictInflater) stored() error {
 func (s *strictInflater) compressed(literals, distances strictCode) error {
 	for {
 		symbol, err := literals.next(s)
+		s.symbols++
 		switch {
 		case err != nil:
 			return err

@@ -71,6 +71,51 @@ func TestSentWithinTheWindow(t *testing.T) {
 	})
 }
 
+// A window of 8 bits, which the peer has negotiated, takes at most twice the work of the default: of the side that sends
+// a message, which looks at its bytes, and finds and encodes its symbols, and of the one that receives it, which decodes
+// them. Each block has codes to be made, so there must not be one for each window.
+func TestAttackSmallWindow(t *testing.T) {
+	steps := func(t *testing.T, server bool, o CompressionOptions, size int) (steps int) {
+		from, wire := newCompressedConn(t, server, o)
+		to, in := newCompressedConn(t, !server, o)
+		var messages [][]byte
+		for i := range 10 {
+			messages = append(messages, textLike(size, uint64(i)))
+			if err := from.WriteMessage(TextMessage, messages[i]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		sent := wire.take()
+		in.Write(sent)
+		for i, m := range messages {
+			if _, p, err := to.ReadMessage(); err != nil || !bytes.Equal(p, m) {
+				t.Errorf("message %d: got %d bytes, %v, want %d", i, len(p), err, size)
+			}
+		}
+		near, far := newPipe(t, 4<<20)
+		near.Write(sent)
+		s := &strictInflater{bits: o.WindowBits, takeover: o.ContextTakeover}
+		for i, m := range wantSent(t, far, s, messages...) {
+			if !m.compressed {
+				t.Errorf("message %d: got it as it is, want it compressed", i)
+			}
+			steps += size + len(m.payload)
+		}
+		return steps + s.symbols + s.blocks*(maxLiterals+maxDistances)
+	}
+	for _, takeover := range []bool{false, true} {
+		for _, size := range []int{2 << 10, 64 << 10} {
+			bothSides(t, func(t *testing.T, server bool) {
+				small := steps(t, server, CompressionOptions{ContextTakeover: takeover, WindowBits: 8, PeerWindowBits: 8}, size)
+				usual := steps(t, server, CompressionOptions{ContextTakeover: takeover, WindowBits: 15, PeerWindowBits: 15}, size)
+				if small > 2*usual {
+					t.Errorf("%d bytes, takeover %t: got %d steps, want at most twice %d", size, takeover, small, usual)
+				}
+			})
+		}
+	}
+}
+
 // With each way alone, and a small window that a message fills many times.
 func TestSentWithinTheWindowByEachWay(t *testing.T) {
 	message := slices.Concat(textLike(30_000, 1), textNone(300), textLike(10_000, 1))

@@ -4,9 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -146,9 +144,8 @@ func TestParseExtensionsTruncated(t *testing.T) {
 	}
 }
 
-// Headers that made parsers of other libraries take quadratic or exponential time
-// (CVE-2020-7662, CVE-2021-32640, CVE-2023-43669). All of it takes some seconds; a case
-// that is quadratic in the bytes would take longer than the ten minutes after which go
+// The headers of TestAttackHandshakeHeaders, as long as net/http takes them. No time is measured: a parser that is
+// quadratic in the bytes would take a million times as many steps, and longer than the ten minutes after which go
 // test gives up.
 func TestAttackHeaderParsingIsLinear(t *testing.T) {
 	size := 1 << 20
@@ -197,30 +194,6 @@ func TestMaxListElements(t *testing.T) {
 		if want := "not a websocket handshake: 'Sec-WebSocket-Protocol' header has more than 64 elements"; n > most &&
 			(refused == nil || refused.status != http.StatusBadRequest || refused.reason != want) || n == most && refused != nil {
 			t.Errorf("got %v for %d subprotocols, want %d of them allowed", refused, n, most)
-		}
-	}
-}
-
-// What a peer's handshake allocates is no multiple of its size.
-func TestAttackHeaderListsTakeNoMemory(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector allocates")
-	}
-	for _, unit := range []string{"a,", "a;", "a;b=\"c\",", ",", " ", "permessage-deflate,", "a;b=\""} {
-		value := strings.Repeat(unit, (1<<20)/len(unit))
-		if strings.HasSuffix(unit, "\"") {
-			value = unit + strings.Repeat("c", 1<<20)
-		}
-		for _, name := range []string{"Sec-Websocket-Extensions", "Sec-Websocket-Protocol", "Connection", "Upgrade"} {
-			r := hsRequest()
-			r.Header[name] = []string{value}
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			(&Upgrader{EnableCompression: true}).Upgrade(httptest.NewRecorder(), r, nil)
-			runtime.ReadMemStats(&after)
-			if n := after.TotalAlloc - before.TotalAlloc; n > 64<<10 {
-				t.Errorf("%s: %.10s...: got %d bytes allocated, want next to none", name, value, n)
-			}
 		}
 	}
 }
