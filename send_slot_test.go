@@ -219,3 +219,63 @@ func TestTornPongAndADeadline(t *testing.T) {
 		}
 	})
 }
+
+// Where the outbox has no room for what is in the slot, that still leaves before any later frame.
+func TestSlotBehindACorkedOutbox(t *testing.T) {
+	for name, tt := range map[string]struct {
+		last func(c *Conn) error
+		want string
+	}{
+		"a Close frame": {func(c *Conn) error { return c.WriteControl(CloseMessage, nil, time.Time{}) }, "8:0"},
+		"a posted frame": {func(c *Conn) error {
+			return c.send.post(&frame{fin: true, opcode: opText, payload: make([]byte, 7000)}, &noLimit, false)
+		}, "1:7000"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c, wire := newTestConn(t, true)
+			c.Cork()
+			c.WriteMessage(BinaryMessage, make([]byte, 10_000))
+			want := []string{"2:10000"}
+			for c.send.tryPost(&frame{fin: true, opcode: opBinary, payload: make([]byte, 8000)}) { // and nobody has flushed it yet
+				want = append(want, "2:8000")
+			}
+			if err := tt.last(c); err != nil {
+				t.Errorf("%s: got %v, want nil", name, err)
+			}
+			time.Sleep(corkTime)
+			synctest.Wait()
+			var got []string
+			for rest := wire.take(); len(rest) > 0; {
+				h, n, err := parseHeader(rest)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, fmt.Sprintf("%d:%d", h.opcode, h.length))
+				rest = rest[n+int(h.length):]
+			}
+			if want = append(want, tt.want); !slices.Equal(got, want) {
+				t.Errorf("%s: got %q, want %q", name, got, want)
+			}
+		})
+	}
+}
+
+// A Close frame whose limit ends before it begins has done nothing: frames are posted as before, without waiting.
+func TestCloseFrameThatIsTakenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, wire := newPipe(t, 10)
+		c := newConn(near, true, nil, connOptions{})
+		near.Write(make([]byte, 10))
+		if err := c.WriteControl(CloseMessage, nil, time.Now().Add(time.Second)); err != errWriteTimeout {
+			t.Errorf("got %v, want %v", err, errWriteTimeout)
+		}
+		if !c.send.tryPost(&frame{fin: true, opcode: opText, payload: []byte("a")}) {
+			t.Error("got no room in the slot")
+		}
+		c.send.tryFlush()
+		synctest.Wait()
+		wire.take()
+		synctest.Wait()
+		wantFrames(t, wire, `fin=true op=1 masked=false "a"`)
+	})
+}

@@ -23,7 +23,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -183,9 +182,6 @@ func candidates(c *checker, patterns []string, known map[string]bool) (all []*mu
 	}
 	exist := map[string]bool{}
 	for _, name := range c.files {
-		if !slices.ContainsFunc(patterns, func(p string) bool { ok, _ := filepath.Match(p, name); return ok }) {
-			continue
-		}
 		src, err := os.ReadFile(filepath.Join(c.root, name))
 		if err != nil {
 			return nil, err
@@ -194,6 +190,7 @@ func candidates(c *checker, patterns []string, known map[string]bool) (all []*mu
 		if err != nil {
 			return nil, err
 		}
+		wanted := slices.ContainsFunc(patterns, func(p string) bool { ok, _ := filepath.Match(p, name); return ok })
 		for _, m := range s.mutants() {
 			exist[m.key()] = true
 			share := *sample
@@ -203,14 +200,14 @@ func candidates(c *checker, patterns []string, known map[string]bool) (all []*mu
 			// By the text, so that a change elsewhere does not draw another sample.
 			h := fnv.New64a()
 			fmt.Fprintf(h, "%d %s", *seed, m.key())
-			if float64(h.Sum64()%1e6) < share*1e4 && match.MatchString(m.key()) {
+			if wanted && float64(h.Sum64()%1e6) < share*1e4 && match.MatchString(m.key()) {
 				all = append(all, m)
 			}
 		}
-		for key := range known {
-			if strings.HasPrefix(key, name+":") && !exist[key] {
-				return nil, fmt.Errorf("%s has what is no mutant: %s", *document, key)
-			}
+	}
+	for key := range known {
+		if !exist[key] {
+			return nil, fmt.Errorf("%s has what is no mutant: %s", *document, key)
 		}
 	}
 	return all, nil

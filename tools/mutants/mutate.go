@@ -41,8 +41,8 @@ type mutant struct {
 	change     string         // the change as it is reported, and accepted: "`old` -> `new`"
 }
 
-// key names the mutant independently of lines.
-func (m *mutant) key() string { return fmt.Sprintf("%s: %s: %s", m.file.name, m.name, m.change) }
+// key names the mutant independently of lines and files.
+func (m *mutant) key() string { return m.name + ": " + m.change }
 
 // swaps has the operators and what they are replaced with.
 var swaps = map[token.Token]string{

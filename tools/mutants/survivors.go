@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// accepted reads the document of the survivors that are known: "## FILE" begins a section, in which each line
-// "- NAME: CHANGE" is a mutant. It returns their keys.
+// accepted reads the document of the survivors that are known, and returns their keys: the lines "- KEY" of its
+// sections.
 func accepted(path string) (map[string]bool, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -17,15 +17,12 @@ func accepted(path string) (map[string]bool, error) {
 	}
 	defer f.Close()
 	keys := map[string]bool{}
-	file := ""
+	section := false
 	lines := bufio.NewScanner(f)
 	for lines.Scan() {
 		line := lines.Text()
-		if name, ok := strings.CutPrefix(line, "## "); ok {
-			file = name
-		}
-		if change, ok := strings.CutPrefix(line, "- "); ok && file != "" {
-			key := fmt.Sprintf("%s: %s", file, change)
+		section = section || strings.HasPrefix(line, "## ")
+		if key, ok := strings.CutPrefix(line, "- "); ok && section {
 			if keys[key] {
 				return nil, fmt.Errorf("%s is there twice", key)
 			}
