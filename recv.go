@@ -156,9 +156,9 @@ func (r *recv) read(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// hasAll reports whether all that remains of the current message has come.
+// hasAll reports whether all that remains of the current message has come. It is not open if nothing remains.
 func (r *recv) hasAll() bool {
-	return r.open && r.fin && r.remaining > 0 && r.remaining <= int64(len(r.b))
+	return r.open && r.fin && r.remaining <= int64(len(r.b))
 }
 
 // take is read for all of a message that has come, into new memory of just its size, which
