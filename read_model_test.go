@@ -64,7 +64,7 @@ func TestReadModelOfSockets(t *testing.T) {
 			t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 				t.Parallel()
 				near, far := l.pair(t)
-				playReads(t, seed, near, far, l.server, 8)
+				playReads(t, seed, near, far, l.server, 5)
 			})
 		}
 	})
