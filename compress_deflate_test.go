@@ -145,6 +145,9 @@ func TestDeflaterMessageOfTheSameLength(t *testing.T) {
 
 // What is written in pieces can be read as what is written at once, in every window.
 func TestDeflaterInPieces(t *testing.T) {
+	if raceEnabled {
+		t.Skip("it has no second goroutine, and takes half a minute")
+	}
 	text := textLike(20_000, 1)
 	for bits := 8; bits <= 15; bits++ {
 		for _, size := range []int{1, 7, 77, 1000, 9999} {

@@ -54,6 +54,9 @@ func textLike(n int, seed uint64) []byte {
 
 // Messages of all sizes, through every way of writing and reading, arrive as they were.
 func TestCompressedRoundTrip(t *testing.T) {
+	if raceEnabled {
+		t.Skip("it has no second goroutine, and takes half a minute")
+	}
 	for _, o := range []CompressionOptions{
 		{},
 		{ContextTakeover: true},

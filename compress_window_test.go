@@ -45,6 +45,9 @@ func windowMessages(bits int) [][]byte {
 // "an LZ77 sliding window of the size [...] 2^X" is all that the peer needs for what is
 // sent (RFC 7692, 7.1.2), by every way of sending, at every level.
 func TestSentWithinTheWindow(t *testing.T) {
+	if raceEnabled {
+		t.Skip("it has no second goroutine, and takes half a minute")
+	}
 	eachWindow(func(o CompressionOptions) {
 		messages := windowMessages(o.WindowBits)
 		for level := -2; level <= 9; level++ {
@@ -159,6 +162,9 @@ func TestTakeoverIsUsed(t *testing.T) {
 
 // Messages of every class of size arrive, at every level, with every window.
 func TestCompressedSizes(t *testing.T) {
+	if raceEnabled {
+		t.Skip("it has no second goroutine, and takes half a minute")
+	}
 	sizes := []int{0, 1, 2, 125, 126, 127, 4095, 4096, 4097, 65535, 65536, 65537}
 	text := textLike(1<<20, 3)
 	n := 0
