@@ -75,7 +75,7 @@
 // of other goroutines wait, and control messages pass between its fragments.
 //
 // The package keeps no goroutine for a connection, except the one in which HandlerFunc
-// runs the program's function.
+// runs the program's function, unless its handler does.
 //
 // A write waits for the network, and so for a peer that reads slowly. A program that sends
 // the same to many must not let one of them hold up the others:
@@ -256,8 +256,8 @@
 // answer, from the server and from a proxy.
 //
 // A connection that waits for data holds no buffer, and its goroutine needs no more stack
-// than Go gives it first. Let the handler return while another goroutine reads, as
-// HandlerFunc does: net/http keeps some 10 KB for a handler that does not return.
+// than Go gives it first. Let the handler return while another goroutine reads, as HandlerFunc
+// does where it can: net/http keeps some 10 KB for a handler that does not return.
 //
 // # Go releases
 //
