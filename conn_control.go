@@ -35,6 +35,77 @@ func (c *Conn) setHandlers(set func(h *handlers)) {
 	}
 }
 
+// control delivers a control frame. Its answer goes into the slot, which is emptied
+// before the reader waits or a message is delivered. Shutdown reads without the program's handlers.
+func (c *Conn) control(op opcode, payload []byte) error {
+	c.heard()
+	own := !c.readLock.has(draining)
+	switch op {
+	case opPing:
+		if h := c.handlers().ping; h != nil && own {
+			return c.handle(phaseFailed, func() error { return h(string(payload)) })
+		}
+		c.send.reply(opPong, payload)
+		return nil
+	case opPong:
+		if x := c.extras.Load(); x != nil {
+			x.pings.received(payload, time.Now())
+		}
+		if h := c.handlers().pong; h != nil && own {
+			return c.handle(phaseFailed, func() error { return h(string(payload)) })
+		}
+		return nil
+	}
+	return c.peerClosed(payload, own)
+}
+
+// peerClosed answers the peer's Close frame, by the program's handler if that may run, and ends the
+// reading.
+func (c *Conn) peerClosed(payload []byte, mayHandle bool) error {
+	code, text, err := parseClosePayload(payload)
+	if err != nil {
+		return c.fail(err)
+	}
+	closed := c.stop(phaseClosed, &CloseError{Code: code, Text: text})
+	if h := c.handlers().close; h != nil && mayHandle {
+		if err := c.handle(phaseClosed, func() error { return h(code, text) }); err != nil {
+			return err
+		}
+	} else {
+		c.replyClose(code)
+	}
+	return closed
+}
+
+// handle calls a handler of the program, during which nothing is read, and keepalive does not count.
+// The handler's error ends the reading with the phase.
+func (c *Conn) handle(p phase, h func() error) error {
+	c.send.tryFlush()
+	c.reading(false)
+	returned := false
+	defer func() {
+		if !returned { // it panics, or ends the goroutine
+			if w := c.readWatch; w != nil && w.end() {
+				c.restoreReadDeadline()
+			}
+			if c.message.state == begun && c.recv.total > 0 {
+				c.stop(phaseFailed, errHandlerPanic) // what ReadMessage had of the message is lost
+			}
+			c.endRead()
+		}
+	}()
+	err := h()
+	returned = true
+	c.reading(true)
+	if err != nil {
+		c.stop(p, err)
+		if p == phaseClosed {
+			c.readLock.replaceErr(err) // the Close frame's *CloseError
+		}
+	}
+	return err
+}
+
 // reply posts a control frame that answers the peer. It waits for nothing.
 func (c *Conn) reply(op opcode, payload []byte) {
 	c.send.reply(op, payload)
@@ -185,22 +256,4 @@ func (a *pings) fail(err error) {
 		close(p.done)
 	}
 	a.waiting = nil
-}
-
-// peerClosed answers the peer's Close frame, by the program's handler if that may run, and ends the
-// reading.
-func (c *Conn) peerClosed(payload []byte, mayHandle bool) error {
-	code, text, err := parseClosePayload(payload)
-	if err != nil {
-		return c.fail(err)
-	}
-	closed := c.stop(phaseClosed, &CloseError{Code: code, Text: text})
-	if h := c.handlers().close; h != nil && mayHandle {
-		if err := c.handle(phaseClosed, func() error { return h(code, text) }); err != nil {
-			return err
-		}
-	} else {
-		c.replyClose(code)
-	}
-	return closed
 }

@@ -2,9 +2,7 @@
 
 package websocket
 
-import (
-	"syscall"
-)
+import "syscall"
 
 // rawConn returns nil: descriptors are used without waiting on unix only.
 func rawConn(transport) syscall.RawConn { return nil }
@@ -14,3 +12,11 @@ func newRawWriter() *rawWriter {
 }
 
 func (l *link) rawError(_ string, err error) error { return err }
+
+func readRaw(uintptr, []byte) (n int, wait bool) {
+	panic("websocket: BUG: no raw connection on this system")
+}
+
+func (r *rawReader) err() error {
+	panic("websocket: BUG: no raw connection on this system")
+}

@@ -3,6 +3,7 @@
 package websocket
 
 import (
+	"io"
 	"net"
 	"os"
 	"syscall"
@@ -50,4 +51,28 @@ func (l *link) rawError(operation string, err error) error {
 		return l.opError(operation, os.NewSyscallError(operation, e))
 	}
 	return err
+}
+
+// readRaw reads from a descriptor without waiting. n is 0 at the end, and a negative error number after an error;
+// wait is true where there is nothing yet.
+func readRaw(fd uintptr, p []byte) (n int, wait bool) {
+	n, err := syscall.Read(int(fd), p)
+	for err == syscall.EINTR {
+		n, err = syscall.Read(int(fd), p)
+	}
+	if errno, ok := err.(syscall.Errno); ok {
+		return -int(errno), errno == syscall.EAGAIN
+	}
+	return n, false
+}
+
+// err returns the error of the last read.
+func (r *rawReader) err() error {
+	switch {
+	case r.n > 0:
+		return nil
+	case r.n == 0:
+		return io.EOF
+	}
+	return syscall.Errno(-r.n)
 }

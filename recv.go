@@ -299,6 +299,25 @@ func (r *recv) fill(l *link) error {
 	return err
 }
 
+// tryRead returns the function that reads from a descriptor once, without waiting, and returns false where
+// there is nothing yet. While that is waited for, r has no buffer.
+func (r *recv) tryRead(raw *rawReader) func(fd uintptr) (done bool) {
+	return func(fd uintptr) bool {
+		buf := acquireBuffer(readBufferSize)
+		had := copy(buf.b, r.b) // the beginning of a header or a control frame at most
+		var wait bool
+		if raw.n, wait = readRaw(fd, buf.b[had:]); raw.n <= 0 {
+			releaseBuffer(buf)
+			return !wait
+		}
+		if r.buf != nil {
+			releaseBuffer(r.buf)
+		}
+		r.b, r.buf = buf.b[:had+raw.n], buf
+		return true
+	}
+}
+
 // shrink gives the buffer back if it is empty. It leaves a buffer of at most sixteen times the bytes
 // in it, and a kilobyte.
 func (r *recv) shrink() {
@@ -322,4 +341,56 @@ func (r *recv) move(size int) {
 		releaseBuffer(r.buf)
 	}
 	r.buf = buf
+}
+
+// message is the data message that is being received. It belongs to the holder of the read lock.
+type message struct {
+	state    messageState
+	kind     opcode         // opText or opBinary
+	kept     *[]byte        // see keep
+	inflater *inflater      // of a compressed message, until its end has come out
+	reader   *messageReader // of the claimed message, or of the last one that was
+}
+
+// messageState says where the current message is.
+type messageState uint8
+
+const (
+	// betweenMessages: the program has got the last message to its end, and no header of another has come.
+	betweenMessages messageState = iota
+
+	// begun: its first header has come. It is for the next call of ReadMessage or NextReader.
+	begun
+
+	// claimed: a reader from NextReader has it, message.reader.
+	claimed
+
+	// discarded: the rest of it is not wanted.
+	discarded
+)
+
+// keep keeps p, what ReadMessage had of the current message when it was interrupted.
+func (m *message) keep(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	if m.kept == nil {
+		m.kept = new([]byte)
+	}
+	*m.kept = p
+}
+
+// bytes returns what is kept, or nil.
+func (m *message) bytes() []byte {
+	if m.kept == nil {
+		return nil
+	}
+	return *m.kept
+}
+
+// drop gives up what is kept.
+func (m *message) drop() {
+	if m.kept != nil {
+		*m.kept = nil
+	}
 }
