@@ -7,7 +7,7 @@ help:
 	@echo "make model     the models of random traffic for a minute, MODEL_ROUNDS=48000 for an hour"
 	@echo "make cover     the statements that the tests reach, and those that they do not"
 	@echo "make machines  the tests on 386, and in part on s390x and arm64, emulated"
-	@echo "make lint      gofmt, go vet for several systems, staticcheck"
+	@echo "make lint      gofmt, documents, layers of files, public API, go vet for several systems, staticcheck"
 	@echo "make systems   go vet for all systems and processors that are supported"
 	@echo "make interop   other libraries, and a browser (Chromium)"
 	@echo "make programs  public programs run their own tests with this library"

@@ -1,4 +1,4 @@
-package websocket
+package repository
 
 import (
 	"flag"
@@ -17,14 +17,14 @@ import (
 
 var updateAPI = flag.Bool("update", false, "TestAPI writes testdata/api.txt instead of comparing it")
 
-// bhAPI are the exported declarations of the package, one a line, as in the files of
+// api are the exported declarations of the package, one a line, as in the files of
 // testdata. They are those of the source, so an import that changes its name shows.
-type bhAPI struct {
+type api struct {
 	lines []string
 	info  *types.Package // its constants only: no import is followed
 }
 
-func bhReadAPI(t *testing.T, dir string) []string {
+func readAPI(t *testing.T, dir string) []string {
 	t.Helper()
 	pkg, err := build.Default.ImportDir(dir, 0)
 	if err != nil {
@@ -39,7 +39,7 @@ func bhReadAPI(t *testing.T, dir string) []string {
 		}
 		files = append(files, f)
 	}
-	var a bhAPI
+	var a api
 	config := types.Config{Error: func(error) {}} // that imports are not found
 	a.info, _ = config.Check("websocket", fset, files, nil)
 	for _, f := range files {
@@ -58,26 +58,26 @@ func bhReadAPI(t *testing.T, dir string) []string {
 	return a.lines
 }
 
-func (a *bhAPI) add(format string, args ...any) {
+func (a *api) add(format string, args ...any) {
 	a.lines = append(a.lines, fmt.Sprintf(format, args...))
 }
 
-func (a *bhAPI) addFunc(d *ast.FuncDecl) {
+func (a *api) addFunc(d *ast.FuncDecl) {
 	if !d.Name.IsExported() {
 		return
 	}
-	signature := strings.TrimPrefix(bhType(d.Type), "func")
+	signature := strings.TrimPrefix(typeString(d.Type), "func")
 	if d.Recv == nil {
 		a.add("func %s%s", d.Name, signature)
 		return
 	}
-	recv := bhType(d.Recv.List[0].Type)
+	recv := typeString(d.Recv.List[0].Type)
 	if ast.IsExported(strings.TrimPrefix(recv, "*")) {
 		a.add("method (%s) %s%s", recv, d.Name, signature)
 	}
 }
 
-func (a *bhAPI) addSpec(tok token.Token, spec ast.Spec) {
+func (a *api) addSpec(tok token.Token, spec ast.Spec) {
 	switch spec := spec.(type) {
 	case *ast.TypeSpec:
 		if spec.Name.IsExported() {
@@ -90,9 +90,9 @@ func (a *bhAPI) addSpec(tok token.Token, spec ast.Spec) {
 			case tok == token.CONST:
 				a.addConst(name.Name)
 			case i < len(spec.Values):
-				a.add("var %s %s", name, bhVarType(spec.Type, spec.Values[i]))
+				a.add("var %s %s", name, varType(spec.Type, spec.Values[i]))
 			default:
-				a.add("var %s %s", name, bhVarType(spec.Type, nil))
+				a.add("var %s %s", name, varType(spec.Type, nil))
 			}
 		}
 	}
@@ -100,7 +100,7 @@ func (a *bhAPI) addSpec(tok token.Token, spec ast.Spec) {
 
 // addConst shows the type of a constant that has one: programs pass gorilla's, which
 // have none, as int, uint16 and what they like.
-func (a *bhAPI) addConst(name string) {
+func (a *api) addConst(name string) {
 	c, ok := a.info.Scope().Lookup(name).(*types.Const)
 	switch {
 	case !ok:
@@ -112,35 +112,35 @@ func (a *bhAPI) addConst(name string) {
 	}
 }
 
-func (a *bhAPI) addType(spec *ast.TypeSpec) {
+func (a *api) addType(spec *ast.TypeSpec) {
 	st, ok := spec.Type.(*ast.StructType)
 	switch {
 	case spec.Assign.IsValid():
-		a.add("type %s = %s", spec.Name, bhType(spec.Type))
+		a.add("type %s = %s", spec.Name, typeString(spec.Type))
 		return
 	case !ok:
-		a.add("type %s %s", spec.Name, bhType(spec.Type))
+		a.add("type %s %s", spec.Name, typeString(spec.Type))
 		return
-	case bhIsPlain(st):
-		a.add("type %s %s", spec.Name, bhType(st))
+	case isPlain(st):
+		a.add("type %s %s", spec.Name, typeString(st))
 		return
 	}
 	a.add("type %s struct", spec.Name)
 	for _, f := range st.Fields.List {
 		for _, name := range f.Names {
 			if name.IsExported() {
-				a.add("type %s struct, %s %s", spec.Name, name, bhType(f.Type))
+				a.add("type %s struct, %s %s", spec.Name, name, typeString(f.Type))
 			}
 		}
 		if f.Names == nil {
-			a.add("type %s struct, embedded %s", spec.Name, bhType(f.Type))
+			a.add("type %s struct, embedded %s", spec.Name, typeString(f.Type))
 		}
 	}
 }
 
-// bhIsPlain reports whether a struct has fields of basic types only, all exported:
+// isPlain reports whether a struct has fields of basic types only, all exported:
 // programs compare such a struct, and convert others to it.
-func bhIsPlain(st *ast.StructType) bool {
+func isPlain(st *ast.StructType) bool {
 	for _, f := range st.Fields.List {
 		basic, ok := f.Type.(*ast.Ident)
 		if !ok || types.Universe.Lookup(basic.Name) == nil || f.Names == nil {
@@ -155,18 +155,18 @@ func bhIsPlain(st *ast.StructType) bool {
 	return true
 }
 
-// bhVarType is the type of a variable, as far as the source says it.
-func bhVarType(declared, value ast.Expr) string {
+// varType is the type of a variable, as far as the source says it.
+func varType(declared, value ast.Expr) string {
 	if declared != nil {
-		return bhType(declared)
+		return typeString(declared)
 	}
 	switch v := value.(type) {
 	case *ast.UnaryExpr:
 		if lit, ok := v.X.(*ast.CompositeLit); ok && v.Op == token.AND {
-			return "*" + bhType(lit.Type)
+			return "*" + typeString(lit.Type)
 		}
 	case *ast.CompositeLit:
-		return bhType(v.Type)
+		return typeString(v.Type)
 	case *ast.CallExpr:
 		if f := types.ExprString(v.Fun); f == "errors.New" || f == "fmt.Errorf" {
 			return "error"
@@ -175,20 +175,20 @@ func bhVarType(declared, value ast.Expr) string {
 	return "of the type of " + types.ExprString(value)
 }
 
-// bhType prints a type. It takes away the names of parameters and results, and
+// typeString prints a type. It takes away the names of parameters and results, and
 // changes the tree for it.
-func bhType(e ast.Expr) string {
+func typeString(e ast.Expr) string {
 	ast.Inspect(e, func(n ast.Node) bool {
 		if f, ok := n.(*ast.FuncType); ok {
-			bhDropNames(f.Params)
-			bhDropNames(f.Results)
+			dropNames(f.Params)
+			dropNames(f.Results)
 		}
 		return true
 	})
 	return strings.ReplaceAll(types.ExprString(e), "interface{}", "any")
 }
 
-func bhDropNames(list *ast.FieldList) {
+func dropNames(list *ast.FieldList) {
 	if list == nil {
 		return
 	}
@@ -201,8 +201,8 @@ func bhDropNames(list *ast.FieldList) {
 	list.List = fields
 }
 
-// bhReadLines are the lines of a file that are neither empty nor a comment.
-func bhReadLines(t *testing.T, file string) (lines []string) {
+// readLines are the lines of a file that are neither empty nor a comment.
+func readLines(t *testing.T, file string) (lines []string) {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -219,8 +219,8 @@ func bhReadLines(t *testing.T, file string) (lines []string) {
 // All that gorilla/websocket v1.5.3 exports is here, with the same types and values.
 func TestAPIHasAllOfGorilla(t *testing.T) {
 	name := regexp.MustCompile(`^(const|var|func|type|method \([^)]*\)) \w+( struct, \w+)?`)
-	got := bhReadAPI(t, ".")
-	lines := bhReadLines(t, "testdata/gorilla-api.txt")
+	got := readAPI(t, ".")
+	lines := readLines(t, "testdata/gorilla-api.txt")
 	if len(lines) != 91 {
 		t.Errorf("got a list of %d names, want 91: it is closed", len(lines))
 	}
@@ -240,16 +240,16 @@ func TestAPIHasAllOfGorilla(t *testing.T) {
 // The package exports what testdata/api.txt lists, so that no change of it goes
 // unseen. After one that is meant:
 //
-//	go test -run TestAPI -update
+//	go -C tools test -run TestAPI ./repository -update
 func TestAPI(t *testing.T) {
 	const file = "testdata/api.txt"
-	got := bhReadAPI(t, ".")
+	got := readAPI(t, ".")
 	if *updateAPI {
-		if err := os.WriteFile(file, []byte("# Written by go test -run TestAPI -update.\n\n"+strings.Join(got, "\n")+"\n"), 0o644); err != nil {
+		if err := os.WriteFile(file, []byte("# Written by go -C tools test -run TestAPI ./repository -update.\n\n"+strings.Join(got, "\n")+"\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want := bhReadLines(t, file)
+	want := readLines(t, file)
 	for _, line := range got {
 		if !slices.Contains(want, line) {
 			t.Errorf("got %q, which %s has not", line, file)
