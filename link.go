@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// transport is what a connection runs on. A net.Conn is one.
+// transport is what a connection reads from and writes to, usually a net.Conn.
 type transport interface {
 	io.Reader
 	io.Writer
@@ -20,24 +20,24 @@ type transport interface {
 	SetWriteDeadline(t time.Time) error
 }
 
-// link is a transport and what it can do, found out once: no other file asks for a concrete
-// type.
+// link is a transport together with its abilities, which are determined once: no other file asks
+// for a concrete type.
 type link struct {
 	transport
-	descriptor rawReader    // of a connection of the kernel; else its conn is nil
-	tcp        *net.TCPConn // writes a header and a payload in one system call; or nil
+	descriptor rawReader    // of a TCP or Unix connection; else its conn is nil
+	tcp        *net.TCPConn // for vectored writes; or nil
 
-	// tls says that it is a connection of crypto/tls, which keeps what it has read and was not asked for.
+	// tls: the transport is a connection of crypto/tls, which buffers what it has read ahead.
 	tls bool
 
-	reads       atomic.Uint32 // odd while a Read of the transport is going on
-	noDeadlines bool          // they cannot be set
+	reads       atomic.Uint32 // odd while a Read of the transport is in progress
+	noDeadlines bool          // the transport's deadlines cannot be set
 	closing     atomic.Bool   // closeLater has been called
 
-	ended context.CancelFunc // of what goes on as long as the connection; or nil
+	ended context.CancelFunc // called when the connection has ended; or nil
 }
 
-// newLink returns the link on t, and clears the deadlines that t has from before.
+// newLink returns a link to t, whose deadlines it clears.
 func newLink(t transport) *link {
 	_, isTLS := t.(interface{ ConnectionState() tls.ConnectionState })
 	tcp, _ := t.(*net.TCPConn)
@@ -55,11 +55,11 @@ func newLink(t transport) *link {
 	}
 }
 
-// resumable reports whether a write that has timed out can be continued: crypto/tls fails every later
-// one, and where there are no deadlines the transport is closed instead.
+// resumable reports whether a write can be continued after a timeout. With crypto/tls every later write
+// fails; a transport without deadlines is closed instead of timing out.
 func (l *link) resumable() bool { return !l.tls && !l.noDeadlines }
 
-// Read reads from the transport. Descriptors are not read by it.
+// Read reads from the transport. It is not used where there is a descriptor.
 func (l *link) Read(p []byte) (n int, err error) {
 	l.reads.Add(1)
 	n, err = l.transport.Read(p)
@@ -67,7 +67,7 @@ func (l *link) Read(p []byte) (n int, err error) {
 	return n, err
 }
 
-// reading returns a number for the Read that is going on, or 0.
+// reading returns a number for the Read in progress, or 0.
 func (l *link) reading() uint32 {
 	if n := l.reads.Load(); n%2 == 1 {
 		return n
@@ -75,7 +75,7 @@ func (l *link) reading() uint32 {
 	return 0
 }
 
-// end says that the connection has ended, in one direction at least.
+// end is called when at least one direction of the connection has ended.
 func (l *link) end() {
 	if l.ended != nil {
 		l.ended()
@@ -88,7 +88,7 @@ func (l *link) netConn() net.Conn {
 	return nc
 }
 
-// opError returns an error of an operation in the form in which the transport returns its own.
+// opError wraps err as the transport wraps the errors of the operation, "read", "write" or "close".
 func (l *link) opError(operation string, err error) error {
 	nc := l.netConn()
 	if nc == nil || l.tls && operation == "write" || nc.LocalAddr() == nil { // crypto/tls does not get that far
@@ -98,20 +98,20 @@ func (l *link) opError(operation string, err error) error {
 	return &net.OpError{Op: operation, Net: local.Network(), Source: local, Addr: nc.RemoteAddr(), Err: err}
 }
 
-// closeWrite ends the outgoing direction where the transport can do that.
+// closeWrite ends the outgoing direction of the transport, if it has a CloseWrite.
 func (l *link) closeWrite() {
 	if t, ok := l.transport.(interface{ CloseWrite() error }); ok {
 		t.CloseWrite()
 	}
 }
 
-// canCloseWrite reports whether closeWrite does anything.
+// canCloseWrite reports whether closeWrite has an effect.
 func (l *link) canCloseWrite() bool {
 	_, ok := l.transport.(interface{ CloseWrite() error })
 	return ok
 }
 
-// discard reads until the end or an error. It returns false if it stops before: n bytes or more have come, or
+// discard reads until the end or an error. It returns false if it stops earlier, because n bytes have come or
 // a deadline has passed.
 func (l *link) discard(n int) (ended bool) {
 	buf := acquireBuffer(defaultBufferSize)
@@ -126,11 +126,11 @@ func (l *link) discard(n int) (ended bool) {
 	return false
 }
 
-// closeTimeout is how long Close waits for the network to take frames that no caller waits for, and what a
-// transport still sends itself.
+// closeTimeout is how long Close waits until the transport has accepted frames that no caller waits for, and
+// has closed itself.
 const closeTimeout = time.Second
 
-// Close closes the transport. It waits for closeTimeout at most.
+// Close closes the transport. It blocks for at most closeTimeout.
 func (l *link) Close() error {
 	if l.descriptor.conn != nil {
 		return l.transport.Close()
@@ -141,14 +141,14 @@ func (l *link) Close() error {
 // abort closes the transport without waiting for the peer.
 func (l *link) abort() error { return abort(l.transport) }
 
-// abort closes t, which is a net.Conn or another transport. It begins with what t runs on, as far as t
-// shows that: tls.Conn.Close gives a peer that does not read five seconds to take a last record.
+// abort closes t without waiting for the peer. It first closes the connection below t, if t has a method
+// NetConn: tls.Conn.Close alone would give a peer that does not read five seconds to take a last record.
 func abort(t io.Closer) error {
 	closeBelow(t)
 	return closeBounded(t)
 }
 
-// closeBounded closes t. If Close takes longer than closeTimeout, it goes on in the background.
+// closeBounded closes t. If t.Close takes longer than closeTimeout, it goes on in the background.
 func closeBounded(t io.Closer) error {
 	closed := make(chan error, 1)
 	go func() { closed <- t.Close() }()
@@ -162,7 +162,7 @@ func closeBounded(t io.Closer) error {
 	}
 }
 
-// closeBelow closes what t runs on, if it shows that.
+// closeBelow closes the connection below t, if t has a method NetConn.
 func closeBelow(t io.Closer) error {
 	if t, ok := t.(interface{ NetConn() net.Conn }); ok {
 		return t.NetConn().Close()
@@ -170,27 +170,26 @@ func closeBelow(t io.Closer) error {
 	return nil
 }
 
-// rawWriter is one write(2), with its closure, so that the closure is allocated once for a buffer.
+// rawWriter is a write(2) and its closure, which is allocated once for each buffer.
 type rawWriter struct {
-	write func(fd uintptr) // writes the bytes of p that the kernel takes without waiting, which may be none
+	write func(fd uintptr) // writes as many bytes of p as the kernel accepts without blocking
 	p     []byte
 	n     int
 	err   error
 }
 
 const (
-	// segmentSize is how much of a large frame is written with its header where that is
-	// written alone, so that no packet is sent for so little.
+	// segmentSize is the size of the first piece of a large frame, header included, where that
+	// is written on its own: about as much as one packet carries.
 	segmentSize = 1400
 
-	// headStart is the size from which on the first segment of a frame is written alone
-	// although all of it could be written at once: the peer then begins to read while the
-	// kernel still copies the rest.
+	// headStart is the size from which the first segment of a frame is written on its own even
+	// over TCP: the peer can begin to read while the kernel copies the rest.
 	headStart = 256 << 10
 )
 
-// writeFrame writes a header of at most maxHeaderSize bytes and a large payload, without a copy
-// of most of the payload.
+// writeFrame writes a header of at most maxHeaderSize bytes and a large payload. It copies at most
+// the first segment.
 func (l *link) writeFrame(head, payload []byte) (n int, err error) {
 	if l.tcp != nil {
 		return writeVector(l.tcp, head, payload)
@@ -212,7 +211,7 @@ func (l *link) writeFrame(head, payload []byte) (n int, err error) {
 	return n, err
 }
 
-// vector is a header and a payload on their way into one system call.
+// vector is the arguments of a vectored write of a header and a payload.
 type vector struct {
 	head  [maxHeaderSize]byte
 	parts [2][]byte
@@ -247,20 +246,20 @@ func (v *vector) write(c *net.TCPConn, first, second []byte) (n int, err error) 
 	return int(n64), err
 }
 
-// rawReader reads a connection of the kernel without holding a buffer: the runtime's poller
-// waits for it, and calls read whenever there may be something to read. That borrows a buffer,
-// which it gives back where there is nothing.
+// rawReader reads from a descriptor without holding a buffer while it waits: the runtime's poller
+// waits, and calls read whenever there may be something to read. read acquires a buffer, and
+// releases it if there is nothing.
 type rawReader struct {
 	conn syscall.RawConn
 	read func(fd uintptr) (done bool)
-	n    int // of what read has read; 0 at the end, and a negative error number
+	n    int // the result of read: a number of bytes, 0 at the end, or a negative error number
 }
 
-// receive reads from the transport, at least one byte or an error.
+// receive reads at least one byte from the transport, or returns an error.
 func receive(t transport, p []byte) (n int, err error) {
 	for range maxEmptyReads {
 		if n, err = t.Read(p); n > 0 {
-			return n, nil // an error that came with bytes comes again
+			return n, nil // an error returned together with bytes comes again
 		}
 		if err != nil {
 			return 0, err
@@ -269,5 +268,6 @@ func receive(t transport, p []byte) (n int, err error) {
 	return 0, io.ErrNoProgress
 }
 
-// maxEmptyReads bounds the reads of a transport that return neither bytes nor an error.
+// maxEmptyReads is the number of successive reads without a byte or an error after which a transport is
+// considered broken.
 const maxEmptyReads = 100

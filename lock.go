@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// lock decides who may write, or who may read: one goroutine at a time, in the order of their calls.
-// While a message of several frames is open, no other data message may begin; control frames pass
-// between its frames. Its zero value is free.
+// lock is the right to write, or to read: one goroutine at a time has it, in the order of their calls.
+// While a message of several frames is open, no other data message may begin; control frames may be
+// written between its frames. The zero value is a free lock.
 type lock struct {
 	state atomic.Uint32
 
-	// For yieldForBatch. They belong to the holder of the lock, and fill a gap here.
-	tries  uint8  // how often a writer will still yield
-	writes uint16 // counts
+	// For yieldForBatch. They belong to the lock holder, and fill a gap in this struct.
+	tries  uint8  // for how many more writes a writer yields
+	writes uint16 // the number of writes
 
 	ending atomic.Pointer[ending]    // set when the direction has ended
 	queue  atomic.Pointer[lockQueue] // made for the first caller that waits
@@ -28,8 +28,8 @@ const (
 	// queued: callers wait in the lock's queue.
 	queued
 
-	// ended: the direction has ended; lock.ending says how. What is in the outbox leaves all the
-	// same after a Close frame, but not after an error.
+	// ended: the direction has ended; lock.ending says how. The outbox is still written if a Close
+	// frame ended the direction, but not after an error.
 	ended
 
 	// Of the write lock only.
@@ -37,18 +37,18 @@ const (
 	// messageOpen: a message of several frames has begun and has not ended.
 	messageOpen
 
-	// posted: there are frames in the slot.
+	// posted: the slot is not empty.
 	posted
 
-	// unsent: there are frames in the outbox that no caller waits for, corked or posted.
-	// Close gives these, and those in the slot, a second.
+	// unsent: the outbox holds frames that no caller waits for, corked or posted. Close waits
+	// for these and those in the slot, for at most closeTimeout.
 	unsent
 
 	// corked: Conn.Cork was called, and Conn.Flush was not.
 	corked
 
-	// moreInput: the reader has a further message of a burst in hand, and handles them
-	// quickly, so frames wait for the end of the burst.
+	// moreInput: the reader has received another message of a burst, and the program handles
+	// them quickly, so frames wait for the end of the burst.
 	moreInput
 
 	// Of the read lock only.
@@ -57,22 +57,22 @@ const (
 	draining
 )
 
-// lockMode is what a caller wants to do with the lock.
+// lockMode is the purpose for which a caller acquires the lock.
 type lockMode uint8
 
 const (
 	lockFrame   lockMode = iota // write a control frame, or a frame of the open message
 	lockData                    // write a data message of one frame
 	lockMessage                 // open a message of several frames, each written with lockFrame
-	lockFlush                   // write what lies in the outbox, also when the direction has ended
+	lockFlush                   // write the outbox, even when the direction has ended
 
 	// Of the lock of the reading half.
 	lockRead  = lockFrame // read for the program
-	lockDrain = lockFlush // read for Shutdown, or give up what reads have borrowed
+	lockDrain = lockFlush // read for Shutdown, or release what reads have acquired
 )
 
-// lockModes has for each mode the bits that must be clear before it is granted, the one that is set
-// then, and whether it is also granted when the direction has ended, and before the other modes.
+// lockModes has for each mode the bits that must be clear for the lock to be granted, the bit that is
+// set then, and whether it is granted even when the direction has ended, and ahead of other modes.
 var lockModes = [...]struct {
 	blockedBy, sets uint32
 	always          bool
@@ -83,7 +83,7 @@ var lockModes = [...]struct {
 	lockFlush:   {locked, locked, true},
 }
 
-// lockQueue is the callers that wait for a lock.
+// lockQueue is the queue of callers that wait for a lock.
 type lockQueue struct {
 	mu          sync.Mutex
 	first, last *waiter
@@ -92,7 +92,7 @@ type lockQueue struct {
 // waiter is a caller that waits for a lock.
 type waiter struct {
 	mode     lockMode
-	batched  bool      // the frame may be written by the holder of the lock
+	batched  bool      // the lock holder may write the frame
 	frame    frame     // where batched is set
 	deadline time.Time // of the caller
 
@@ -100,7 +100,7 @@ type waiter struct {
 	next    *waiter
 	state   waitState
 	end     int32     // of the frame in the outbox, where inBatch
-	err     error     // where finished
+	err     error     // where finished; nil if the frame was written
 	expired bool      // the caller's limit has ended
 	change  sync.Cond // of state or expired
 }
@@ -109,13 +109,13 @@ type waitState uint8
 
 const (
 	waiting  waitState = iota
-	yields             // another caller must have had the lock
+	yields             // the caller waits for wakeYielders
 	granted            // the caller has the lock
-	inBatch            // the holder of the lock is writing the frame
-	finished           // the holder has written it, or the direction has ended, or the caller's limit has
+	inBatch            // the lock holder is writing the frame
+	finished           // the lock holder has written the frame, or err is set
 )
 
-// waiterPool has waiters whose callers had no limit: a timer may still refer to another one.
+// waiterPool is for waiters without a limit: a timer may still refer to one that has a limit.
 var waiterPool = sync.Pool{New: func() any { return new(waiter) }}
 
 // has reports whether any of the bits is set.
@@ -128,12 +128,12 @@ func (k *lock) clear(bits uint32) {
 	}
 }
 
-// corks reports whether frames are to stay in the outbox.
+// corks reports whether frames stay in the outbox for now.
 func (k *lock) corks() bool { return corks(k.state.Load()) }
 
 func corks(state uint32) bool { return state&(corked|moreInput) != 0 && state&ended == 0 }
 
-// tryAcquire takes the lock if it is free, even if the direction has ended.
+// tryAcquire acquires the lock if it is free, even if the direction has ended.
 func (k *lock) tryAcquire(mode lockMode) bool {
 	m := &lockModes[mode]
 	for {
@@ -147,10 +147,10 @@ func (k *lock) tryAcquire(mode lockMode) bool {
 	}
 }
 
-// acquire waits for the lock within the limit. If f is not nil, the holder of the lock may
-// write it meanwhile: then written is true, or err is the reason why it could not. If the
-// limit ends or the direction ends first, nothing has happened. The limit may have ended just when
-// the lock is granted: the caller must look.
+// acquire waits for the lock within the limit. If f is not nil, the lock holder may write f
+// meanwhile: then written is true, or err is the error of that write, and the caller does not get
+// the lock. If the limit or the direction ends first, nothing was written. The limit may end just as
+// the lock is granted: the caller must check it.
 func (k *lock) acquire(mode lockMode, f *frame, l *limit) (written bool, err error) {
 	if err := k.err(); err != nil && !lockModes[mode].always {
 		return false, err
@@ -184,7 +184,7 @@ func (k *lock) wait(mode lockMode, f *frame, l *limit) (written bool, err error)
 	}
 	q.push(w)
 	if s := k.state.Or(queued); s&lockModes[mode].blockedBy == 0 || s&ended != 0 {
-		k.grantLocked(q) // it has become free, or the direction has ended
+		k.grantLocked(q) // the lock has become free, or the direction has ended
 	}
 
 	for w.state == waiting || w.state == inBatch {
@@ -192,16 +192,16 @@ func (k *lock) wait(mode lockMode, f *frame, l *limit) (written bool, err error)
 			k.filter(q, func(other *waiter) (keep bool) { return other != w })
 			w.finish(l.err())
 		} else {
-			w.change.Wait() // with its frame in a batch, whatever the limit
+			w.change.Wait() // while its frame is in a batch, regardless of the limit
 		}
 	}
 	w.frame = frame{} // the payload is the caller's
 	return w.state == finished && w.err == nil, w.err
 }
 
-// release gives the lock back, unless frames lie in the outbox and are not corked, or in the
-// slot: then it returns false. Callers that wait go before the frames in the slot, and write these
-// with their own.
+// release releases the lock. It returns false, and the caller keeps the lock, if frames are waiting
+// to be sent: in the outbox, which is not empty if unsent is set, unless they are corked, or in the
+// slot. If callers are waiting, the next lock holder writes the frames in the slot.
 func (k *lock) release(unsent bool) bool {
 	for {
 		s := k.state.Load()
@@ -218,10 +218,10 @@ func (k *lock) release(unsent bool) bool {
 	}
 }
 
-// yield gives the lock back, and acquires it again when another caller has called wakeYielders, or the
-// deadline, unless it is zero, has passed. It does not wait if none is expected, which is asked once
-// the lock is free. It reports whether it was woken before the deadline. If err is not nil, the caller
-// does not hold the lock.
+// yield releases the lock, and acquires it again after a call of wakeYielders or, unless it is zero,
+// at the deadline. It does not wait if expected, called once the lock is free, returns false: no other
+// caller is about to acquire the lock. woken reports whether wakeYielders was called before the
+// deadline. If err is not nil, the caller does not hold the lock.
 func (k *lock) yield(mode lockMode, expected func() bool, deadline time.Time, l *limit) (woken bool, err error) {
 	q := own(&k.queue)
 	q.mu.Lock()
@@ -232,7 +232,7 @@ func (k *lock) yield(mode lockMode, expected func() bool, deadline time.Time, l 
 	k.state.Or(queued)
 	k.state.And(^uint32(locked))
 	k.grantLocked(q)
-	if w.state == yields && (k.has(ended) || !expected()) { // its call of wakeYielders may have been too early
+	if w.state == yields && (k.has(ended) || !expected()) { // wakeYielders may have been called before the push
 		w.state = waiting
 		k.grantLocked(q)
 	}
@@ -253,8 +253,8 @@ func (k *lock) yield(mode lockMode, expected func() bool, deadline time.Time, l 
 	return woken, err
 }
 
-// wakeYielders ends the waits of callers that yield: one that they have yielded to has the lock, or has
-// given up, or the direction has ended.
+// wakeYielders ends the wait of callers in yield. It is called when a caller that they made way for has
+// acquired the lock or has given up, and when the direction has ended.
 func (k *lock) wakeYielders() {
 	q := k.queue.Load()
 	if q == nil {
@@ -270,14 +270,14 @@ func (k *lock) wakeYielders() {
 	k.grantLocked(q)
 }
 
-// endMessage says that the message of several frames is over.
+// endMessage ends the message of several frames.
 func (k *lock) endMessage() {
 	k.state.And(^uint32(messageOpen))
 	k.grant()
 }
 
-// grant gives the callers that wait what is free, in their order. If the direction has ended, their
-// wait ends.
+// grant grants the lock to waiting callers as far as it is free, in their order. If the direction has
+// ended, their wait ends.
 func (k *lock) grant() {
 	if !k.has(queued) {
 		return
@@ -306,9 +306,9 @@ func (k *lock) grantLocked(q *lockQueue) {
 	})
 }
 
-// takeBatch calls add for the frames of the callers that wait and that may be written together
-// with a frame that has the deadline, in their order, until it returns 0; else it returns the end
-// of the frame in the outbox. The holder of the lock may call it, and then finishBatch.
+// takeBatch calls add for the frames of waiting callers that may be written together with a frame that
+// has the deadline, in their order. add returns the end of the frame in the outbox, or 0 if there is no
+// room, which ends the batch. The lock holder calls takeBatch, and then finishBatch.
 func (k *lock) takeBatch(deadline time.Time, add func(f *frame) (end int32)) {
 	q := k.queue.Load()
 	q.mu.Lock()
@@ -325,9 +325,10 @@ func (k *lock) takeBatch(deadline time.Time, add func(f *frame) (end int32)) {
 	}
 }
 
-// finishBatch ends the calls whose frames have left, or have begun to: everything before left has.
-// They lie behind end in the outbox. It returns the end of the one that has only begun, or left.
-// The calls of the other frames fail if the direction has ended, else they wait on.
+// finishBatch ends the calls in the batch whose frames were written, at least in part. The batch starts
+// at end in the outbox, and the bytes before left were written. The calls of the remaining frames fail if
+// the direction has ended; else they wait on. finishBatch returns the end of the frame that was written in
+// part, or left if there is none.
 func (k *lock) finishBatch(end, left int32) (begun int32) {
 	q := k.queue.Load()
 	q.mu.Lock()
@@ -358,7 +359,7 @@ func (k *lock) finishBatch(end, left int32) (begun int32) {
 	return begun
 }
 
-// push appends w, or puts it first if its mode is always granted: it adds no frame.
+// push appends w. A waiter whose mode is always granted goes first, since it adds no frame.
 func (q *lockQueue) push(w *waiter) {
 	switch {
 	case q.first == nil:
@@ -370,12 +371,12 @@ func (q *lockQueue) push(w *waiter) {
 	}
 }
 
-// filter takes out the waiters for which keep returns false. The caller holds q.mu.
+// filter removes the waiters for which keep returns false. The caller holds q.mu.
 func (k *lock) filter(q *lockQueue, keep func(*waiter) bool) {
 	link := &q.first
 	q.last = nil
 	for w := q.first; w != nil; {
-		next := w.next // a waiter that was woken is its caller's
+		next := w.next // w may be reused once keep has woken its caller
 		if keep(w) {
 			*link, q.last = w, w
 			link = &w.next
@@ -393,7 +394,7 @@ func (w *waiter) finish(err error) {
 	w.change.Signal()
 }
 
-// expire is what runs when the limit of the caller ends.
+// expire is called when the limit of the caller ends.
 func (w *waiter) expire() {
 	w.change.L.Lock()
 	defer w.change.L.Unlock()

@@ -1,15 +1,15 @@
 package websocket
 
-// phase says how far one direction of a connection has come. Each ends on its own: after a Close
-// frame was sent, what the peer still sends is read, and after a write has failed, what it had sent
-// before. A phase is followed by later ones only.
+// phase is the progress of one direction of a connection. Each direction ends on its own: after
+// a Close frame was sent, or a write has failed, frames of the peer can still be read. A phase is
+// followed only by later ones.
 type phase uint8
 
 const (
 	// phaseOpen: frames are read, or written.
 	phaseOpen phase = iota
 
-	// phaseDiscarded: Shutdown has discarded a message. It goes on reading; the program does not.
+	// phaseDiscarded: Shutdown has discarded a message. It goes on reading; the program's reads fail.
 	phaseDiscarded
 
 	// phaseClosed: a Close frame has come, or is in the outbox or has left. It is the last frame of
@@ -20,16 +20,15 @@ const (
 	phaseFailed
 )
 
-// ending is how a direction has ended.
+// ending describes how a direction has ended.
 type ending struct {
 	phase phase
 	err   error // of every later call
-	lost  error // why frames that were reported as written have not left, or nil
+	lost  error // the reason why frames that were reported as written have not left, or nil
 }
 
-// end moves the direction of the lock to a later phase, in which calls return err, also those that
-// wait for the lock. If it is closed or has failed already, all that can be new is that frames are
-// lost.
+// end moves the direction to a later phase, in which all calls return err, including those that wait for
+// the lock. If the direction is already closed or has failed, only lost is recorded.
 func (k *lock) end(p phase, err, lost error) {
 	for {
 		old, e := k.ending.Load(), ending{p, err, lost}
@@ -47,7 +46,7 @@ func (k *lock) end(p phase, err, lost error) {
 	k.wakeYielders()
 }
 
-// replaceErr gives a direction that has ended another error.
+// replaceErr replaces the error of a direction that has ended.
 func (k *lock) replaceErr(err error) {
 	for {
 		old := k.ending.Load()
@@ -59,7 +58,7 @@ func (k *lock) replaceErr(err error) {
 	}
 }
 
-// phase returns how far the direction has come.
+// phase returns the phase of the direction.
 func (k *lock) phase() phase {
 	if e := k.ending.Load(); e != nil {
 		return e.phase
@@ -75,8 +74,7 @@ func (k *lock) err() error {
 	return nil
 }
 
-// lost returns the error because of which frames that were reported as written have not left,
-// or nil.
+// lost returns the reason why frames that were reported as written have not left, or nil.
 func (k *lock) lost() error {
 	if e := k.ending.Load(); e != nil {
 		return e.lost

@@ -10,9 +10,10 @@ import (
 // send is the outgoing direction of a connection: whole frames, one after the other. Any
 // goroutine may use it.
 //
-// A call takes the write lock, puts its frame into the outbox, flushes the outbox under its
-// limit, and unlocks. What nobody waits for has no limit: unlock writes as much of it as the
-// network takes at once, and hands the lock to a flusher, a goroutine that writes the rest.
+// A caller takes the write lock, adds its frame to the outbox, flushes the outbox within its
+// limit, and unlocks. Frames that no caller waits for have no limit: unlock writes as many of
+// their bytes as the transport accepts without blocking, and hands the lock to a flusher, a
+// goroutine that writes the rest.
 //
 // The order of the locks: messageOpen, then locked, then the slot's mu, then the queue's mu.
 type send struct {
@@ -20,18 +21,18 @@ type send struct {
 	lock    lock
 	slot    atomic.Pointer[slot]    // made for the first frame that is posted; else nil
 	delayed atomic.Pointer[delayed] // made for the first frame that must wait; else nil
-	outbox  outbox                  // belongs to the holder of the lock
+	outbox  outbox                  // belongs to the lock holder
 }
 
-// corkTime is how long a frame is corked at most.
+// corkTime is the longest time that a frame is corked.
 const corkTime = 200 * time.Microsecond
 
-// delayed is what is needed when frames do not leave at once. It belongs to the holder of the
-// lock, but for the watch.
+// delayed is the state of a direction whose frames do not always leave at once. It belongs to
+// the lock holder, except for the watch.
 type delayed struct {
 	deadline  time.Time // the write deadline that the transport has
-	watch     watch     // of the contexts of calls that wait for the network
-	release   func()    // ends the limit of the call that waits, where the transport has no deadlines; else nil
+	watch     watch     // of the context of the write that waits for the network
+	release   func()    // releases the limit of that write on a transport without deadlines; else nil
 	progress  *progress // of writes, for keepalive; nil where that is off
 	flushRest func()    // send.flushRest
 	timer     *time.Timer
@@ -44,15 +45,15 @@ func (s *send) ownDelayed() *delayed {
 	if d == nil {
 		d = &delayed{flushRest: s.flushRest}
 		d.watch.interrupt = func() error { return s.link.SetWriteDeadline(aLongTimeAgo) }
-		d.watch.waiting, d.watch.abort = func() uint32 { return 1 }, s.link.abort // it is for a Write only
+		d.watch.waiting, d.watch.abort = func() uint32 { return 1 }, s.link.abort // always within one Write
 		s.delayed.Store(d)
 	}
 	return d
 }
 
-// write sends a frame. It returns when the transport has accepted it, or when it is corked. If
-// the limit ends before any of the frame has left, nothing has happened; if it ends later, the
-// connection has failed.
+// write sends a frame. It returns when the transport has accepted the frame, or when the frame
+// is corked. If the limit ends before any byte of the frame was written, nothing was sent; if it
+// ends later, the connection has failed.
 func (s *send) write(f *frame, mode lockMode, l *limit) error {
 	if written, err := s.lock.acquire(mode, f, l); written || err != nil {
 		return err
@@ -62,7 +63,7 @@ func (s *send) write(f *frame, mode lockMode, l *limit) error {
 	return err
 }
 
-// writeLocked is write for the holder of the lock. It has a return for each way to write.
+// writeLocked is write for the lock holder. It has a return for each way to write.
 func (s *send) writeLocked(f *frame, l *limit) error {
 	if f.opcode == opClose {
 		return s.writeClose(f, l)
@@ -89,7 +90,7 @@ func (s *send) writeLocked(f *frame, l *limit) error {
 		return nil
 	case mayWait && s.yieldForBatch():
 		return s.writeBatch(f, l)
-	case small: // flushFrom, whose frame would not fit into the stack that a goroutine begins with
+	case small: // as flushFrom, whose call would outgrow the initial stack of a goroutine
 		begin := o.add(f)
 		timedOut, err := s.flush(l)
 		if timedOut {
@@ -103,8 +104,8 @@ func (s *send) writeLocked(f *frame, l *limit) error {
 }
 
 // writeClose is writeLocked for a Close frame, behind which nothing leaves: "The application MUST
-// NOT send any more data frames after sending a Close frame" (RFC 6455, 5.5.1). What was posted
-// before goes first. Until the frame has left, or was taken back, only replies are posted.
+// NOT send any more data frames after sending a Close frame" (RFC 6455, 5.5.1). Frames posted
+// before it go first. Until it has left, or was taken back, the slot accepts only replies.
 func (s *send) writeClose(f *frame, l *limit) error {
 	b, o := own(&s.slot), &s.outbox
 	b.mu.Lock()
@@ -134,7 +135,7 @@ func (s *send) writeClose(f *frame, l *limit) error {
 	return err
 }
 
-// cork puts a frame into the outbox, to leave with a later flush.
+// cork adds a frame to the outbox and leaves it to a later flush.
 func (s *send) cork(f *frame) {
 	s.lock.state.Or(unsent)
 	s.outbox.add(f)
@@ -150,8 +151,9 @@ func (s *send) flushFrom(begin int32, l *limit) error {
 	return err
 }
 
-// takeBack takes the frame at the end of the outbox back, which begins at begin, and returns the
-// error of its caller. If a part of the frame has left, the connection fails with err instead.
+// takeBack removes the last frame of the outbox, which starts at begin, because its caller's
+// limit has ended, and returns the limit's error. If part of the frame was written, the
+// connection fails with err instead.
 func (s *send) takeBack(begin int32, l *limit, err error) error {
 	if s.outbox.start > begin {
 		return s.fail(err)
@@ -160,9 +162,9 @@ func (s *send) takeBack(begin int32, l *limit, err error) error {
 	return l.err()
 }
 
-// flush writes the outbox within the limit, or, if that is nil, as much of it as the network takes
-// without waiting. If the limit ends before all has left, timedOut is true, and err is the error
-// for a frame of which a part has left. Any other error ends the direction.
+// flush writes the outbox within the limit or, if l is nil, as much of it as the transport accepts
+// without blocking. If the limit ends first, timedOut is true, and err is the error to fail with if
+// a frame was written in part. Any other error ends the direction.
 func (s *send) flush(l *limit) (timedOut bool, err error) {
 	o := &s.outbox
 	if o.len() == 0 {
@@ -174,7 +176,7 @@ func (s *send) flush(l *limit) (timedOut bool, err error) {
 		}
 		w := o.buf.raw
 		w.p, w.n, w.err = o.bytes(), 0, nil
-		// Control, unlike RawConn.Write, heeds no deadline and waits for nobody.
+		// Control, unlike RawConn.Write, ignores deadlines and does not block.
 		if err = descriptor.Control(w.write); err == nil {
 			err = w.err
 		}
@@ -193,12 +195,12 @@ func (s *send) flush(l *limit) (timedOut bool, err error) {
 	return s.flushWaiting(l)
 }
 
-// failRaw is fail for the error of a descriptor, which it returns as the program sees it.
+// failRaw is fail for an error of the descriptor.
 func (s *send) failRaw(err error) error {
 	return s.fail(s.link.rawError("write", err))
 }
 
-// flushWaiting is flush by a call that waits for the network.
+// flushWaiting is flush with a write that blocks.
 func (s *send) flushWaiting(l *limit) (timedOut bool, err error) {
 	o := &s.outbox
 	s.setLimit(l)
@@ -222,8 +224,7 @@ func (s *send) flushWaiting(l *limit) (timedOut bool, err error) {
 	return timedOut, err
 }
 
-// truncate takes back what lies behind end in the outbox. If that is empty then, its buffer
-// goes back.
+// truncate removes the bytes behind end from the outbox, and releases the buffer of an empty one.
 func (s *send) truncate(end int32) {
 	o := &s.outbox
 	if o.end = end; o.start == end && o.buf != nil {
@@ -233,15 +234,15 @@ func (s *send) truncate(end int32) {
 	}
 }
 
-// fail ends the direction because of err, drops what is in the outbox, and returns the error of all calls
-// from now on.
+// fail ends the direction because of err, drops all frames waiting to be sent, and returns the
+// error of all calls from now on.
 func (s *send) fail(err error) error {
 	var lost error
 	if s.outbox.start < s.outbox.reported || s.hasReported() {
 		lost = err
 	}
 	if s.outbox.len() > 0 && s.lock.err() == ErrCloseSent {
-		s.lock.replaceErr(err) // the Close frame, which is the last in the outbox, was not sent
+		s.lock.replaceErr(err) // the Close frame, the last in the outbox, was not sent
 	}
 	s.lock.end(phaseFailed, err, lost)
 	s.dropPosted()
@@ -251,15 +252,16 @@ func (s *send) fail(err error) error {
 	return s.lock.err()
 }
 
-// unlock gives the lock back. What is in the outbox and the slot leaves, unless it is corked: if
-// the network does not take it at once, the lock goes to a flusher.
+// unlock releases the lock, after it has written the frames in the outbox and the slot, unless
+// they are corked. If the transport does not accept all of them at once, unlock hands the lock
+// to a flusher.
 func (s *send) unlock() {
 	if s.lock.has(posted) || s.outbox.len() > 0 {
 		s.takePosted()
 		if s.lock.corks() && !s.lock.has(posted) {
 			s.arm()
 		} else if s.flush(nil); s.outbox.len() > 0 {
-			s.startFlusher() // also if frames are corked from now on: these are not
+			s.startFlusher() // even if Cork was called meanwhile: these frames are older
 			return
 		}
 	}
@@ -268,14 +270,14 @@ func (s *send) unlock() {
 	}
 }
 
-// startFlusher hands the lock to a flusher, which ends when all has left, or the connection is
-// closed.
+// startFlusher hands the lock to a flusher, which ends when all frames have left or the
+// connection is closed.
 func (s *send) startFlusher() {
 	flushRest := s.ownDelayed().flushRest
 	go flushRest()
 }
 
-// flushRest writes the outbox and the slot, without a limit, and gives the lock back.
+// flushRest writes the outbox and the slot, without a limit, and releases the lock.
 func (s *send) flushRest() {
 	for {
 		s.takePosted()
@@ -286,8 +288,8 @@ func (s *send) flushRest() {
 	}
 }
 
-// arm has what is corked flushed when its time is over. A timer that is armed is left alone,
-// since stopping and arming it again costs more than one that finds nothing to do.
+// arm starts the timer that flushes corked frames after corkTime. A running timer is left alone:
+// to stop and start it again costs more than to let it find nothing to do.
 func (s *send) arm() {
 	d := s.ownDelayed()
 	if d.timer == nil {
@@ -298,8 +300,8 @@ func (s *send) arm() {
 	d.armed = true
 }
 
-// flushCorked is what the timer runs. The reader is slow, so the answers of this burst wait no
-// longer; Cork stays in force.
+// flushCorked flushes corked frames when the timer fires. Since the reader is slow, later answers
+// of this burst are not held back either; Cork stays in force.
 func (s *send) flushCorked() {
 	s.lock.acquire(lockFlush, nil, &noLimit)
 	s.ownDelayed().armed = false
@@ -307,16 +309,16 @@ func (s *send) flushCorked() {
 	s.flushRest()
 }
 
-// tryFlush has posted and corked frames leave, unless another goroutine holds the lock, which
-// then does that. It waits for nothing.
+// tryFlush writes posted frames, and corked ones whose time has come, unless another goroutine
+// holds the write lock; that goroutine will write them. It does not block.
 func (s *send) tryFlush() {
 	if s.hasUnsent() && s.lock.tryAcquire(lockFlush) {
 		s.unlock()
 	}
 }
 
-// handOver hands posted and corked frames to the transport, unless another goroutine holds the
-// lock. It waits for nothing, and Cork stays in force.
+// handOver writes posted and corked frames, unless another goroutine holds the write lock. It
+// does not block, and Cork stays in force.
 func (s *send) handOver() {
 	if s.hasUnsent() && s.lock.tryAcquire(lockFlush) {
 		s.takePosted()
@@ -328,16 +330,16 @@ func (s *send) handOver() {
 	}
 }
 
-// drain waits within the limit until the transport has accepted all that lies in the outbox and
-// the slot. If the limit ends, the flusher goes on.
+// drain waits within the limit until the transport has accepted all frames in the outbox and the
+// slot. If the limit ends first, a flusher goes on.
 func (s *send) drain(l *limit) error {
 	s.lock.clear(corked | moreInput)
 	flushLimit := l
 	if !s.link.resumable() {
 		flushLimit = nil // a timeout would fail the connection
 	}
-	// A round that leaves bytes hands them to a flusher, for which the next one waits. Three
-	// send every frame that was there before the call; later ones are not waited for.
+	// A round that leaves bytes behind hands them to a flusher, and the next round waits for it.
+	// Three rounds send every frame that was there before the call; later frames may remain.
 	for range 3 {
 		if _, err := s.lock.acquire(lockFlush, nil, l); err != nil {
 			return err
@@ -370,18 +372,18 @@ func (s *send) sentClose() bool {
 	return b.accepts == noFrames
 }
 
-// hasUnsent reports whether there are frames that no caller waits for.
+// hasUnsent reports whether frames are waiting to be sent that no caller waits for.
 func (s *send) hasUnsent() bool { return s.lock.has(unsent | posted) }
 
-// forgetContext takes the watch off the context that a write had last.
+// forgetContext stops watching the context of the last write.
 func (s *send) forgetContext() {
 	if d := s.delayed.Load(); d != nil {
 		d.watch.forget()
 	}
 }
 
-// setLimit has the transport's write that follows end with the limit. Nothing else sets the
-// write deadline, except for the end of the context.
+// setLimit makes the limit end the transport's next Write. Nothing else sets the transport's write
+// deadline, except the watch, when a context ends.
 func (s *send) setLimit(l *limit) {
 	d := s.delayed.Load()
 	if d == nil && l.deadline.IsZero() && l.done() == nil {
@@ -402,9 +404,9 @@ func (s *send) setLimit(l *limit) {
 	}
 }
 
-// clearLimit ends what setLimit has begun, after the write has returned err. It reports whether
-// the limit has ended the write, which can be continued. A timeout without that is final:
-// crypto/tls, which a wrapper may hide, returns its first one for ever.
+// clearLimit undoes setLimit after a Write that returned err. timedOut reports whether the limit
+// ended that Write and the transport can continue it. Any other timeout is final: crypto/tls,
+// which a wrapper may hide, returns its first timeout for ever.
 func (s *send) clearLimit(l *limit, err error) (timedOut bool, _ error) {
 	timedOut = err != nil && s.link.resumable() && isTimeout(err) && l.ended() != nil
 	d := s.delayed.Load()

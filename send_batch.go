@@ -6,16 +6,16 @@ import (
 )
 
 const (
-	// batchTries is for how many writes after a batch a writer yields for another one.
+	// batchTries is the number of writes after a batch before which a writer yields again.
 	batchTries = 16
 
-	// batchInterval is after how many writes a writer yields in any case.
+	// batchInterval is the number of writes after which a writer yields in any case.
 	batchInterval = 1024
 )
 
-// yieldForBatch reports whether other goroutines wait to write. It yields once if they have
-// done so lately: on one processor they would never meet, because nobody stops between taking
-// and releasing the lock.
+// yieldForBatch reports whether other goroutines wait to write. It yields once if others have
+// written recently, so that their frames can join this write: on one processor they would never
+// meet, because no goroutine is preempted between taking and releasing the lock.
 func (s *send) yieldForBatch() bool {
 	if !s.lock.has(queued) {
 		if s.lock.writes++; s.lock.tries == 0 && s.lock.writes%batchInterval != 0 {
@@ -33,9 +33,9 @@ func (s *send) yieldForBatch() bool {
 	return false
 }
 
-// writeBatch writes a small frame, and with it those of callers that wait. If the limit ends
-// first, a frame that has begun to leave is the flusher's, unless it is f; those behind it are
-// their callers' again.
+// writeBatch writes a small frame together with the frames of waiting callers. If the limit ends
+// first, a frame that was written in part is left to the flusher, unless it is f, which fails the
+// connection; the callers of the frames behind it wait on.
 func (s *send) writeBatch(f *frame, l *limit) error {
 	o := &s.outbox
 	o.reserve(maxBufferSize - o.len())

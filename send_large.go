@@ -1,6 +1,6 @@
 package websocket
 
-// writeMasked masks a large frame piece by piece in the outbox, which is empty, and writes it.
+// writeMasked writes a large frame of a client, masking it piece by piece in the outbox, which is empty.
 func (s *send) writeMasked(f *frame, l *limit) error {
 	o, h, payload := &s.outbox, f.header(true), f.payload
 	pos := 0
@@ -40,7 +40,7 @@ func (s *send) writeLarge(f *frame, l *limit) error {
 	return err
 }
 
-// writePieces writes a large frame with the header head.
+// writePieces writes a large frame; with keepalive, in pieces that show progress.
 func (s *send) writePieces(head, payload []byte) (n int, err error) {
 	p := s.progress()
 	if p == nil {
@@ -62,7 +62,7 @@ func (s *send) writePieces(head, payload []byte) (n int, err error) {
 	return n, err
 }
 
-// progress returns what keepalive looks at, or nil.
+// progress returns the record of writes that keepalive looks at, or nil.
 func (s *send) progress() *progress {
 	if d := s.delayed.Load(); d != nil {
 		return d.progress

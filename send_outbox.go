@@ -1,13 +1,13 @@
 package websocket
 
-// outbox is encoded frames that the transport has not accepted yet. It belongs to the holder of
-// the write lock; while the lock is free, it is empty or corked.
+// outbox holds encoded frames that the transport has not accepted yet. It belongs to the holder
+// of the write lock. While the lock is free, the outbox is empty or corked.
 type outbox struct {
 	buf        *buffer // nil where the outbox is empty
 	start, end int32   // of the frames in buf; 0 where that is nil
 
 	// reported is the end of the last frame that was reported as written. If the transport
-	// fails before that, frames are lost.
+	// fails before it has accepted this much, frames are lost.
 	reported int32
 
 	client bool // frames are masked; a constant
@@ -18,10 +18,10 @@ func (o *outbox) len() int { return int(o.end - o.start) }
 // bytes returns the bytes to be written next.
 func (o *outbox) bytes() []byte { return o.buf.b[o.start:o.end] }
 
-// fits reports whether the outbox can have room for n more bytes.
+// fits reports whether the outbox may grow by n bytes.
 func (o *outbox) fits(n int) bool { return o.len()+n <= maxBufferSize }
 
-// reserve makes room for n more bytes, which fit.
+// reserve makes room for n more bytes. The caller has checked that they fit.
 func (o *outbox) reserve(n int) {
 	if o.buf != nil && int(o.end)+n <= len(o.buf.b) {
 		return
@@ -30,7 +30,7 @@ func (o *outbox) reserve(n int) {
 	o.start, o.end, o.reported = 0, o.end-o.start, max(o.reported-o.start, 0)
 }
 
-// add appends a frame that fits, and returns where it begins.
+// add appends a frame that fits, and returns its start.
 func (o *outbox) add(f *frame) (begin int32) {
 	o.reserve(f.size())
 	begin = o.end
@@ -38,8 +38,8 @@ func (o *outbox) add(f *frame) (begin int32) {
 	return begin
 }
 
-// take appends the first n bytes of buf, which fit, and of which reported bytes were reported as
-// written. The buffer becomes the outbox's.
+// take appends the first n bytes of buf, which fit; the first reported bytes of them were reported
+// as written. It takes over the buffer.
 func (o *outbox) take(buf *buffer, n, reported int32) {
 	if o.buf == nil {
 		o.buf, o.start, o.end, o.reported = buf, 0, n, reported
@@ -64,19 +64,19 @@ type frame struct {
 
 const (
 	// maxCopied is the size of the largest frame that is copied into the outbox. A larger one
-	// is written from the caller's memory, or a client's masked piece by piece. It is also
-	// how many bytes are corked at most.
+	// is written from the caller's memory or, by a client, masked piece by piece. It is also
+	// the largest number of bytes that are corked.
 	maxCopied = 16 << 10
 
 	// maxControlSize is the size of the largest control frame, as frame.size has it.
 	maxControlSize = maxHeaderSize + maxControlPayload
 )
 
-// size returns how many bytes the frame takes at most.
+// size returns an upper bound of the frame's encoded size.
 func (f *frame) size() int { return maxHeaderSize + len(f.payload) }
 
-// fitsBatch reports whether the holder of the write lock may write the frame for its sender. A
-// Close frame ends the direction, which its sender has to see.
+// fitsBatch reports whether the lock holder may write the frame on behalf of a waiting caller. A
+// Close frame ends the direction, so its caller writes it.
 func (f *frame) fitsBatch() bool { return f.size() <= maxCopied && f.opcode != opClose }
 
 // header returns the header. "A masking key is a 32-bit value chosen at random by the client",
@@ -89,7 +89,7 @@ func (f *frame) header(client bool) header {
 	return h
 }
 
-// append appends the frame to p, which has room for it.
+// append encodes the frame to the end of p, which has room for it.
 func (f *frame) append(p []byte, client bool) []byte {
 	switch {
 	case client:
@@ -106,5 +106,5 @@ func (f *frame) append(p []byte, client bool) []byte {
 	return append(appendLength(p, 0, int64(len(f.payload))), f.payload...)
 }
 
-// maxPiece is how much of a large frame is written at once with keepalive, which wants to see progress.
+// maxPiece is the largest part of a frame in one Write on a connection with keepalive, which looks for progress.
 const maxPiece = 256 << 10

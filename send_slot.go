@@ -2,34 +2,34 @@ package websocket
 
 import "sync"
 
-// slot is encoded frames that no caller waits for: the reader's replies, keepalive's pings, and
-// the small ones of a stream. Goroutines put them there without the write lock; the holder of the
-// lock moves them to the outbox. The bit posted of the lock says whether there are any.
+// slot holds encoded frames that no caller waits for: the reader's replies, keepalive's pings, and
+// the small frames of a stream. A goroutine adds a frame without the write lock; the lock holder
+// moves the frames to the outbox. The lock's bit posted is set while the slot is not empty.
 type slot struct {
 	mu       sync.Mutex
 	buf      *buffer // nil where the slot is empty
 	n        int32   // bytes
-	pong     int32   // where the pong at the end begins, or n
+	pong     int32   // the start of the pong that is the last frame, or n
 	reported int32   // the end of the last frame that was reported as written
-	accepts  accepts // what may still be put here
+	accepts  accepts
 }
 
-// accepts says which frames the slot takes.
+// accepts says which frames may be added to the slot.
 type accepts uint8
 
 const (
 	allFrames accepts = iota
 	replies           // a caller's Close frame is being written
-	noFrames          // the last one is a Close frame, which nothing follows
+	noFrames          // the last frame is a Close frame, and nothing follows it
 )
 
-// maxReplies is up to where pongs are added; then each takes the place of the one before: "the
-// endpoint MAY elect to send a Pong frame for only the most recently processed Ping frame" (RFC
-// 6455, 5.5.3).
+// maxReplies is the fill level up to which pongs are added; beyond it a pong replaces the pong
+// before it: "the endpoint MAY elect to send a Pong frame for only the most recently processed Ping
+// frame" (RFC 6455, 5.5.3).
 const maxReplies = defaultBufferSize - 2*maxControlSize
 
-// reply puts a control frame into the slot. It waits for nothing; any goroutine may call it.
-// tryFlush must follow before the reader waits or returns.
+// reply adds a control frame to the slot. It does not block; any goroutine may call it. The
+// reader must call tryFlush before it waits or returns.
 func (s *send) reply(op opcode, payload []byte) {
 	b := own(&s.slot)
 	b.mu.Lock()
@@ -50,10 +50,11 @@ func (s *send) reply(op opcode, payload []byte) {
 	}
 }
 
-// post sends a frame that no caller waits for. A small frame goes into the slot. If it is large,
-// or the slot is full, post waits for the lock within the limit, and puts it into the outbox. If
-// wait is set, post then also waits for the network: until the limit where a write can be continued,
-// else until the write is done. A data frame must not be posted while a message is open.
+// post sends a frame that no caller waits for. A small frame goes into the slot. If the frame is
+// large, or the slot is full, post waits for the lock within the limit and adds the frame to the
+// outbox. If wait is set, it then also waits for the transport: within the limit if a write can be
+// continued after a timeout, else until the write is done. A data frame must not be posted while a
+// message is open.
 func (s *send) post(f *frame, l *limit, wait bool) error {
 	if err := l.ended(); err != nil {
 		return err
@@ -67,7 +68,7 @@ func (s *send) post(f *frame, l *limit, wait bool) error {
 			err = l.ended()
 		}
 		if err == nil && (s.lock.has(posted) || !s.outbox.fits(f.size())) {
-			s.startFlusher() // which makes room, also if the outbox is corked
+			s.startFlusher() // makes room, even if the outbox is corked
 			continue
 		}
 		if err == nil {
@@ -76,7 +77,7 @@ func (s *send) post(f *frame, l *limit, wait bool) error {
 				l = &noLimit // a timeout would fail the connection
 			}
 			if wait {
-				s.flush(l) // its error is that of the next call
+				s.flush(l) // the next call returns its error
 			}
 		}
 		s.unlock()
@@ -86,8 +87,8 @@ func (s *send) post(f *frame, l *limit, wait bool) error {
 	return nil
 }
 
-// tryPost puts a frame into the slot. It returns false if there is no room, or the connection
-// has ended.
+// tryPost adds a frame to the slot. It returns false if there is no room, or the direction has
+// ended.
 func (s *send) tryPost(f *frame) bool {
 	if f.size() > maxCopied {
 		return false
@@ -110,12 +111,12 @@ func (s *send) addLocked(b *slot, f *frame) {
 	s.lock.state.Or(posted)
 }
 
-// takePosted moves the frames in the slot to the outbox, if there is room, and returns the reason
-// why no further frame may be written, or nil. The caller holds the lock.
+// takePosted moves the frames in the slot to the outbox, if there is room. It returns the error
+// because of which no further frame may be written, or nil. The caller holds the lock.
 func (s *send) takePosted() error {
 	switch {
 	case !s.lock.has(posted):
-	case s.lock.err() == ErrCloseSent: // nothing more is to leave
+	case s.lock.err() == ErrCloseSent: // nothing may follow the Close frame
 		s.dropPosted()
 	default:
 		s.movePosted()
@@ -137,7 +138,7 @@ func (s *send) dropPosted() {
 	s.clearSlot(b)
 }
 
-// clearSlot takes note that the frames in the slot are gone. The caller holds b.mu.
+// clearSlot forgets the slot's frames and its buffer, which has another owner. The caller holds b.mu.
 func (s *send) clearSlot(b *slot) {
 	b.buf, b.n, b.pong, b.reported = nil, 0, 0, 0
 	s.lock.clear(posted)
@@ -160,7 +161,7 @@ func (s *send) movePosted() {
 	s.clearSlot(b)
 }
 
-// hasReported reports whether there are frames in the slot that were reported as written.
+// hasReported reports whether the slot holds frames that were reported as written.
 func (s *send) hasReported() bool {
 	b := s.slot.Load()
 	if b == nil {

@@ -7,20 +7,20 @@ import (
 	"time"
 )
 
-// limit is what ends the wait of a call: the deadline, unless it is zero, and the context, unless
-// it is nil.
+// limit bounds the wait of a call, by a deadline unless that is zero, and by a context unless that
+// is nil.
 type limit struct {
 	deadline time.Time
 	ctx      context.Context
 }
 
-// noLimit ends no wait.
+// noLimit does not bound a wait.
 var noLimit limit
 
 // until returns the limit of a deadline alone.
 func until(deadline time.Time) limit { return limit{deadline: deadline} }
 
-// done returns the channel that is closed when the context ends, or nil if that cannot happen.
+// done returns a channel that is closed when the context ends, or nil if it cannot end.
 func (l *limit) done() <-chan struct{} {
 	if l.ctx == nil {
 		return nil
@@ -28,7 +28,7 @@ func (l *limit) done() <-chan struct{} {
 	return l.ctx.Done()
 }
 
-// ended returns err if the limit has ended, else nil.
+// ended returns l.err() if the limit has ended, else nil.
 func (l *limit) ended() error {
 	if l.ctx != nil && l.ctx.Err() != nil || !l.deadline.IsZero() && time.Until(l.deadline) <= 0 {
 		return l.err()
@@ -36,7 +36,7 @@ func (l *limit) ended() error {
 	return nil
 }
 
-// err returns the error of a call whose limit has ended before it has done anything.
+// err returns the error of a call whose limit ended before the call had any effect.
 func (l *limit) err() error {
 	if l.ctx != nil && l.ctx.Err() != nil {
 		return contextError(l.ctx)
@@ -63,28 +63,28 @@ func (l *limit) afterFunc(f func()) (stop func()) {
 }
 
 // watch interrupts an operation of a transport when its context ends. It stays registered with the
-// context between operations, so that one operation after another with the same
-// context costs no allocation.
+// context between operations, so that successive operations with the same context allocate
+// nothing.
 type watch struct {
 	interrupt func() error  // makes the operation return, by a deadline in the past
-	waiting   func() uint32 // returns which call of the transport the operation waits for, or 0
-	abort     func() error  // closes the transport where its call does not return
+	waiting   func() uint32 // returns a number for the transport's call in progress, or 0
+	abort     func() error  // closes a transport whose call does not return
 
 	mu     sync.Mutex
-	done   <-chan struct{} // of the context that it is registered with
-	stop   func() bool
-	active bool        // an operation is going on
-	fired  bool        // and has been interrupted
-	timer  *time.Timer // and is looked at, if this is not nil
-	seen   uint32      // what it waited for when it was looked at last
+	done   <-chan struct{} // of the context that the watch is registered with
+	stop   func() bool     // undoes that
+	active bool            // an operation is in progress
+	fired  bool            // the operation was interrupted
+	timer  *time.Timer     // for the next look at an interrupted operation, or nil
+	seen   uint32          // what waiting returned at the last look
 }
 
-// abortTime is how long an operation that was interrupted may wait for the transport: there are transports
-// whose deadlines do nothing. It is looked at twice, since on a machine that is busy the first look may come
-// before the operation has had a chance to return.
+// abortTime is how long the transport's call may go on after the operation was interrupted: some transports
+// ignore deadlines. The watch looks at it twice, because on a busy machine the first look may come before the
+// call has had a chance to return.
 const abortTime = 100 * time.Millisecond
 
-// begin says that an operation begins that ctx, which can end, is to interrupt.
+// begin starts an operation that the end of ctx interrupts. The context must be one that can end.
 func (w *watch) begin(ctx context.Context) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -96,13 +96,12 @@ func (w *watch) begin(ctx context.Context) {
 		w.stop = context.AfterFunc(ctx, func() { w.fire(done) })
 	}
 	w.active, w.fired = true, false
-	if ctx.Err() != nil { // it may have ended before, when no operation was active
+	if ctx.Err() != nil { // fire may have run before, when no operation was active
 		w.fireLocked()
 	}
 }
 
-// end says that the operation is over, and reports whether it was interrupted. It
-// will not be interrupted later.
+// end ends the operation and reports whether it was interrupted. It will not be interrupted later.
 func (w *watch) end() (interrupted bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -122,7 +121,7 @@ func (w *watch) fire(done <-chan struct{}) {
 	}
 }
 
-// fireLocked interrupts the operation that is going on.
+// fireLocked interrupts the operation in progress.
 func (w *watch) fireLocked() {
 	w.fired, w.seen = true, 0
 	if w.interrupt() != nil {
@@ -142,8 +141,8 @@ func (w *watch) fireLocked() {
 	w.timer = timer
 }
 
-// abortLocked aborts the operation if it still waits for what it waited for before. What goes on otherwise, such
-// as a handler of the program, is waited for.
+// abortLocked closes the transport if the operation is still in the call in which the last look found it. If the
+// operation is busy elsewhere, for instance in a handler of the program, it is left alone.
 func (w *watch) abortLocked() (aborted bool) {
 	before := w.seen
 	w.seen = w.waiting()
@@ -154,7 +153,7 @@ func (w *watch) abortLocked() (aborted bool) {
 	return true
 }
 
-// forget takes the watch off the context.
+// forget stops watching the context.
 func (w *watch) forget() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -164,30 +163,31 @@ func (w *watch) forget() {
 	}
 }
 
-// aLongTimeAgo is a deadline that interrupts the operation that is going on.
+// aLongTimeAgo is a deadline that interrupts the operation in progress.
 var aLongTimeAgo = time.Unix(1, 0)
 
-// progress is how writes get on that wait for the network. Any goroutine may look at it. A nil one takes
-// note of nothing.
+// progress records writes that wait for the network. Any goroutine may read it. A nil progress records
+// nothing.
 type progress struct {
 	start       time.Time
-	waits, last atomic.Int64 // what now has returned; 0 for never
+	waits, last atomic.Int64 // values of now, or 0: see times
 }
 
-// waitTime is from when on a write has waited for the peer, rather than for the kernel to take a copy.
+// waitTime is how long a write must take to count as having waited for the peer: copying into the kernel's
+// buffers takes less.
 const waitTime = time.Millisecond
 
-// now returns the nanoseconds since start, and one more.
+// now returns the nanoseconds since start plus one, so that it is never 0.
 func (p *progress) now() int64 { return int64(time.Since(p.start)) + 1 }
 
-// begin says that a write begins.
+// begin records the start of a write.
 func (p *progress) begin() {
 	if p != nil {
 		p.waits.Store(p.now())
 	}
 }
 
-// end says that the write has ended, and that the transport has taken n bytes.
+// end records the end of a write, of which the transport has accepted n bytes.
 func (p *progress) end(n int) {
 	if p == nil {
 		return
@@ -199,7 +199,8 @@ func (p *progress) end(n int) {
 	p.waits.Store(0)
 }
 
-// times returns since when a write has waited, or zero, and when one that had to wait ended last.
+// times returns the start of the write in progress, and the end of the last write that had to wait. Each is
+// zero if there is none.
 func (p *progress) times() (waits, last time.Time) {
 	at := func(n int64) (t time.Time) {
 		if n > 0 {
