@@ -20,16 +20,16 @@ const DefaultReadLimit = 32 << 20
 // goroutines may call all others at any time, except that NextWriter and its writers
 // are for one at a time.
 //
-// A program must read, if only to discard what it reads: pings are answered, and the
-// peer's Close frame is seen, by the goroutine that reads. A connection must be
-// closed with Close, also after an error.
+// A program must read, even if it expects no messages: the goroutine that reads also answers
+// pings and receives the peer's Close frame. A connection must be closed with Close, even after
+// an error.
 type Conn struct {
 	recv recv
 	send send
 
 	compression *compression // nil where none was agreed on
 	keepalive   *keepalive   // nil where it is off
-	group       *Group       // the one that it belongs to, if any
+	group       *Group       // or nil
 	deadlines   atomic.Pointer[deadlines]
 	extras      atomic.Pointer[extras]
 
@@ -39,33 +39,33 @@ type Conn struct {
 	burst     burst
 	readWatch *watch // nil before the first read with a context
 
-	maxFrame int // the largest payload of a data frame that is sent
+	maxFrame int // the largest payload of a sent data frame
 
 	// For NextWriter.
 	writeClass uint8                         // of the buffers of message writers
-	writer     atomic.Pointer[messageWriter] // the last one that was made, if any
+	writer     atomic.Pointer[messageWriter] // the last one, or nil
 }
 
-// extras is what most connections do not need.
+// extras is the state that most connections do not need.
 type extras struct {
 	subprotocol string
 
-	handlers  atomic.Pointer[handlers] // those of the program, or nil
-	pings     pings                    // those of Ping
-	shutdowns atomic.Int32             // calls of Shutdown that are at work
-	readers   atomic.Int32             // reads of the program that wait for the read lock
+	handlers  atomic.Pointer[handlers] // set by the program, or nil
+	pings     pings                    // sent by Ping
+	shutdowns atomic.Int32             // number of calls of Shutdown in progress
+	readers   atomic.Int32             // number of the program's reads that wait for the read lock
 }
 
 // ownExtras returns c.extras, allocating it on first use.
 func (c *Conn) ownExtras() *extras { return own(&c.extras) }
 
-// connOptions is what an Upgrader and a Dialer have in common.
+// connOptions are the options of a connection, from an Upgrader or a Dialer.
 type connOptions struct {
 	readBufferSize, writeBufferSize int
 	readLimit                       int64
 	pingInterval, pongTimeout       time.Duration
 	agreed                          agreement
-	compression                     CompressionOptions // where it was agreed on
+	compression                     CompressionOptions // if agreed.deflate is not nil
 	writeThrough                    bool
 	maxFrameSize                    int
 	ended                           context.CancelFunc // called when the connection ends; or nil
@@ -109,10 +109,10 @@ func (c *Conn) Subprotocol() string {
 	return ""
 }
 
-// NetConn returns the network connection below: a *net.TCPConn or *tls.Conn, or
-// what the Dialer's functions or the server's listener returned. Reading from it or
-// writing to it breaks the WebSocket connection. Frames that are corked are handed to it, without
-// waiting for the network.
+// NetConn returns the underlying network connection: a *net.TCPConn or *tls.Conn, or
+// the one that a dial function of the Dialer or the server's listener returned. Reading from it or
+// writing to it breaks the WebSocket connection. NetConn first writes corked frames to it, as far as
+// that does not block.
 func (c *Conn) NetConn() net.Conn {
 	c.send.handOver()
 	return c.send.link.netConn()
@@ -124,13 +124,13 @@ func (c *Conn) LocalAddr() net.Addr { return c.send.link.netConn().LocalAddr() }
 // RemoteAddr returns the remote network address.
 func (c *Conn) RemoteAddr() net.Addr { return c.send.link.netConn().RemoteAddr() }
 
-// SetReadLimit sets the largest message in bytes that is read, counted over all of
-// its fragments; none where limit is zero or less. A longer message makes reads
-// return ErrReadLimit, as soon as a frame announces it, and sends the peer a Close
+// SetReadLimit sets the size in bytes of the largest message that is read, counted over all of
+// its fragments; there is no limit if it is zero or less. A longer message makes reads
+// return ErrReadLimit as soon as a frame announces it, and the peer is sent a Close
 // frame with CloseMessageTooBig. Any goroutine may call it at any time.
 func (c *Conn) SetReadLimit(limit int64) { c.recv.limit.Store(limit) }
 
-// beginRead waits within the limit until no other read is at work. One of Shutdown makes way.
+// beginRead acquires the read lock within the limit. Shutdown, if it reads, makes way.
 func (c *Conn) beginRead(l *limit) error {
 	if !c.readLock.state.CompareAndSwap(0, locked) {
 		if err := c.awaitRead(l); err != nil {
@@ -141,10 +141,10 @@ func (c *Conn) beginRead(l *limit) error {
 	return nil
 }
 
-// awaitRead is beginRead for a lock that is not free, or closed.
+// awaitRead is the slow path of beginRead.
 func (c *Conn) awaitRead(l *limit) error {
 	x := c.ownExtras()
-	x.readers.Add(1) // before it is known whether Shutdown reads: see readForShutdown
+	x.readers.Add(1) // before interruptShutdown looks whether Shutdown reads: see readForShutdown
 	c.interruptShutdown()
 	_, err := c.readLock.acquire(lockRead, nil, l)
 	x.readers.Add(-1)
@@ -152,7 +152,7 @@ func (c *Conn) awaitRead(l *limit) error {
 	return err
 }
 
-// endRead ends a read.
+// endRead releases the read lock.
 func (c *Conn) endRead() {
 	c.recv.shrink()
 	c.reading(false)
@@ -162,48 +162,47 @@ func (c *Conn) endRead() {
 	}
 }
 
-// reading tells the keepalive whether what comes would be seen.
+// reading tells the keepalive whether a read is in progress.
 func (c *Conn) reading(yes bool) {
 	if c.keepalive != nil {
 		c.keepalive.reading(yes, time.Now())
 	}
 }
 
-// heard tells the keepalive that something has come.
+// heard tells the keepalive that something was received.
 func (c *Conn) heard() {
 	if c.keepalive != nil {
 		c.keepalive.heard(time.Now())
 	}
 }
 
-// deadlines are those that the program has set. A connection has them when it sets one
-// first.
+// deadlines are the deadlines set by the program. They are allocated when it first sets one.
 type deadlines struct {
 	mu       sync.Mutex
 	write    time.Time
 	read     time.Time
-	override *time.Time // that the transport has for reading instead for a while, or nil
+	override *time.Time // the transport's read deadline while it is not the program's, or nil
 }
 
 // ownDeadlines returns c.deadlines, allocating it on first use.
 func (c *Conn) ownDeadlines() *deadlines { return own(&c.deadlines) }
 
-// SetReadDeadline makes reads return a timeout from the time t on, also the one
-// that is waiting; a zero t means never. A timeout loses nothing: after a new
-// deadline is set, reading goes on where it was. The error is that of the transport, which may
-// have no deadlines. Any goroutine may call it at any time.
+// SetReadDeadline makes reads return a timeout from the time t on, including one in progress; a
+// zero t means never. A timeout loses nothing: once a later deadline is set, reading continues where it
+// was. The error is the transport's, which may have no deadlines. Any goroutine may call it at any
+// time.
 func (c *Conn) SetReadDeadline(t time.Time) error {
 	d := c.ownDeadlines()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.read = t
 	if d.override != nil {
-		return nil // it comes into force when that is over
+		return nil // restoreReadDeadline will set it
 	}
 	return c.send.link.SetReadDeadline(t)
 }
 
-// overrideReadDeadline gives the transport a read deadline that is not the program's.
+// overrideReadDeadline sets a read deadline of the transport instead of the program's.
 func (c *Conn) overrideReadDeadline(t time.Time) error {
 	d := c.ownDeadlines()
 	d.mu.Lock()
@@ -212,11 +211,11 @@ func (c *Conn) overrideReadDeadline(t time.Time) error {
 	return c.send.link.SetReadDeadline(t)
 }
 
-// interruptRead makes a read that waits return a timeout.
+// interruptRead makes a read in progress return a timeout.
 func (c *Conn) interruptRead() error { return c.overrideReadDeadline(aLongTimeAgo) }
 
-// interruptShutdown is interruptRead for a read of Shutdown, if there is one. It is not too late then:
-// Shutdown restores the deadline after it has cleared draining.
+// interruptShutdown is interruptRead for a read by Shutdown, if there is one. Shutdown clears draining before
+// it restores the deadline, so the override cannot outlast it.
 func (c *Conn) interruptShutdown() {
 	d := c.ownDeadlines()
 	d.mu.Lock()
@@ -227,7 +226,7 @@ func (c *Conn) interruptShutdown() {
 	}
 }
 
-// restoreReadDeadline gives the transport the program's read deadline again.
+// restoreReadDeadline sets the transport's read deadline to the program's again.
 func (c *Conn) restoreReadDeadline() {
 	d := c.ownDeadlines()
 	d.mu.Lock()
@@ -236,7 +235,7 @@ func (c *Conn) restoreReadDeadline() {
 	c.send.link.SetReadDeadline(d.read)
 }
 
-// inForce returns the read deadline that the transport has.
+// inForce returns the transport's read deadline.
 func (d *deadlines) inForce() time.Time {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -246,10 +245,10 @@ func (d *deadlines) inForce() time.Time {
 	return d.read
 }
 
-// SetWriteDeadline bounds the writes that begin after it, except for WriteControl's,
-// which has a deadline of its own; a zero t means no bound. After a write that timed
-// out within a frame every write returns its error. If the transport has no deadlines, SetWriteDeadline
-// returns the transport's error, and a write that is still waiting at the time t closes the connection.
+// SetWriteDeadline bounds the writes that begin after the call, except for WriteControl,
+// which has a deadline of its own; a zero t means no bound. After a write has timed
+// out within a frame, every write returns its error. If the transport has no deadlines, SetWriteDeadline
+// returns the transport's error, and a write that still waits at the time t closes the connection.
 // Any goroutine may call it at any time.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
 	d := c.ownDeadlines()
@@ -257,7 +256,7 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 	d.write = t
 	d.mu.Unlock()
 	if l := c.send.link; l.noDeadlines {
-		return l.SetWriteDeadline(t) // and say why
+		return l.SetWriteDeadline(t) // for its error
 	}
 	return nil
 }

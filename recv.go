@@ -6,50 +6,50 @@ import (
 )
 
 const (
-	// directSize is from where on payload is read into its destination without
-	// passing through a buffer, on a connection that has no descriptor.
+	// directSize is the least payload that is read straight into its destination, without
+	// a buffer, from a transport that is not a descriptor.
 	directSize = 2 << 10
 
-	// maxEmptyFragments bounds the fragments of one message that carry nothing:
+	// maxEmptyFragments bounds the fragments of one message that have no payload:
 	// no read limit counts them.
 	maxEmptyFragments = 1000
 )
 
 // recv is the incoming direction of a connection. It holds everything that must
-// survive a read that was interrupted: a header or a control frame is consumed
-// when all of it is there, and of a data frame each byte as it is delivered. So a
-// call that returned a timeout can be repeated at any byte, and none is lost.
+// survive an interrupted read: a header or a control frame is consumed once it is
+// complete, and the payload of a data frame as it is delivered. So a call that returned
+// a timeout can be repeated at any byte, and none is lost.
 //
-// All of it belongs to the goroutine that reads.
+// It belongs to the holder of the read lock, except for limit.
 type recv struct {
-	// The bytes that were received and are not consumed yet. They lie in buf, or in memory of
-	// their own. Only fill, tryRead and shrink borrow and return.
+	// The bytes that were received and not consumed yet. They are in buf, or in memory of
+	// their own. Only fill, tryRead and shrink acquire and release buf.
 	b   []byte
-	buf *buffer // borrowed, or nil
+	buf *buffer // or nil
 
 	// The message in progress.
-	remaining int64        // payload bytes of the current frame that are not consumed
-	total     int64        // payload bytes of the message that are consumed
-	limit     atomic.Int64 // for total; none where it is not positive
-	key       [4]byte
+	remaining int64        // payload bytes of the current frame not consumed yet
+	total     int64        // payload bytes of the message consumed so far
+	limit     atomic.Int64 // the largest total; none if it is not positive
+	key       [4]byte      // of the current frame
 	utf8      utf8Validator
-	empty     uint16 // fragments that carried nothing
-	pos       uint8  // of the key, for the next payload byte
-	open      bool   // it has begun, and not all of it is consumed
-	fin       bool   // its current frame is the last
-	text      bool   // it is checked for UTF-8 as it comes
-	deflated  bool   // it is compressed
+	empty     uint16 // number of fragments without payload
+	pos       uint8  // in the key, for the next payload byte
+	open      bool   // the message has begun and is not consumed to its end
+	fin       bool   // the current frame is the last of the message
+	text      bool   // the payload is checked for UTF-8 as it is received
+	deflated  bool   // the message is compressed
 
 	server  bool // frames come from a client
 	deflate bool // permessage-deflate was agreed on
 
 	// For fill.
-	filled   uint16 // size of the buffer that the last read filled; 0 if there was room left
-	restSize int32  // of the buffer for the rest of a frame at most
+	filled   uint16 // size of the buffer that the last read filled; 0 if it left room
+	restSize int32  // largest size of a buffer for the rest of a frame
 }
 
-// init prepares r for l, from which the bytes in early were read already. A buffer for the rest of a frame
-// has at most bufferSize bytes, or maxBufferSize if that is 0.
+// init initializes r to read from l, from which the bytes in early were read already. A buffer for the rest
+// of a frame has at most bufferSize bytes, or maxBufferSize if that is 0.
 func (r *recv) init(l *link, server bool, early []byte, bufferSize int) {
 	r.server, r.b = server, early
 	r.restSize = maxBufferSize
@@ -61,10 +61,9 @@ func (r *recv) init(l *link, server bool, early []byte, bufferSize int) {
 	}
 }
 
-// next consumes the header of the next data frame, whose payload read then
-// delivers, or a whole control frame, if that has come; else ok is false. The payload of
-// a control frame is valid until the next call. The frame before must have been read
-// to its end.
+// next consumes the header of a data frame, whose payload read then delivers, or a whole
+// control frame. If that is not complete yet, ok is false. The payload of a control frame
+// is valid until the next call. The frame before must have been consumed.
 func (r *recv) next() (op opcode, payload []byte, ok bool, err error) {
 	h, n, err := parseHeader(r.b)
 	if len(r.b) >= 2 {
@@ -88,20 +87,20 @@ func (r *recv) next() (op opcode, payload []byte, ok bool, err error) {
 	return h.opcode, payload, true, nil
 }
 
-// hasFrame reports whether another frame has come, all of it.
+// hasFrame reports whether another complete frame was received.
 func (r *recv) hasFrame() bool {
 	h, n, _ := parseHeader(r.b)
 	return n > 0 && h.length <= int64(len(r.b)-n)
 }
 
-// hasFragment reports whether the header of the next fragment of the message in progress is what comes next,
-// and has come.
+// hasFragment reports whether the header of another fragment of the message in progress was received, with no
+// control frame before it.
 func (r *recv) hasFragment() bool {
 	h, n, _ := parseHeader(r.b)
 	return r.open && r.remaining == 0 && n > 0 && h.opcode == opContinuation
 }
 
-// begin makes a data frame the current one.
+// begin makes a data frame the current frame.
 func (r *recv) begin(h *header) error {
 	if h.opcode != opContinuation {
 		r.open = true
@@ -121,10 +120,9 @@ func (r *recv) begin(h *header) error {
 	return r.endIfComplete()
 }
 
-// frameLimit is how many bytes of payload the frames of the current message may have,
-// if it is positive. Of a compressed message, that is what the worst of compressors,
-// which knows no blocks without compression, makes of a message that is as long as it
-// may be.
+// frameLimit returns the largest payload of all frames of the current message together; none
+// if it is not positive. For a compressed message, it is the size to which the worst
+// compressor, one without stored blocks, may expand a message as long as the limit.
 func (r *recv) frameLimit() int64 {
 	limit := r.limit.Load()
 	if !r.deflated {
@@ -139,8 +137,8 @@ func (r *recv) frameLimit() int64 {
 	return limit
 }
 
-// read delivers payload of the current frame that has come into p, unmasked and, of a
-// text message, checked.
+// read delivers received payload of the current frame into p, unmasked and, in a text message,
+// checked.
 func (r *recv) read(p []byte) (n int, err error) {
 	n = int(min(int64(len(p)), int64(len(r.b)), r.remaining))
 	p = p[:n]
@@ -156,13 +154,13 @@ func (r *recv) read(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// hasAll reports whether all that remains of the current message has come. It is not open if nothing remains.
+// hasAll reports whether the current message is open and the rest of it was received.
 func (r *recv) hasAll() bool {
 	return r.open && r.fin && r.remaining <= int64(len(r.b))
 }
 
-// take is read for all of a message that has come, into new memory of just its size, which
-// need not be cleared before.
+// take is read for the whole rest of a message, into new memory of exactly its size, which
+// append does not clear first.
 func (r *recv) take() ([]byte, error) {
 	n := int(r.remaining)
 	p := append([]byte(nil), r.b[:n]...)[:n:n]
@@ -174,14 +172,14 @@ func (r *recv) take() ([]byte, error) {
 	return p, nil
 }
 
-// direct reports whether payload of the current frame, of which nothing has come yet, is to
-// be read into the program's n bytes without a buffer.
+// direct reports whether payload of the current frame should be read straight into the program's
+// n bytes.
 func (r *recv) direct(n int) bool {
 	return len(r.b) == 0 && min(int64(n), r.remaining) >= directSize
 }
 
-// readDirect waits for payload of the current frame, of which nothing has come yet, and
-// reads it into p.
+// readDirect waits for payload of the current frame and reads it into p. None was received
+// before.
 func (r *recv) readDirect(t transport, p []byte) (n int, err error) {
 	n, err = receive(t, p[:min(int64(len(p)), r.remaining)])
 	r.filled = 0
@@ -195,9 +193,9 @@ func (r *recv) readDirect(t transport, p []byte) (n int, err error) {
 	return n, nil
 }
 
-// credit returns how much memory a message may take of which have bytes are delivered. It gives the
-// peer's announcement just as much credit as has come of the message: sixteen times that up to
-// 64 KiB, four times beyond.
+// credit returns how much memory may be allocated for a message of which have bytes were delivered.
+// The announced length of a frame counts only up to a multiple of the bytes that were received:
+// sixteen times up to 64 KiB, four times beyond.
 func (r *recv) credit(have int) int {
 	came := int64(have) + min(int64(len(r.b)), r.remaining)
 	size := max(1<<10, min(16*came, maxBufferSize), 4*came)
@@ -209,20 +207,20 @@ func (r *recv) credit(have int) int {
 	return int(size)
 }
 
-// grow returns p with room for payload of the current frame, where base bytes of p
-// are not of the message.
+// grow returns p with room for payload of the current frame. The first base bytes of p do not
+// belong to the message.
 func (r *recv) grow(p []byte, base int) []byte {
 	room := int64(cap(p) - len(p))
 	have := len(p) - base
 	if room >= r.remaining || room > 0 && int64(r.credit(have)-have) < r.remaining {
-		return p // with what comes into the room, there is more credit
+		return p // the bytes that fill this room will add credit
 	}
 	grown := make([]byte, len(p), base+r.credit(have))
 	copy(grown, p)
 	return grown
 }
 
-// skip consumes what has come of the payload of the current frame.
+// skip consumes the received payload of the current frame.
 func (r *recv) skip() error {
 	n := int(min(int64(len(r.b)), r.remaining))
 	p := r.b[:n]
@@ -232,8 +230,8 @@ func (r *recv) skip() error {
 	return err
 }
 
-// unmask unmasks payload in place. The end of it was received last and is still in the
-// processor's first cache, so a large piece is unmasked from there on.
+// unmask unmasks payload in place. It begins with the end of a large piece, which was received last
+// and is still in the processor's first cache.
 func (r *recv) unmask(p []byte) {
 	if !r.server {
 		return
@@ -248,7 +246,7 @@ func (r *recv) unmask(p []byte) {
 	r.pos = uint8((pos + len(p)) & 3)
 }
 
-// accept takes note of payload of the current frame, which is unmasked, and checks it.
+// accept counts unmasked payload of the current frame, and checks it.
 func (r *recv) accept(p []byte) error {
 	r.remaining -= int64(len(p))
 	r.total += int64(len(p))
@@ -261,10 +259,10 @@ func (r *recv) accept(p []byte) error {
 	return r.endIfComplete()
 }
 
-// consume takes n bytes off r.b.
+// consume removes the first n bytes of r.b.
 func (r *recv) consume(n int) { r.b = r.b[n:] }
 
-// endIfComplete ends the message if nothing of its last frame remains.
+// endIfComplete ends the message if its last frame is consumed.
 func (r *recv) endIfComplete() error {
 	if !r.fin || r.remaining > 0 {
 		return nil
@@ -276,15 +274,15 @@ func (r *recv) endIfComplete() error {
 	return nil
 }
 
-// fill waits for bytes and appends them to r.b, which is less than a header or a control frame. It
-// is for a transport that cannot be asked without waiting (TLS, wrappers): a small buffer waits for
-// it. Only if that came back full within a frame, and more must follow, is a buffer of sixteen times
-// its size borrowed for the rest.
+// fill waits for bytes and appends them to r.b, which has less than a header or a control frame. It
+// is for a transport that cannot be read without blocking (TLS, wrappers), so it waits with a small
+// buffer. Only if the last read filled its buffer, and the frame goes on, does fill acquire a buffer
+// of sixteen times that size.
 func (r *recv) fill(l *link) error {
 	size := 1<<10 + maxHeaderSize
 	if l.tls {
-		// crypto/tls keeps the rest. A smaller one costs more than it saves: it lies where the
-		// handshake has left small objects and, when these are gone, holes.
+		// crypto/tls keeps the rest of a record. A buffer smaller than this costs more memory than
+		// it saves: it keeps spans alive in which the handshake has left small objects.
 		size = 256
 	}
 	if len(r.b) > 0 || r.remaining > 0 {
@@ -304,7 +302,7 @@ func (r *recv) fill(l *link) error {
 func (r *recv) tryRead(raw *rawReader) func(fd uintptr) (done bool) {
 	return func(fd uintptr) bool {
 		buf := acquireBuffer(readBufferSize)
-		had := copy(buf.b, r.b) // the beginning of a header or a control frame at most
+		had := copy(buf.b, r.b) // at most the start of a header or a control frame
 		var wait bool
 		if raw.n, wait = readRaw(fd, buf.b[had:]); raw.n <= 0 {
 			releaseBuffer(buf)
@@ -318,8 +316,8 @@ func (r *recv) tryRead(raw *rawReader) func(fd uintptr) (done bool) {
 	}
 }
 
-// shrink gives the buffer back if it is empty. It leaves a buffer of at most sixteen times the bytes
-// in it, and a kilobyte.
+// shrink releases an empty buffer, and replaces a buffer of more than sixteen times the bytes in it plus
+// a kilobyte.
 func (r *recv) shrink() {
 	switch {
 	case len(r.b) == 0:
@@ -343,33 +341,33 @@ func (r *recv) move(size int) {
 	r.buf = buf
 }
 
-// message is the data message that is being received. It belongs to the holder of the read lock.
+// message is the data message being received. It belongs to the holder of the read lock.
 type message struct {
 	state    messageState
 	kind     opcode         // opText or opBinary
 	kept     *[]byte        // see keep
-	inflater *inflater      // of a compressed message, until its end has come out
-	reader   *messageReader // of the claimed message, or of the last one that was
+	inflater *inflater      // of a compressed message, until it is decompressed to its end
+	reader   *messageReader // of the claimed message, or of the last claimed message
 }
 
-// messageState says where the current message is.
+// messageState is the state of the current message.
 type messageState uint8
 
 const (
-	// betweenMessages: the program has got the last message to its end, and no header of another has come.
+	// betweenMessages: the last message was delivered to its end, and no other has begun.
 	betweenMessages messageState = iota
 
-	// begun: its first header has come. It is for the next call of ReadMessage or NextReader.
+	// begun: the first header was received. The next call of ReadMessage or NextReader gets the message.
 	begun
 
-	// claimed: a reader from NextReader has it, message.reader.
+	// claimed: NextReader has returned message.reader for the message.
 	claimed
 
-	// discarded: the rest of it is not wanted.
+	// discarded: the rest of the message is skipped.
 	discarded
 )
 
-// keep keeps p, what ReadMessage had of the current message when it was interrupted.
+// keep keeps p, the part of the current message that an interrupted read had received.
 func (m *message) keep(p []byte) {
 	if len(p) == 0 {
 		return
@@ -380,7 +378,7 @@ func (m *message) keep(p []byte) {
 	*m.kept = p
 }
 
-// bytes returns what is kept, or nil.
+// bytes returns the part of the message that is kept, or nil.
 func (m *message) bytes() []byte {
 	if m.kept == nil {
 		return nil
@@ -388,7 +386,7 @@ func (m *message) bytes() []byte {
 	return *m.kept
 }
 
-// drop gives up what is kept.
+// drop forgets the part of the message that is kept.
 func (m *message) drop() {
 	if m.kept != nil {
 		*m.kept = nil

@@ -5,26 +5,26 @@ import (
 	"time"
 )
 
-// burst is what the reader knows of the burst that it handles: messages that have come at once.
-// Only where the messages of the burst before were handled quickly do the answers wait for the
-// end of this one, to leave together.
+// burst is the reader's record of a burst: messages that were received together. If the program
+// handled the messages of the last burst quickly, its answers to this one wait for the end of the
+// burst, to leave together.
 type burst struct {
-	start    uint32 // when its first message was delivered, in microseconds
-	messages uint16 // that were delivered; 0 between bursts
-	quick    bool   // the last one was handled quickly
+	start    uint32 // the time when the first message was delivered, in microseconds
+	messages uint16 // the number of messages delivered; 0 between bursts
+	quick    bool   // the last burst was handled quickly
 	never    bool   // WriteThrough is set
 }
 
-// quickMessage is how many microseconds each message of a burst may take at most.
+// quickMessage is the time in microseconds within which a message is handled quickly, on average.
 const quickMessage = 50
 
-// clock is a time in microseconds for differences.
+// clock returns a time in microseconds, of which only differences count.
 func clock() uint32 { return uint32(time.Since(clockStart) / time.Microsecond) }
 
 var clockStart = time.Now()
 
-// delivered takes note of a message that was delivered, behind which there is more of the burst
-// or not, and reports whether what is written now is to wait for the end of the burst.
+// delivered records that a message was delivered. more says whether the burst goes on. It reports
+// whether messages written now should wait for the end of the burst.
 func (b *burst) delivered(more bool) (wait bool) {
 	if b.never || !more && b.messages == 0 {
 		return false
@@ -38,7 +38,7 @@ func (b *burst) delivered(more bool) (wait bool) {
 	return more && b.quick
 }
 
-// end takes note that all messages have been handled.
+// end records that all messages of the burst were handled.
 func (b *burst) end() {
 	if b.messages > 0 {
 		b.quick = clock()-b.start <= quickMessage*uint32(b.messages)

@@ -2,7 +2,7 @@ package websocket
 
 import "math"
 
-// canInflate reports whether the current message is compressed and can be decompressed further without
+// canInflate reports whether the current message is compressed and more of it can be decompressed without
 // waiting for the network.
 func (c *Conn) canInflate() bool {
 	z, r := c.message.inflater, &c.recv
@@ -10,7 +10,7 @@ func (c *Conn) canInflate() bool {
 }
 
 // inflate decompresses some of the current message into p[have:]. p[:have] is the part of the message
-// before that which is not in the window.
+// before it that is not in the window yet.
 func (c *Conn) inflate(p []byte, have int) (n int, err error) {
 	r, z := &c.recv, c.message.inflater
 	text := c.message.kind == opText
@@ -104,15 +104,15 @@ func (c *Conn) takeInflated() ([]byte, error) {
 	return p, err
 }
 
-// remember is called with each part of a compressed message that has come out. It adds the part to the
-// window if more of the message, or later messages, may refer to it.
+// remember is called with each decompressed part of a message. It adds the part to the window if the rest of
+// the message, or later messages, may refer to it.
 func (c *Conn) remember(p []byte) {
 	if k := c.compression; k.recvTakeover || c.message.inflater != nil {
 		k.window.put(p)
 	}
 }
 
-// dropInflater gives back the inflater and the window.
+// dropInflater releases the inflater and the window.
 func (c *Conn) dropInflater() {
 	if c.message.inflater != nil {
 		releaseInflater(c.message.inflater)
