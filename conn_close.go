@@ -7,12 +7,12 @@ import (
 	"unicode/utf8"
 )
 
-// fail ends the reading because of err, and returns the error of all reads from now on. Where err
-// is our verdict that the peer has broken a rule, the peer is sent it in a Close frame. A deadline that
-// has passed ends nothing: whether a read can be repeated is what the lock says after it.
+// fail ends the reading because of err, and returns the error of all reads from now on. If err says that
+// the peer has broken a rule, the peer is sent a Close frame with the reason. A timeout does not end the
+// reading: fail returns it, and the read can be repeated.
 func (c *Conn) fail(err error) error {
 	if isTimeout(err) {
-		if c.readLock.phase() >= phaseClosed { // Close has interrupted it
+		if c.readLock.phase() >= phaseClosed { // Close has interrupted the read
 			return c.readLock.err()
 		}
 		return err
@@ -38,22 +38,22 @@ func (c *Conn) stop(p phase, err error) error {
 }
 
 // Close closes the network connection. It sends no Close frame: to close the WebSocket connection in an
-// orderly way, use Shutdown. Any goroutine may call it. Reads and writes that are blocked, and all later
-// ones, return an error that is net.ErrClosed for errors.Is, unless they had another one before.
+// orderly way, use Shutdown. Any goroutine may call Close. Blocked reads and writes, and all later ones,
+// return an error that wraps net.ErrClosed, unless an earlier error has ended them.
 //
-// It waits for nothing, except that frames that no call waits for any more, corked ones, answers to pings,
-// Close frames, and those of a stream, have a second to leave.
+// Close does not wait for the peer, except that it waits up to a second until the network has accepted frames
+// that no call waits for: corked messages, answers to pings, Close frames, and the frames of a stream.
 //
-// If a Close frame was sent and the peer's has not come, closing the network connection could reset it, and
-// so destroy the frame before the peer has read it. Then only the outgoing direction is ended at once, and
-// the rest in the background: when the peer has ended its own, and at the latest after a second. Up to 256
-// KiB of what it still sends are read meanwhile, and discarded.
+// If a Close frame was sent and the peer's was not received, closing the network connection could reset it,
+// which could destroy the Close frame before the peer has read it. Then Close ends only the outgoing direction,
+// and closes the network connection in the background, when the peer has ended its direction, or after a
+// second. Meanwhile up to 256 KiB from the peer are read and discarded.
 func (c *Conn) Close() error {
 	l := until(time.Now().Add(closeTimeout))
 	return c.closeWithin(&l)
 }
 
-// closeWithin is Close that has until the limit to send what nobody waits for.
+// closeWithin is Close with a limit for writing the frames that no caller waits for.
 func (c *Conn) closeWithin(limit *limit) error {
 	s, l := &c.send, c.send.link
 	closed := c.readLock.phase() == phaseClosed
@@ -78,8 +78,8 @@ func (c *Conn) closeWithin(limit *limit) error {
 	return c.close(l.Close)
 }
 
-// closeLater ends the outgoing direction of the transport, and closes it when the peer has ended its own,
-// or closeTimeout has passed.
+// closeLater ends the outgoing direction of the transport, and closes the transport when the peer has ended
+// the other direction, or after closeTimeout.
 func (c *Conn) closeLater() error {
 	l := c.send.link
 	if l.closing.Swap(true) {
@@ -91,24 +91,24 @@ func (c *Conn) closeLater() error {
 		l.closeWrite()
 		limit := until(time.Now().Add(closeTimeout))
 		if _, err := c.readLock.acquire(lockDrain, nil, &limit); err != nil {
-			return // a handler of the program is at work
+			return // a handler of the program is running
 		}
 		defer c.endRead()
 		c.overrideReadDeadline(time.Time{})
 		if !l.discard(maxDiscarded) {
-			time.Sleep(time.Until(limit.deadline)) // the peer has that time to read the Close frame
+			time.Sleep(time.Until(limit.deadline)) // time for the peer to read the Close frame
 		}
 	}()
 	return nil
 }
 
-// maxDiscarded is how much of what the peer still sends is read while the connection is being closed.
+// maxDiscarded is how many bytes are read from the peer while the connection is being closed.
 const maxDiscarded = 256 << 10
 
-// abort is Close that waits for nothing.
+// abort is Close without waiting.
 func (c *Conn) abort() { c.close(c.send.link.abort) }
 
-// close ends both directions, and closes the transport by the function.
+// close ends both directions, and closes the transport by calling closeLink.
 func (c *Conn) close(closeLink func() error) error {
 	l := c.send.link
 	c.stop(phaseFailed, l.opError("read", net.ErrClosed))
@@ -125,8 +125,8 @@ func (c *Conn) close(closeLink func() error) error {
 	return err
 }
 
-// giveBack gives back what has been borrowed for a direction that has ended. A call that is at work
-// there does it when it ends.
+// giveBack releases the buffers and codecs of the directions that have ended. If a call holds the lock of a
+// direction, it does that when it ends.
 func (c *Conn) giveBack() {
 	if c.readLock.phase() >= phaseClosed && c.readLock.tryAcquire(lockDrain) {
 		if c.readWatch != nil {
@@ -148,7 +148,7 @@ func (c *Conn) giveBack() {
 	}
 }
 
-// maxCloseReason is what a Close frame has room for behind the code.
+// maxCloseReason is the largest size of the reason in a Close frame.
 const maxCloseReason = maxControlPayload - 2
 
 // FormatCloseMessage returns the payload of a Close frame with the code and the

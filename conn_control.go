@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// handlers are the program's handlers, or nil for the default ones.
+// handlers are the program's handlers for control frames; nil means the default.
 type handlers struct {
 	ping, pong func(appData string) error
 	close      func(code int, text string) error
@@ -24,7 +24,7 @@ func (c *Conn) handlers() handlers {
 	return handlers{}
 }
 
-// setHandlers has set change the program's handlers.
+// setHandlers changes the program's handlers by calling set.
 func (c *Conn) setHandlers(set func(h *handlers)) {
 	p := &c.ownExtras().handlers
 	for {
@@ -35,8 +35,8 @@ func (c *Conn) setHandlers(set func(h *handlers)) {
 	}
 }
 
-// control delivers a control frame. Its answer goes into the slot, which is emptied
-// before the reader waits or a message is delivered. Shutdown reads without the program's handlers.
+// control delivers a control frame. Its answer goes into the slot, which is flushed
+// before the reader waits or a message is delivered. Shutdown does not call the program's handlers.
 func (c *Conn) control(op opcode, payload []byte) error {
 	c.heard()
 	own := !c.readLock.has(draining)
@@ -59,8 +59,8 @@ func (c *Conn) control(op opcode, payload []byte) error {
 	return c.peerClosed(payload, own)
 }
 
-// peerClosed answers the peer's Close frame, by the program's handler if that may run, and ends the
-// reading.
+// peerClosed ends the reading because of the peer's Close frame, and answers it: by the program's handler
+// if mayHandle is set and there is one.
 func (c *Conn) peerClosed(payload []byte, mayHandle bool) error {
 	code, text, err := parseClosePayload(payload)
 	if err != nil {
@@ -77,19 +77,19 @@ func (c *Conn) peerClosed(payload []byte, mayHandle bool) error {
 	return closed
 }
 
-// handle calls a handler of the program, during which nothing is read, and keepalive does not count.
-// The handler's error ends the reading with the phase.
+// handle calls a handler of the program. Nothing is read meanwhile, so the keepalive timeout does not run.
+// An error of the handler ends the reading with the phase p.
 func (c *Conn) handle(p phase, h func() error) error {
 	c.send.tryFlush()
 	c.reading(false)
 	returned := false
 	defer func() {
-		if !returned { // it panics, or ends the goroutine
+		if !returned { // h panics or calls runtime.Goexit
 			if w := c.readWatch; w != nil && w.end() {
 				c.restoreReadDeadline()
 			}
 			if c.message.state == begun && c.recv.total > 0 {
-				c.stop(phaseFailed, errHandlerPanic) // what ReadMessage had of the message is lost
+				c.stop(phaseFailed, errHandlerPanic) // the part of the message that was read is lost
 			}
 			c.endRead()
 		}
@@ -106,7 +106,7 @@ func (c *Conn) handle(p phase, h func() error) error {
 	return err
 }
 
-// reply posts a control frame that answers the peer. It waits for nothing.
+// reply posts a control frame that answers the peer. It does not block.
 func (c *Conn) reply(op opcode, payload []byte) {
 	c.send.reply(op, payload)
 	c.send.tryFlush()
@@ -114,13 +114,13 @@ func (c *Conn) reply(op opcode, payload []byte) {
 
 // SetPingHandler sets the function that is called with the payload of each ping,
 // in the goroutine that reads. Its error ends the reading and is returned by all
-// reads. The default, also for nil, answers with a pong. Any
-// goroutine may set it at any time.
+// reads. If h is nil, pings are answered with pongs, which is the default. Any
+// goroutine may call SetPingHandler at any time.
 func (c *Conn) SetPingHandler(h func(appData string) error) {
 	c.setHandlers(func(all *handlers) { all.ping = h })
 }
 
-// PingHandler returns the function that is called for pings.
+// PingHandler returns the function that is called for pings. It is never nil.
 func (c *Conn) PingHandler() func(appData string) error {
 	if h := c.handlers().ping; h != nil {
 		return h
@@ -133,13 +133,13 @@ func (c *Conn) PingHandler() func(appData string) error {
 
 // SetPongHandler sets the function that is called with the payload of each pong, in
 // the goroutine that reads. Its error ends the reading and is returned by all
-// reads. The default, also for nil, does nothing. Any goroutine
-// may set it at any time.
+// reads. If h is nil, nothing is done, which is the default. Any goroutine
+// may call SetPongHandler at any time.
 func (c *Conn) SetPongHandler(h func(appData string) error) {
 	c.setHandlers(func(all *handlers) { all.pong = h })
 }
 
-// PongHandler returns the function that is called for pongs.
+// PongHandler returns the function that is called for pongs. It is never nil.
 func (c *Conn) PongHandler() func(appData string) error {
 	if h := c.handlers().pong; h != nil {
 		return h
@@ -149,15 +149,14 @@ func (c *Conn) PongHandler() func(appData string) error {
 
 // SetCloseHandler sets the function that is called with the code and the reason of
 // the peer's Close frame, in the goroutine that reads; the code is
-// CloseNoStatusReceived where the frame had none. The default, also for nil,
-// answers with a Close frame of the same code. Where the function returns nil, the
-// read returns the *CloseError all the same; else the function's error. Any
-// goroutine may set it at any time.
+// CloseNoStatusReceived if the frame had none. If h is nil, the Close frame is answered with
+// one of the same code, which is the default. The read then returns the *CloseError, or the
+// function's error if that is not nil. Any goroutine may call SetCloseHandler at any time.
 func (c *Conn) SetCloseHandler(h func(code int, text string) error) {
 	c.setHandlers(func(all *handlers) { all.close = h })
 }
 
-// CloseHandler returns the function that is called for the peer's Close frame.
+// CloseHandler returns the function that is called for the peer's Close frame. It is never nil.
 func (c *Conn) CloseHandler() func(code int, text string) error {
 	if h := c.handlers().close; h != nil {
 		return h
@@ -168,8 +167,8 @@ func (c *Conn) CloseHandler() func(code int, text string) error {
 	}
 }
 
-// pings are the pings of Ping that wait for their pongs, in the order in which they
-// were sent.
+// pings are the calls of Ping that wait for their pongs, in the order in which the pings were
+// sent.
 type pings struct {
 	mu      sync.Mutex
 	waiting []*ping
@@ -177,19 +176,19 @@ type pings struct {
 
 type ping struct {
 	payload [16]byte      // cannot be guessed
-	done    chan struct{} // closed when one of the following is set
-	pong    time.Time
+	done    chan struct{} // closed when pong or err is set
+	pong    time.Time     // when the pong was received
 	err     error
 }
 
-// Ping sends a ping and waits for its pong, as long as the context does; the write
-// deadline is not for it. It returns the time between the two. Any number
-// of goroutines may call it, and each gets the time of its own ping. The pong is
-// seen by the goroutine that reads: without one, Ping waits until the context ends.
+// Ping sends a ping, waits for its pong until the context ends, and returns the time
+// between the two. The write deadline does not apply. Any number of goroutines may call
+// Ping, and each gets the time of its own ping. The goroutine that reads receives the
+// pong: if no goroutine reads, Ping waits until the context ends.
 //
-// The error is the context's with its cause, that of the write, or that of the read
-// that has ended the reading. A context that ends while the ping is being sent is as
-// for WriteMessageContext.
+// The error wraps the context's error and its cause, or it is that of the write, or that
+// of the read that has ended the reading. If the context ends while the ping is being sent,
+// see WriteMessageContext.
 func (c *Conn) Ping(ctx context.Context) (rtt time.Duration, err error) {
 	p := &ping{done: make(chan struct{})}
 	rand.Read(p.payload[:]) // never fails: it crashes the program rather
@@ -197,11 +196,11 @@ func (c *Conn) Ping(ctx context.Context) (rtt time.Duration, err error) {
 	if _, err := c.send.lock.acquire(lockFrame, nil, l); err != nil {
 		return 0, err
 	}
-	// With the lock held, so that the order of the list is that of the frames.
+	// While the lock is held, so that the list is in the order of the frames.
 	all.add(p)
 	defer all.remove(p)
 	sent := time.Now()
-	if c.readLock.phase() >= phaseClosed { // after add: stop may not have seen it
+	if c.readLock.phase() >= phaseClosed { // stop may have run before add
 		err = c.readLock.err()
 	} else {
 		err = c.send.writeLocked(&frame{fin: true, opcode: opPing, payload: p.payload[:]}, l)
@@ -233,9 +232,9 @@ func (a *pings) remove(p *ping) {
 	a.waiting = slices.DeleteFunc(a.waiting, func(q *ping) bool { return q == p })
 }
 
-// received ends the wait of the ping that the pong answers, and of those before it:
+// received ends the wait of the ping that the pong answers, and of all pings before it:
 // the peer "MAY elect to send a Pong frame for only the most recently processed Ping
-// frame" (RFC 6455, 5.5.3). A pong that answers none is nothing.
+// frame" (RFC 6455, 5.5.3). A pong that answers none is ignored.
 func (a *pings) received(payload []byte, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

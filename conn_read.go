@@ -11,16 +11,16 @@ import (
 // noMessage is the message type that is returned with an error.
 const noMessage = -1
 
-// ReadMessage reads the next message. It blocks until all of the message has
-// come, which the read deadline bounds. One goroutine at a time may read. The
+// ReadMessage reads the next message. It blocks until the whole message was
+// received, or until the read deadline. One goroutine at a time may read. The
 // memory of p is the caller's.
 //
-// A read that timed out has lost nothing: call it again, and it goes on where it
-// was, in the middle of a message too. Every other error is final, and every later
-// read returns it. It is a *CloseError where the peer has closed the connection or
-// the connection has ended; then messageType and p are what had come of an
-// unfinished message, if anything. A peer that breaks the protocol is sent a Close
-// frame that says how. In every case the connection is still to be closed with Close.
+// A read that timed out has lost nothing: call it again, and it continues where it
+// was, even in the middle of a message. Every other error is final, and every later
+// read returns it. It is a *CloseError if the peer has closed the connection or
+// the connection has ended; then messageType and p are the received part of an
+// unfinished message, if there is one. A peer that breaks the protocol is sent a Close
+// frame with the reason. In every case the connection must still be closed with Close.
 func (c *Conn) ReadMessage() (messageType int, p []byte, err error) {
 	if err := c.awaitMessage(); err != nil {
 		return noMessage, nil, err
@@ -28,10 +28,10 @@ func (c *Conn) ReadMessage() (messageType int, p []byte, err error) {
 	return c.readMessage(nil)
 }
 
-// ReadMessageContext is ReadMessage that the context can end, too. The error then has
-// the context's error and its cause, and nothing is lost: the next read, of any
-// kind, goes on at the very byte. One call after another with the same context
-// allocates nothing for it.
+// ReadMessageContext is ReadMessage, but also returns when the context ends. The error then
+// wraps the context's error and its cause, and nothing is lost: the next read, of any kind,
+// continues at the same byte. Successive calls with the same context allocate nothing for
+// it.
 func (c *Conn) ReadMessageContext(ctx context.Context) (messageType int, p []byte, err error) {
 	if ctx.Done() == nil {
 		return c.ReadMessage()
@@ -43,7 +43,7 @@ func (c *Conn) ReadMessageContext(ctx context.Context) (messageType int, p []byt
 	return messageType, p, c.endReadContext(ctx, err)
 }
 
-// beginReadContext is beginRead for a read that the context, which can end, is to interrupt.
+// beginReadContext is beginRead for a read that the end of the context interrupts.
 func (c *Conn) beginReadContext(ctx context.Context) error {
 	limit := limit{ctx: ctx}
 	if err := limit.ended(); err != nil {
@@ -60,7 +60,8 @@ func (c *Conn) beginReadContext(ctx context.Context) error {
 	return nil
 }
 
-// endReadContext ends a read with a context, which has returned err, and returns the error of the call.
+// endReadContext ends a read begun with beginReadContext that returned err, and returns the error for the
+// program.
 func (c *Conn) endReadContext(ctx context.Context, err error) error {
 	if c.readWatch.end() {
 		c.restoreReadDeadline()
@@ -72,11 +73,11 @@ func (c *Conn) endReadContext(ctx context.Context, err error) error {
 	return err
 }
 
-// AppendMessage is ReadMessage into memory of the caller: it appends the message to
-// dst, growing it where it is too small, and returns the extended slice. With dst
-// sliced to length 0 it reads message after message without allocating. After a
-// timeout the slice is dst as it was. All of dst's capacity behind its length may be
-// overwritten in any case.
+// AppendMessage is ReadMessage into the caller's memory: it appends the message to
+// dst, growing it if it is too small, and returns the extended slice. A program that
+// passes the slice sliced to length 0 each time reads messages without allocating. After a
+// timeout p is dst, unchanged. The capacity of dst beyond its length may be overwritten in
+// any case.
 func (c *Conn) AppendMessage(dst []byte) (messageType int, p []byte, err error) {
 	if err := c.awaitMessage(); err != nil {
 		return noMessage, dst, err
@@ -91,8 +92,8 @@ func (c *Conn) readMessage(dst []byte) (messageType int, p []byte, err error) {
 	return messageType, p, err
 }
 
-// awaitMessage begins a read, and waits until there is something of a message or of a control frame
-// before it: here, where few frames of the library lie on the stack.
+// awaitMessage begins a read, and waits until bytes were received. An idle connection waits here,
+// where the library has few frames on the stack.
 func (c *Conn) awaitMessage() error {
 	if err := c.beginRead(&noLimit); err != nil {
 		return err
@@ -129,16 +130,16 @@ func (c *Conn) appendMessage(dst []byte) (messageType int, p []byte, err error) 
 		if p == nil {
 			p = []byte{}
 		}
-	case !c.readLock.has(ended): // the message is still to be had
+	case !c.readLock.has(ended): // the next read can complete the message
 		return noMessage, dst, err
 	default:
-		err = c.readLock.err() // rather than a timeout that came first
+		err = c.readLock.err() // not an earlier timeout
 	}
 	return messageType, p, err
 }
 
-// appendPayload appends the current message to dst. What it has when it is
-// interrupted is kept, and added to by the next call, so that each byte is copied once at most.
+// appendPayload appends the current message to dst. If it is interrupted, it keeps the part that it has for
+// the next call.
 func (c *Conn) appendPayload(dst []byte) (p []byte, err error) {
 	p, base := dst, len(dst)
 	compressed := c.message.inflater != nil
@@ -175,7 +176,7 @@ func (c *Conn) appendPayload(dst []byte) (p []byte, err error) {
 	return p, err
 }
 
-// endMessageRead takes note that the program has got the current message.
+// endMessageRead ends the current message, which was delivered.
 func (c *Conn) endMessageRead() {
 	if c.message.state == claimed {
 		c.message.reader.c = nil
@@ -184,8 +185,8 @@ func (c *Conn) endMessageRead() {
 	c.setMoreInput()
 }
 
-// readSome reads some of the current message into p, behind the first have bytes, which are of the
-// message, too, or does a step towards that, which may be a wait for the network.
+// readSome reads some of the current message into p[have:], or does a step towards that, which may be
+// to wait for the network. p[:have] is the part of the message before it.
 func (c *Conn) readSome(p []byte, have int) (n int, err error) {
 	r := &c.recv
 	rest := p[have:]
@@ -211,9 +212,7 @@ func (c *Conn) readSome(p []byte, have int) (n int, err error) {
 	return n, nil
 }
 
-// wait waits for something to come.
-//
-// While it waits it holds no buffer, and the stack is as shallow as can be.
+// wait waits until bytes were received. It holds no buffer meanwhile, and uses little stack.
 func (c *Conn) wait() error {
 	if err := c.beforeWaiting(); err != nil {
 		return err
@@ -236,8 +235,8 @@ func (c *Conn) wait() error {
 	return nil
 }
 
-// advance reads up to the payload of the next data frame, and deals with the
-// control frames on the way.
+// advance reads up to the payload of the next data frame, and delivers the control frames before
+// it.
 func (c *Conn) advance() error {
 	for {
 		op, payload, ok, err := c.recv.next()
@@ -257,7 +256,7 @@ func (c *Conn) advance() error {
 				}
 			}
 			if c.send.lock.has(posted) {
-				c.send.tryFlush() // pongs do not wait for the program
+				c.send.tryFlush() // pongs do not wait until the program reads again
 			}
 			c.heard()
 			return nil
@@ -268,7 +267,7 @@ func (c *Conn) advance() error {
 	}
 }
 
-// setMoreInput takes note that the current message was delivered.
+// setMoreInput sets or clears moreInput when a message was delivered.
 func (c *Conn) setMoreInput() {
 	if c.burst.delivered(c.recv.hasFrame()) {
 		c.send.lock.state.Or(moreInput)
@@ -277,8 +276,8 @@ func (c *Conn) setMoreInput() {
 	}
 }
 
-// beforeWaiting has replies and corked frames leave, because the reader has handled all that has
-// come, and gives back what of the buffer is not needed for that.
+// beforeWaiting ends a burst: it writes replies and corked frames, and releases memory of the read
+// buffer that is not needed.
 func (c *Conn) beforeWaiting() error {
 	c.recv.shrink()
 	c.burst.end()
@@ -292,11 +291,11 @@ func (c *Conn) beforeWaiting() error {
 	return nil
 }
 
-// messageOpen reports whether more of the current message is to be received or decompressed.
+// messageOpen reports whether the rest of the current message is still to be received or decompressed.
 func (c *Conn) messageOpen() bool { return c.recv.open || c.message.inflater != nil }
 
-// nextMessage waits for a message that the program has not got, which is then the current one. It can be
-// interrupted and repeated.
+// nextMessage waits for the next message that the program has not claimed. An interrupted call can be
+// repeated.
 func (c *Conn) nextMessage() error {
 	if c.message.state == claimed {
 		c.message.reader.c = nil
@@ -313,8 +312,8 @@ func (c *Conn) nextMessage() error {
 	return c.advance()
 }
 
-// discardMessage gives up the current message. If later messages may refer to it, it is still
-// decompressed.
+// discardMessage discards the current message. If later messages may refer to it, skip still
+// decompresses it.
 func (c *Conn) discardMessage() {
 	m := &c.message
 	m.state = discarded
@@ -355,9 +354,9 @@ func (c *Conn) skip() error {
 // NextReader waits for the next message and returns a reader for it, which returns
 // io.EOF at its end. One goroutine at a time may read.
 //
-// What was not read of the message before is discarded, and its reader returns
-// io.EOF. Errors, of the reader too, are as for ReadMessage: after a timeout call
-// the same method again.
+// The unread rest of the previous message is discarded, and its reader returns
+// io.EOF. Errors, including those of the reader, are as for ReadMessage: after a timeout,
+// call the same method again.
 func (c *Conn) NextReader() (messageType int, r io.Reader, err error) {
 	if err := c.awaitMessage(); err != nil {
 		return noMessage, nil, err
@@ -371,7 +370,7 @@ func (c *Conn) claimMessage() (messageType int, r io.Reader, err error) {
 		messageType = noMessage
 	} else {
 		messageType, r = int(c.message.kind), c.message.claim(c)
-		if c.message.inflater == nil { // else it is not looked at before it is read
+		if c.message.inflater == nil { // else decompression begins with the first Read
 			c.endIfRead()
 		}
 	}
@@ -379,10 +378,10 @@ func (c *Conn) claimMessage() (messageType int, r io.Reader, err error) {
 	return messageType, r, err
 }
 
-// messageReader reads a message that the program has claimed. Each message has one of its own, lest one that
-// a program has kept reads from the next message.
+// messageReader reads a claimed message. Each message has a new one, so that one kept by the program never
+// reads from a later message.
 type messageReader struct {
-	c *Conn // nil once the message has ended, or another one was asked for
+	c *Conn // nil once the message has ended, or the next one was asked for
 }
 
 // claim returns a reader of the current message.
@@ -405,7 +404,7 @@ func (r *messageReader) Read(p []byte) (n int, err error) {
 	return n, err
 }
 
-// readPiece reads from the current message, which has been claimed.
+// readPiece reads from the claimed message.
 func (c *Conn) readPiece(p []byte) (n int, err error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -430,9 +429,9 @@ func (c *Conn) readPiece(p []byte) (n int, err error) {
 	return n, err
 }
 
-// endIfRead ends the current message if the program has got all bytes of it, and reports whether it has:
-// a program that knows where a message ends need not ask for io.EOF. It waits for nothing. An error
-// that it comes upon ends the reading, and is returned by the next call.
+// endIfRead ends the current message if all its bytes were delivered, and reports whether it did, so that
+// a program that knows where a message ends need not read on to io.EOF. It does not block. An error
+// in the rest of the message ends the reading, and is returned by the next call.
 func (c *Conn) endIfRead() bool {
 	for err := error(nil); err == nil && c.message.bytes() == nil; {
 		switch z := c.message.inflater; {

@@ -8,37 +8,36 @@ import (
 	"time"
 )
 
-// WriteMessage sends a message of one frame. It returns when the network
-// connection has taken all of it, which the write deadline bounds. Any number of
-// goroutines may call it; it waits for other messages that are being written, and for a
-// writer from NextWriter that is open. Data is not changed and not kept.
+// WriteMessage sends a message of one frame. It returns when the network connection has
+// accepted the whole message, or at the write deadline. Any number of goroutines may call
+// it; it waits for other messages being written, and for an open writer from NextWriter. It
+// does not change data, and does not keep it.
 //
-// Where the peer has sent several messages at once, the answers leave at once, too, if the
-// program has handled the last such burst quickly: a message of up to 16 KiB that is written
-// while further ones that have come completely are still to be read is then corked, in a copy.
-// It leaves, with the others, before a read waits for the network, with the next message that is
-// not corked, by Flush, Shutdown and Close, or after 200 microseconds. The write deadline does
-// not matter to that; an error is returned by the next write and the next read. WriteThrough of
-// Upgrader and Dialer prevents it, and so does a context that can be cancelled.
+// If the peer has sent several messages at once, and the program has handled the last such
+// burst quickly, the answers are sent together, too: a message of up to 16 KiB that is written
+// while further received messages wait to be read is copied and corked. Corked messages are
+// sent before a read waits for the network, together with the next message that is not corked, by
+// Flush, Shutdown and Close, or after 200 microseconds. The write deadline does not apply to them;
+// the next write and the next read return an error. WriteThrough of Upgrader and Dialer prevents
+// corking, and so does a context that can be cancelled.
 //
-// The text of a TextMessage must be UTF-8; that is not checked. The types of
+// The text of a TextMessage must be UTF-8; that is not checked. Messages of the types of
 // control messages are sent as by WriteControl.
 //
-// After "websocket: write timeout", which is a net.Error, nothing of the message was sent
-// and the connection is as good as before. After any other error that came from the network,
-// every write returns this error.
+// After "websocket: write timeout", which is a net.Error, nothing of the message was sent,
+// and the connection can still be used. After any other error of the network, every write
+// returns this error.
 func (c *Conn) WriteMessage(messageType int, data []byte) error {
 	l := until(c.loadWriteDeadline())
 	op := messageOpcode(messageType)
 	return c.writeMessage(&frame{fin: true, opcode: op, payload: data}, &l)
 }
 
-// WriteMessageContext is WriteMessage that the context can end, too. The error then
-// has the context's error and its cause. Where it was cancelled while the call waited
-// for another message, or before the network has taken any of this one, nothing has
-// happened, and the connection is as good as before. Within the message the
-// connection has failed, the error says so, and every later write returns it. Over TLS a
-// write for which the network is waited for is within the message.
+// WriteMessageContext is WriteMessage, but also returns when the context ends. The error then
+// wraps the context's error and its cause. If the context ends while the call waits for another
+// message, or before the network has accepted any byte of this one, nothing was sent, and the
+// connection can still be used. If it ends later, or while a write over TLS waits for the network,
+// the connection has failed: the error says so, and every later write returns it.
 func (c *Conn) WriteMessageContext(ctx context.Context, messageType int, data []byte) error {
 	l := limit{deadline: c.loadWriteDeadline(), ctx: ctx}
 	op := messageOpcode(messageType)
@@ -53,8 +52,8 @@ func messageOpcode(messageType int) opcode {
 	return 0
 }
 
-// writeMessage sends a message. Its frame is the caller's, since each frame on the stack between the
-// program and the system call may be the one that doubles the stack.
+// writeMessage sends a message. Its caller makes the frame, because each byte of stack used between the
+// program and the system call may be the one that makes the stack grow.
 func (c *Conn) writeMessage(f *frame, l *limit) error {
 	mode := lockFrame
 	switch {
@@ -74,13 +73,13 @@ func (c *Conn) writeMessage(f *frame, l *limit) error {
 	return c.send.write(f, mode, l)
 }
 
-// beginMessage waits until a message may begin that takes several frames or steps.
+// beginMessage waits until a message of several frames or steps may begin.
 func (c *Conn) beginMessage(l *limit) error {
 	_, err := c.send.lock.acquire(lockMessage, nil, l)
 	return err
 }
 
-// endMessage says that the message is over.
+// endMessage ends what beginMessage has begun.
 func (c *Conn) endMessage() {
 	c.send.lock.endMessage()
 	if c.send.lock.has(ended) {
@@ -90,12 +89,12 @@ func (c *Conn) endMessage() {
 
 // WriteControl sends a control message: CloseMessage, PingMessage or PongMessage,
 // with at most 125 bytes of payload. Any number of goroutines may call it at any
-// time, also while a message is being written: a control message passes between
-// the frames of a message, but not within one.
+// time, even while a message is being written: a control message is sent between
+// the frames of a message.
 //
-// The deadline bounds the call; a zero deadline does not. Where it passes before
-// anything was sent, the error is "websocket: write timeout", a net.Error, and the
-// connection is as good as before.
+// The deadline bounds the call; a zero deadline does not. If it passes before
+// any byte was sent, the error is "websocket: write timeout", a net.Error, and the
+// connection can still be used.
 //
 // After a CloseMessage every write returns ErrCloseSent. Go on reading until a read
 // returns the peer's answer as a *CloseError, then Close.
@@ -107,28 +106,28 @@ func (c *Conn) WriteControl(messageType int, data []byte, deadline time.Time) er
 	return c.writeMessage(&frame{fin: true, opcode: opcode(messageType), payload: data}, &l)
 }
 
-// Cork has the messages that are written from now on wait, to be sent together: until
-// Flush is called, 16 KiB have come together, or 200 microseconds have passed since the
-// first of them. A Close frame sends them, too. WriteThrough does not matter. Any
-// goroutine may call it, and Flush must follow.
+// Cork makes the messages written from now on wait, so that they are sent together: when
+// Flush is called, when there are 16 KiB of them, or 200 microseconds after the first.
+// A Close frame also sends them. WriteThrough has no effect on it. Any goroutine may call
+// Cork, and a call of Flush must follow.
 func (c *Conn) Cork() { c.send.lock.state.Or(corked) }
 
-// Flush ends the effect of Cork, and waits until the network has taken all that was written,
-// which the write deadline bounds: if it passes, the rest leaves later. The error
-// may be that of an earlier message that was corked. Any goroutine may call it.
+// Flush ends the effect of Cork, and waits until the network has accepted everything written,
+// or until the write deadline; the rest is then sent later. The error may be that of an earlier
+// message that was corked. Any goroutine may call Flush.
 func (c *Conn) Flush() error {
 	l := until(c.loadWriteDeadline())
 	return c.send.drain(&l)
 }
 
 // NextWriter returns a writer for a message that is sent in fragments as it is
-// written, each as large as the WriteBufferSize of the Upgrader or Dialer, or
-// larger. Close sends the rest and ends the message. The writer has the methods
-// WriteString and ReadFrom, too.
+// written, each at least as large as the WriteBufferSize of the Upgrader or Dialer.
+// Close sends the rest and ends the message. The writer also has the methods
+// WriteString and ReadFrom.
 //
-// Until the writer is closed, WriteMessage waits for it in other goroutines; control
-// messages do not. One goroutine at a time may use
-// NextWriter and its writers. NextWriter first closes a writer that was left open.
+// Until the writer is closed, WriteMessage in other goroutines waits for it; control
+// messages do not. One goroutine at a time may use NextWriter and its writers.
+// NextWriter first closes a writer that was left open.
 func (c *Conn) NextWriter(messageType int) (io.WriteCloser, error) {
 	if !isData(messageType) && !isControl(messageType) {
 		return nil, errBadMessageType
@@ -152,30 +151,30 @@ func (c *Conn) NextWriter(messageType int) (io.WriteCloser, error) {
 	return w, nil
 }
 
-// writeBufferSize is the size of the fragments of a message writer, with their headers.
+// writeBufferSize returns the size of a message writer's fragments, headers included.
 func (c *Conn) writeBufferSize() int { return minBufferSize << c.writeClass }
 
-// messageWriter is a message that is being written. No other data message begins until it is
-// closed or has failed. Each message has one of its own, lest one that a program has kept writes into
-// another message.
+// messageWriter writes a message. No other data message begins until it is closed or has failed.
+// Each message has a new one, so that one kept by the program never writes into a later
+// message.
 type messageWriter struct {
 	c       *Conn
 	control bool
 
-	mu     sync.Mutex // NextWriter or Conn.Close may end it behind its owner's back
+	mu     sync.Mutex // since NextWriter and Conn.Close may end the writer
 	opcode opcode     // of the next fragment
-	buf    *buffer    // room for a header, then what is to be sent; nil before the first write
-	n      int        // the end of that
-	size   int32      // how much of buf is used
-	err    error      // errWriteClosed, or why it failed
+	buf    *buffer    // of the next fragment's payload; nil before the first write
+	n      int        // the size of that payload
+	size   int32      // the largest payload of a fragment
+	err    error      // errWriteClosed, or the reason why it failed
 
-	deflater *deflater // nil where the message is not compressed, or nothing was yet
+	deflater *deflater // nil before the first fragment, or if the message is not compressed
 }
 
 func (w *messageWriter) Write(p []byte) (n int, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	// What would fill the buffer several times is a fragment of its own and not copied.
+	// A p that would fill the buffer several times is sent as a fragment of its own, without a copy.
 	if len(p) >= 2*w.c.writeBufferSize() && !w.control && w.err == nil {
 		if w.n > 0 {
 			if err := w.flush(false); err != nil {
@@ -197,8 +196,8 @@ func (w *messageWriter) WriteString(s string) (n int, err error) {
 	return fillBuffer(w, s)
 }
 
-// fillBuffer puts p into the buffer, and sends it as a fragment each time that it is
-// full and there is more.
+// fillBuffer copies p to the buffer, and sends the buffer as a fragment whenever it is
+// full and p is not empty.
 func fillBuffer[T string | []byte](w *messageWriter, p T) (n int, err error) {
 	for len(p) > 0 {
 		space, err := w.room()
@@ -213,11 +212,11 @@ func fillBuffer[T string | []byte](w *messageWriter, p T) (n int, err error) {
 	return n, w.err
 }
 
-// ReadFrom writes what r returns until its end.
+// ReadFrom writes all bytes of r.
 func (w *messageWriter) ReadFrom(r io.Reader) (n int64, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.buf == nil && w.err == nil && !w.control { // few fragments for a copy
+	if w.buf == nil && w.err == nil && !w.control { // so that a copy takes few fragments
 		w.borrow(maxBufferSize)
 	}
 	for empty := 0; empty < maxEmptyReads; empty++ {
@@ -241,14 +240,14 @@ func (w *messageWriter) ReadFrom(r io.Reader) (n int64, err error) {
 	return n, io.ErrNoProgress
 }
 
-// room returns the space in the buffer, having sent a fragment where there was none.
+// room returns the free space in the buffer. If there is none, it first sends a fragment.
 func (w *messageWriter) room() ([]byte, error) {
 	if err := w.open(); err != nil {
 		return nil, err
 	}
 	end := int(w.size)
 	if w.control {
-		end = maxControlPayload + 1 // one more shows that it is too long
+		end = maxControlPayload + 1 // the last byte is for a message that is too long
 	}
 	if w.n == end {
 		if w.control {
@@ -261,7 +260,7 @@ func (w *messageWriter) room() ([]byte, error) {
 	return w.buf.b[w.n:end], nil
 }
 
-// open has the buffer borrowed, unless the writer is closed.
+// open acquires the buffer on first use. It returns an error if the writer is closed or has failed.
 func (w *messageWriter) open() error {
 	if w.err == nil && w.buf == nil {
 		w.borrow(w.c.writeBufferSize())
@@ -269,13 +268,13 @@ func (w *messageWriter) open() error {
 	return w.err
 }
 
-// borrow has a buffer for fragments that take up to size bytes with their headers.
+// borrow acquires a buffer for fragments of up to size bytes, headers included.
 func (w *messageWriter) borrow(size int) {
 	w.buf = acquireBuffer(size)
 	w.n, w.size = 0, int32(size-maxHeaderSize)
 }
 
-// flush sends what is in the buffer as a fragment.
+// flush sends the contents of the buffer as a fragment.
 func (w *messageWriter) flush(fin bool) error {
 	n := w.n
 	w.n = 0
@@ -296,8 +295,8 @@ func (w *messageWriter) send(p []byte, fin bool) error {
 	return w.deflate(p, fin, &l)
 }
 
-// deflates reports whether p, of length bytes, is to be compressed, as all of the
-// message is or nothing.
+// deflates reports whether a fragment with length bytes of payload is compressed. The first
+// fragment decides that for the whole message.
 func (w *messageWriter) deflates(length int, fin bool) bool {
 	if w.control || w.opcode == opContinuation || w.deflater != nil {
 		return w.deflater != nil
@@ -308,7 +307,7 @@ func (w *messageWriter) deflates(length int, fin bool) bool {
 	return w.c.compresses(max(length, w.c.writeBufferSize()))
 }
 
-// deflate compresses p as a part of the message, and sends what comes of it as a fragment.
+// deflate compresses p as a part of the message, and sends the result as a fragment.
 func (w *messageWriter) deflate(p []byte, fin bool, l *limit) error {
 	buf := acquireBuffer(len(p))
 	defer releaseBuffer(buf)
@@ -328,7 +327,7 @@ func (w *messageWriter) deflate(p []byte, fin bool, l *limit) error {
 	return w.sent(w.c.writeData(&f, lockFrame, l))
 }
 
-// sent takes note of how sending a fragment went.
+// sent handles the result of sending a fragment.
 func (w *messageWriter) sent(err error) error {
 	if err != nil {
 		return w.end(w.c.withinMessage(w.opcode, err))
@@ -354,8 +353,8 @@ func (w *messageWriter) Close() error {
 	return nil
 }
 
-// abandon ends the writer without sending anything, unless it is at work: then it
-// sees for itself that the connection is closed.
+// abandon ends the writer without sending anything, unless a call of it is in progress:
+// that call will find the connection closed.
 func (w *messageWriter) abandon(err error) {
 	if w.mu.TryLock() {
 		defer w.mu.Unlock()
@@ -365,7 +364,7 @@ func (w *messageWriter) abandon(err error) {
 	}
 }
 
-// end makes err the writer's error, and gives up all that it holds.
+// end makes err the writer's error, and releases its buffer, its deflater and the message.
 func (w *messageWriter) end(err error) error {
 	w.err = err
 	if w.buf != nil {
@@ -382,8 +381,8 @@ func (w *messageWriter) end(err error) error {
 	return err
 }
 
-// writeData sends a frame of a data message, or fragments if its payload is larger than maxFrame. The mode is
-// lockData for a message of its own, and lockFrame for a part of a message that beginMessage has begun.
+// writeData sends a frame of a data message, or several if its payload is larger than maxFrame. The mode is
+// lockData for a whole message, and lockFrame for a part of a message that beginMessage has begun.
 func (c *Conn) writeData(f *frame, mode lockMode, l *limit) error {
 	if len(f.payload) > c.maxFrame {
 		return c.writeFragments(f, mode, l)
@@ -414,8 +413,8 @@ func (c *Conn) writeFragments(f *frame, mode lockMode, l *limit) error {
 	}
 }
 
-// withinMessage returns the error of a write of a fragment with the opcode. If others have left before it,
-// and this one has not, the connection fails: the peer has the beginning of a message that does not go on.
+// withinMessage returns the error for err, the result of writing a fragment with the opcode. If it is not
+// the first fragment, the connection fails: the peer has received the start of a message that will not end.
 func (c *Conn) withinMessage(op opcode, err error) error {
 	if op == opContinuation && c.send.lock.err() == nil {
 		if err == errWriteTimeout {
