@@ -6,30 +6,30 @@ import (
 	"sync/atomic"
 )
 
-// Pooled buffers have a power of two of bytes, and those of a kilobyte or more have room for the
-// header of a message of that size, too.
+// The size of a pooled buffer is a power of two; a buffer of a kilobyte or more also has room for
+// the header of a message of that size.
 const (
 	minBufferSize     = 64
-	defaultBufferSize = 4 << 10                 // where neither the program nor a message says how much
+	defaultBufferSize = 4 << 10
 	maxBufferSize     = 64<<10 + maxHeaderSize  // for a message
-	readBufferSize    = 128<<10 + maxHeaderSize // for what a descriptor has, until that has been read
+	readBufferSize    = 128<<10 + maxHeaderSize // for one read from a descriptor
 
 	bufferClasses = 12
 )
 
-// buffer is memory from the pool. Its owner has all of b.
+// buffer is memory from a pool. Its owner may use all of b.
 type buffer struct {
 	b   []byte
-	raw *rawWriter // writes a part of b; made on first use
+	raw *rawWriter // for writing a part of b; made on first use
 }
 
 var bufferPools [bufferClasses]sync.Pool
 
-// poisonBuffers makes releaseBuffer overwrite what it takes back. Tests set it, so
-// that bytes show that are read from a buffer after its release.
+// poisonBuffers makes releaseBuffer overwrite released buffers. Tests set it to detect
+// reads from a buffer after its release.
 var poisonBuffers = false
 
-// bufferClass returns the pool of the smallest buffers of at least size bytes, if there is one.
+// bufferClass returns the class of the smallest buffers of at least size bytes, or the largest class.
 func bufferClass(size int) int {
 	class := bits.Len(uint(max(size, minBufferSize)-1)) - bits.Len(minBufferSize-1)
 	if class > 0 && size <= classSize(class-1) {
@@ -47,7 +47,7 @@ func classSize(class int) int {
 }
 
 // acquireBuffer returns a buffer of at least size bytes, but never of more than readBufferSize: a
-// larger one would stay in the pool long after the one message that wanted it. Its content is
+// larger one would stay in the pool long after the message that needed it. Its content is
 // arbitrary.
 func acquireBuffer(size int) *buffer {
 	class := bufferClass(size)
@@ -62,7 +62,7 @@ func releaseBuffer(b *buffer) {
 	bufferPools[bufferClass(len(b.b))].Put(b)
 }
 
-// poison overwrites b, which is about to be given back.
+// poison overwrites b before its release.
 func (b *buffer) poison() {
 	if poisonBuffers {
 		b.b[0] = 0xdb
@@ -72,8 +72,8 @@ func (b *buffer) poison() {
 	}
 }
 
-// growBuffer returns a buffer with the bytes of old from start to end and room for n more. Old,
-// which may be nil, is returned if it has the room and start is 0, else it is released.
+// growBuffer returns a buffer with the bytes old.b[start:end] and room for n more. It returns old,
+// which may be nil, if that has the room and start is 0; else it releases old.
 func growBuffer(old *buffer, start, end, n int) *buffer {
 	if old == nil {
 		return acquireBuffer(max(n, defaultBufferSize))

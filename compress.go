@@ -4,18 +4,18 @@ import (
 	"sync/atomic"
 )
 
-// compression is what permessage-deflate is on a connection (RFC 7692): what was agreed
-// on, and what lasts from one message to the next.
+// compression is the state of permessage-deflate on a connection (RFC 7692): the negotiated
+// parameters, and the state that lasts from one message to the next.
 type compression struct {
 	sendTakeover, recvTakeover bool
 	sendBits, recvBits         int
 	threshold                  int
 
 	off   atomic.Bool  // EnableWriteCompression(false)
-	level atomic.Int32 // of messages that are compressed on their own; at 0 none is compressed
+	level atomic.Int32 // at 0 no message is compressed
 
-	// deflater is the one of the connection where sendTakeover is set, from the first
-	// compressed message on. It belongs to the data message that is being written.
+	// deflater is the connection's own deflater if sendTakeover is set, from the first
+	// compressed message on. It belongs to the data message being written.
 	deflater *deflater
 
 	// window belongs to the holder of the read lock. It holds the last bytes of the messages received
@@ -42,8 +42,8 @@ func newCompression(o CompressionOptions, agreed deflateParams, server bool) *co
 	return k
 }
 
-// acquire returns the deflater for a message, to be released by k.release. Where
-// sendTakeover is set, the message must have begun with beginMessage.
+// acquire returns the deflater for a message, to be released by k.release. If
+// sendTakeover is set, the caller has called beginMessage.
 func (k *compression) acquire() *deflater {
 	level := int(k.level.Load())
 	if !k.sendTakeover {
@@ -56,8 +56,8 @@ func (k *compression) acquire() *deflater {
 	return k.deflater
 }
 
-// release gives the deflater back. Where the peer has not got all of the message, what comes next
-// must not refer to it.
+// release releases a deflater. If the message was not sent completely, later messages must not refer to
+// it.
 func (k *compression) release(d *deflater, sent bool) {
 	if d != k.deflater {
 		releaseDeflater(d)
@@ -66,7 +66,7 @@ func (k *compression) release(d *deflater, sent bool) {
 	}
 }
 
-// drop gives up the connection's deflater.
+// drop releases the connection's own deflater.
 func (k *compression) drop() {
 	if k.deflater != nil {
 		releaseDeflater(k.deflater)

@@ -2,16 +2,16 @@ package websocket
 
 import "errors"
 
-// CompressionState is what the handshake has agreed on about compression. Takeover says that messages of that
-// direction may refer to those before, and WindowBits is the base-2 logarithm of how far back in bytes (RFC 7692,
-// 7.1).
+// CompressionState is the result of negotiating compression (RFC 7692, 7.1). Takeover says whether messages of
+// a direction may refer to earlier ones, and WindowBits is the base-2 logarithm of the distance in bytes up to
+// which they may.
 type CompressionState struct {
 	Enabled                           bool // else the other fields are zero
 	SendTakeover, ReceiveTakeover     bool
 	SendWindowBits, ReceiveWindowBits int
 }
 
-// CompressionState returns what was agreed on.
+// CompressionState returns the result of negotiating compression. Any goroutine may call it at any time.
 func (c *Conn) CompressionState() CompressionState {
 	k := c.compression
 	if k == nil {
@@ -20,19 +20,18 @@ func (c *Conn) CompressionState() CompressionState {
 	return CompressionState{true, k.sendTakeover, k.recvTakeover, k.sendBits, k.recvBits}
 }
 
-// EnableWriteCompression turns the compression of the messages that are written from
-// now on off and on again. It is on where compression was negotiated; else the call
-// has no effect. Any goroutine may call it at any time.
+// EnableWriteCompression turns the compression of the messages written from now on off, or on
+// again. It is on by default. If no compression was negotiated, the call has no effect. Any
+// goroutine may call it at any time.
 func (c *Conn) EnableWriteCompression(enable bool) {
 	if c.compression != nil {
 		c.compression.off.Store(!enable)
 	}
 }
 
-// SetCompressionLevel sets the level, -2 to 9, at which the messages are compressed that
-// are written from now on; at 0 they are sent as they are. The others are those of
-// [CompressionOptions.Level]. Where no compression was negotiated, the level is only checked.
-// Any goroutine may call it at any time.
+// SetCompressionLevel sets the level, -2 to 9, for the messages written from now on. At level 0
+// they are not compressed; [CompressionOptions.Level] describes the others. If no compression was
+// negotiated, the level is only checked. Any goroutine may call it at any time.
 func (c *Conn) SetCompressionLevel(level int) error {
 	if !validCompressionLevel(level) {
 		return errInvalidCompressionLevel
@@ -43,7 +42,7 @@ func (c *Conn) SetCompressionLevel(level int) error {
 	return nil
 }
 
-// compresses reports whether a message of the length is to be compressed.
+// compresses reports whether a message of the given length is compressed.
 func (c *Conn) compresses(length int) bool {
 	k := c.compression
 	return k != nil && length >= k.threshold && length > 0 && !k.off.Load() && k.level.Load() != 0
@@ -54,7 +53,7 @@ func (c *Conn) writeCompressed(f *frame, l *limit) error {
 	if !c.compression.sendTakeover {
 		return c.deflateAndWrite(f, lockData, l)
 	}
-	// The messages must leave in the order in which they were compressed.
+	// Messages must be sent in the order in which they are compressed.
 	if err := c.beginMessage(l); err != nil {
 		return err
 	}
@@ -71,7 +70,7 @@ func (c *Conn) deflateAndWrite(f *frame, mode lockMode, l *limit) error {
 	d := k.acquire()
 	p, ok := d.message(buf.b[:0], f.payload)
 	if d != k.deflater {
-		k.release(d, true) // before the network is waited for
+		k.release(d, true) // before waiting for the network
 	}
 	if !ok {
 		return c.writeData(f, mode, l)

@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// jsonPool has the buffers in which messages are encoded and decoded.
+// jsonPool holds buffers in which messages are encoded and decoded.
 var jsonPool = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 func releaseJSON(b *bytes.Buffer) {
@@ -18,9 +18,9 @@ func releaseJSON(b *bytes.Buffer) {
 	}
 }
 
-// WriteJSON sends the JSON encoding of v and a newline as a text message. It is
-// otherwise as WriteMessage. Where v cannot be encoded, the error is that of
-// encoding/json, and nothing is sent.
+// WriteJSON sends the JSON encoding of v and a newline as a text message, as
+// WriteMessage does. If v cannot be encoded, the error is that of encoding/json, and
+// nothing is sent.
 func (c *Conn) WriteJSON(v any) error {
 	b := jsonPool.Get().(*bytes.Buffer)
 	defer releaseJSON(b)
@@ -30,11 +30,11 @@ func (c *Conn) WriteJSON(v any) error {
 	return c.WriteMessage(TextMessage, b.Bytes())
 }
 
-// ReadJSON reads the next message, text or binary, and stores the JSON value at
-// its beginning in v, as json.Unmarshal does; what follows the value is ignored. An
-// empty or unfinished value is io.ErrUnexpectedEOF. After an error of encoding/json
-// the message has been read, and the connection is good. Other errors are as for
-// ReadMessage.
+// ReadJSON reads the next message, text or binary, and stores the JSON value at its
+// start in v, as json.Unmarshal does; the rest of the message is ignored. For an
+// empty or unfinished value the error is io.ErrUnexpectedEOF. After an error of
+// encoding/json the message has been read, and the connection can still be used. Other
+// errors are as for ReadMessage.
 func (c *Conn) ReadJSON(v any) error {
 	if err := c.awaitMessage(); err != nil {
 		return err
@@ -47,7 +47,7 @@ func (c *Conn) readJSON(v any) error {
 	b := jsonPool.Get().(*bytes.Buffer)
 	defer releaseJSON(b)
 	_, p, err := c.readMessage(b.AvailableBuffer())
-	*b = *bytes.NewBuffer(p) // with what memory the message took
+	*b = *bytes.NewBuffer(p) // p may have outgrown b
 	if err != nil {
 		return err
 	}
@@ -71,9 +71,9 @@ func WriteJSON(c *Conn, v any) error { return c.WriteJSON(v) }
 // Deprecated: Use c.ReadJSON.
 func ReadJSON(c *Conn, v any) error { return c.ReadJSON(v) }
 
-// JoinMessages returns a reader of all messages that follow, one after the other,
-// each with term appended. It returns the connection's read error in the end, never
-// io.EOF. It is for one goroutine at a time, and nothing else may read meanwhile.
+// JoinMessages returns a reader of all following messages, one after the other, each with
+// term appended. It ends with the connection's read error, never with io.EOF. One goroutine
+// at a time may use the reader, and nothing else may read from c meanwhile.
 func JoinMessages(c *Conn, term string) io.Reader {
 	return &joinReader{c: c, term: term}
 }

@@ -2,21 +2,20 @@ package websocket
 
 import "sync"
 
-// PreparedMessage is a message that is encoded once for each form in which a
-// connection may want it, plain or compressed, to be sent to any number of
-// connections. It never changes, so any number of goroutines may use it.
+// PreparedMessage is a message for any number of connections, encoded once for each form that
+// they need, plain or compressed. It never changes, so any number of goroutines may use it.
 type PreparedMessage struct {
 	plain frame
 
 	mu       sync.Mutex
-	deflated map[deflateForm]*frame // plain where it does not become shorter
+	deflated map[deflateForm]*frame // &plain where compression does not make it shorter
 }
 
-// deflateForm is what a compressed form depends on.
+// deflateForm is the parameters of a compressed form.
 type deflateForm struct{ level, bits int }
 
-// NewPreparedMessage prepares a message of any type, of which it keeps a copy.
-// Its errors are those of WriteMessage for a bad type and a control message that is too long.
+// NewPreparedMessage prepares a message of any type. It keeps a copy of data. Its errors are those of
+// WriteMessage for a bad type and for a control message that is too long.
 func NewPreparedMessage(messageType int, data []byte) (*PreparedMessage, error) {
 	op := messageOpcode(messageType)
 	switch {
@@ -28,8 +27,8 @@ func NewPreparedMessage(messageType int, data []byte) (*PreparedMessage, error) 
 	return &PreparedMessage{plain: prepareFrame(header{fin: true, opcode: op}, data)}, nil
 }
 
-// prepareFrame returns a frame with all its bytes as a server sends them, of which the
-// payload is the end.
+// prepareFrame returns a frame with its bytes as a server sends them; the payload is the end
+// of these bytes.
 func prepareFrame(h header, payload []byte) frame {
 	h.length = int64(len(payload))
 	encoded := h.append(make([]byte, 0, maxHeaderSize+len(payload)))
@@ -38,7 +37,7 @@ func prepareFrame(h header, payload []byte) frame {
 	return frame{fin: h.fin, rsv1: h.rsv1, opcode: h.opcode, payload: encoded[head:], encoded: encoded}
 }
 
-// deflate returns the compressed form, which refers to no message before it.
+// deflate returns the compressed form, which refers to no earlier message.
 func (pm *PreparedMessage) deflate(form deflateForm) *frame {
 	pm.mu.Lock()
 	defer pm.mu.Unlock()
@@ -60,13 +59,13 @@ func (pm *PreparedMessage) deflate(form deflateForm) *frame {
 }
 
 // WritePreparedMessage sends the message as WriteMessage does. A server sends the
-// very bytes that were prepared; a client masks a copy of them with a fresh key. With
-// context takeover the message refers to none before it.
+// prepared bytes themselves; a client masks a copy of them with a fresh key. Even with
+// context takeover the message refers to no earlier message.
 func (c *Conn) WritePreparedMessage(pm *PreparedMessage) error {
 	l := until(c.loadWriteDeadline())
 	f := &pm.plain
 	if f.opcode == 0 {
-		return errBadMessageType // no message of NewPreparedMessage
+		return errBadMessageType // pm was not made by NewPreparedMessage
 	}
 	if f.opcode.isControl() {
 		return c.send.write(f, lockFrame, &l)
@@ -83,7 +82,7 @@ func (c *Conn) WritePreparedMessage(pm *PreparedMessage) error {
 		return err
 	}
 	err := c.writeData(f, lockFrame, &l)
-	if err == nil && k.deflater != nil { // a later one refers only to messages of its own
+	if err == nil && k.deflater != nil { // so that later messages may refer to this one
 		k.deflater.sent(pm.plain.payload)
 	}
 	c.endMessage()

@@ -47,10 +47,10 @@ var closeCodeNames = map[int]string{
 	CloseTLSHandshake:            "TLS handshake error",
 }
 
-// CloseError is the read error after the peer has closed the connection: with the
-// code and the reason of its Close frame, with CloseNoStatusReceived where that
-// frame was empty, or with CloseAbnormalClosure where the network connection ended
-// without one. What this side found wrong with the peer is never a CloseError.
+// CloseError is the read error after the peer has closed the connection. It has the
+// code and the reason of the peer's Close frame, CloseNoStatusReceived if that frame was
+// empty, or CloseAbnormalClosure if the network connection ended without a Close frame.
+// Violations of the protocol by the peer are never reported as a CloseError.
 type CloseError struct {
 	// Code is defined in RFC 6455, section 11.7.
 	Code int
@@ -89,7 +89,7 @@ func IsUnexpectedCloseError(err error, expectedCodes ...int) bool {
 	return ok && !slices.Contains(expectedCodes, e.Code)
 }
 
-// HandshakeError is why Upgrade refused a request.
+// HandshakeError is the reason why Upgrade refused a request.
 type HandshakeError struct {
 	message string
 }
@@ -101,8 +101,8 @@ var (
 	// complete the opening handshake.
 	ErrBadHandshake = errors.New("websocket: bad handshake")
 
-	// ErrCloseSent is returned by every write after a Close frame was sent, be it
-	// by the program, in answer to the peer's, or because the connection failed.
+	// ErrCloseSent is returned by every write after a Close frame was sent, whether by
+	// the program, in answer to the peer's, or because the peer broke the protocol.
 	ErrCloseSent = errors.New("websocket: close sent")
 
 	// ErrReadLimit is returned by reads when a message is longer than the read
@@ -123,7 +123,7 @@ var (
 // frame: "_The WebSocket Connection Close Code_ is considered to be 1006" (7.1.5).
 var errUnexpectedEOF = &CloseError{Code: CloseAbnormalClosure, Text: io.ErrUnexpectedEOF.Error()}
 
-// timeoutError is a net.Error of our own for a wait that ended at its deadline.
+// timeoutError is a net.Error for a wait that ended at its deadline.
 type timeoutError struct{ message string }
 
 func (e *timeoutError) Error() string     { return e.message }
@@ -131,8 +131,8 @@ func (e *timeoutError) Timeout() bool     { return true }
 func (e *timeoutError) Temporary() bool   { return true }
 func (e *timeoutError) Is(err error) bool { return err == os.ErrDeadlineExceeded }
 
-// protocolError is our verdict that the peer has broken a rule. The reason is
-// sent to it in the Close frame, so it has at most maxCloseReason bytes.
+// protocolError says that the peer has broken a rule. The reason is sent in the Close
+// frame, so it has at most maxCloseReason bytes.
 type protocolError struct {
 	code   int
 	reason string
@@ -149,8 +149,8 @@ var (
 	errEmptyFragments = &protocolError{ClosePolicyViolation, "too many empty fragments in a message"}
 )
 
-// closeCodeFor is the table from an error of our own to the code of the Close
-// frame that says it, or 0 where the connection has failed and nothing is sent.
+// closeCodeFor returns the code and the reason of the Close frame to send because of err, or 0
+// if none is sent.
 func closeCodeFor(err error) (code int, reason string) {
 	var p *protocolError
 	switch {
@@ -162,8 +162,8 @@ func closeCodeFor(err error) (code int, reason string) {
 	return 0, ""
 }
 
-// contextError is the error of a call that its context has ended: the context's,
-// with the cause where there is another.
+// contextError returns the error of a call that was ended by its context: the context's
+// error, with its cause if that differs.
 func contextError(ctx context.Context) error {
 	err := contextCause(ctx)
 	if err == ctx.Err() {
@@ -172,7 +172,7 @@ func contextError(ctx context.Context) error {
 	return fmt.Errorf("websocket: %w", err)
 }
 
-// contextCause is contextError as a part of another error.
+// contextCause is contextError without a prefix, as a part of another error.
 func contextCause(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if cause == err {
@@ -181,8 +181,8 @@ func contextCause(ctx context.Context) error {
 	return fmt.Errorf("%w: %w", err, cause)
 }
 
-// readError gives an error of the transport's Read its public form. An io.ErrUnexpectedEOF, which crypto/tls
-// returns within a record, is the transport's own.
+// readError translates an error of the transport's Read to the error for the program. An io.ErrUnexpectedEOF
+// is left as it is: crypto/tls returns it for an end within a record.
 func readError(err error) error {
 	if err == io.EOF {
 		return errUnexpectedEOF
@@ -190,9 +190,9 @@ func readError(err error) error {
 	return err
 }
 
-// isTimeout reports whether err is a deadline that has passed: nothing is lost, and the operation can be
-// repeated. Two verdicts that the peer is gone call themselves timeouts, too, but are final: the kernel's
-// (ETIMEDOUT), and that of keepalive on a connection below.
+// isTimeout reports whether err says that a deadline has passed, so that nothing is lost and the operation can
+// be repeated. Two other errors have a Timeout method that returns true, but are final: the kernel's ETIMEDOUT, and the
+// error of keepalive on an underlying WebSocket connection.
 func isTimeout(err error) bool {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return true
@@ -202,7 +202,7 @@ func isTimeout(err error) bool {
 	return errors.As(err, &ne) && ne.Timeout() && !errors.Is(err, syscall.ETIMEDOUT) && !errors.As(err, &dead)
 }
 
-// keepaliveError is the verdict on a peer that is silent. It is a net.Error, but no
+// keepaliveError says that the peer is silent. It is a net.Error, but does not match
 // os.ErrDeadlineExceeded: the connection has failed.
 type keepaliveError struct{ reason string }
 

@@ -11,28 +11,28 @@ import (
 	"time"
 )
 
-// NewStream returns a net.Conn whose bytes go over c as messages of the type, for
-// protocols that want a byte stream: a tunnel for SSH, TLS or net/rpc. The
-// boundaries of messages mean nothing, so there is no read limit.
-// A message of the other type fails the connection with CloseUnsupportedData.
-// TextMessage is for protocols of which each Write is UTF-8, such as those in ASCII.
+// NewStream returns a net.Conn whose bytes are sent over c in messages of the given type, for
+// protocols that need a byte stream, such as a tunnel for SSH, TLS or net/rpc. The boundaries of
+// messages have no meaning, so there is no read limit. A message of the other type fails the
+// connection with CloseUnsupportedData. TextMessage is for protocols in which each Write is
+// UTF-8, such as those in ASCII.
 //
 // Any goroutine may call its methods at any time. A Write returns when its bytes are in a
-// buffer of 64 KiB, from which they leave as fast as the network takes them, as with the
-// buffer of a TCP connection; if they cannot leave, a later Write or Read returns the error.
-// A Write of more than 16 KiB also waits for the network, at most until its deadline.
+// buffer of 64 KiB, which is sent as fast as the network accepts it, like the buffer of a TCP
+// connection; if it cannot be sent, a later Write or Read returns the error. A Write of more
+// than 16 KiB also waits for the network, at most until its deadline.
 //
-// A deadline that passes loses nothing, neither for reading nor for writing: after a new one
-// is set, the stream goes on. There is one exception: over TLS, a Write of more than 16 KiB
-// that was waiting for the network when the first deadline was set goes on until it is done.
+// After a deadline has passed, nothing is lost, neither for reading nor for writing: once a later
+// one is set, the stream continues. There is one exception: over TLS, a Write of more than 16 KiB
+// that was waiting for the network when the first deadline was set continues until it is done.
 //
-// The peer's Close frame with CloseNormalClosure, CloseGoingAway or no code is io.EOF; the end
-// of the network connection without one is io.ErrUnexpectedEOF; other errors are those of c.
-// Close sends what is in the buffer and a Close frame with CloseNormalClosure, for which it
-// waits until the write deadline or, if there is none, for five seconds, and closes c.
+// Read returns io.EOF for the peer's Close frame with CloseNormalClosure, CloseGoingAway or no code,
+// io.ErrUnexpectedEOF if the network connection ends without a Close frame, and other errors of c as
+// they are. Close sends the buffer and a Close frame with CloseNormalClosure, waits for that until the
+// write deadline or, if there is none, for five seconds, and closes c.
 //
-// The stream reads and writes c on its own. Nothing else may use c meanwhile, except
-// for Ping, and for Shutdown instead of Close.
+// Nothing else may use c while the stream does, except for Ping, and for Shutdown instead of
+// Close.
 func NewStream(c *Conn, messageType int) net.Conn {
 	if !isData(messageType) {
 		panic("websocket: NewStream with a message type that is neither TextMessage nor BinaryMessage")
@@ -49,14 +49,14 @@ type stream struct {
 	closed      atomic.Bool
 
 	readMu  sync.Mutex
-	message io.Reader // being read; nil between messages
+	message io.Reader // the message being read; nil between messages
 
-	writing lock // of the Write at work
+	writing lock // held by the Write in progress
 
-	// The deadline of writes may change while one waits, so a context ends the wait.
+	// The deadline may change while a Write waits, so a context ends the wait.
 	deadlineMu sync.Mutex
 	deadline   time.Time
-	timer      *time.Timer     // runs expire; made for the first deadline
+	timer      *time.Timer     // calls expire; made for the first deadline
 	ctx        context.Context // cancelled when the deadline has passed
 	cancel     context.CancelFunc
 }
@@ -88,7 +88,7 @@ func (s *stream) Read(p []byte) (int, error) {
 	}
 }
 
-// refuse fails the connection because of the type of a message.
+// refuse fails the connection because a message has the wrong type.
 func (s *stream) refuse() error {
 	if err := s.c.beginRead(&noLimit); err != nil {
 		return streamError(err)
@@ -97,7 +97,7 @@ func (s *stream) refuse() error {
 	return s.c.fail(&protocolError{CloseUnsupportedData, "message of the wrong type in a stream"})
 }
 
-// streamError gives a read error of a Conn the form that it has in a byte stream.
+// streamError translates a read error of a Conn to one of a byte stream.
 func streamError(err error) error {
 	var closed *CloseError
 	if errors.As(err, &closed) {
@@ -111,13 +111,13 @@ func streamError(err error) error {
 	return err
 }
 
-// maxStreamPayload is the largest payload of a frame: the outbox has room for it.
+// maxStreamPayload is the largest payload of a stream's frame, for which the outbox has room.
 const maxStreamPayload = 64 << 10
 
 func (s *stream) Write(p []byte) (n int, err error) {
 	s.deadlineMu.Lock()
 	l := limit{ctx: s.ctx}
-	// Where a write that timed out cannot be continued, none waits for the network.
+	// If a write cannot be continued after a timeout, Write does not wait for the network.
 	wait := s.c.send.link.resumable() || s.deadline.IsZero()
 	s.deadlineMu.Unlock()
 	if _, err := s.writing.acquire(lockFrame, nil, &l); err != nil {
@@ -136,7 +136,7 @@ func (s *stream) Write(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// writeError gives the error of a write the form that it has in a byte stream.
+// writeError translates an error of post to one of a byte stream.
 func (s *stream) writeError(err error) error {
 	switch {
 	case s.closed.Load():
@@ -162,11 +162,11 @@ func (s *stream) SetWriteDeadline(t time.Time) error {
 	} else {
 		s.timer.Reset(time.Until(t))
 	}
-	s.expireLocked() // at once, if t has passed
+	s.expireLocked() // if t has passed
 	return nil
 }
 
-// expire is what the timer runs.
+// expire is called by the timer.
 func (s *stream) expire() {
 	s.deadlineMu.Lock()
 	defer s.deadlineMu.Unlock()
@@ -185,7 +185,7 @@ func (s *stream) SetDeadline(t time.Time) error {
 	return errors.Join(s.SetReadDeadline(t), s.SetWriteDeadline(t))
 }
 
-// streamCloseTime is how long Close waits where there is no write deadline.
+// streamCloseTime is how long Close waits if there is no write deadline.
 const streamCloseTime = 5 * time.Second
 
 func (s *stream) Close() error {
