@@ -7,26 +7,26 @@ import (
 	"time"
 )
 
-// keepalive finds out that the peer is gone: when nothing came for the interval, a
-// ping is due, and when then nothing comes for the timeout, the peer is dead. The
-// timeout counts only while somebody reads, since else nothing is seen to come.
-// What the peer takes, where a write has had to wait for that, is a sign as well; if it takes nothing for
-// the interval and the timeout while a write waits, it is dead, too.
+// keepalive detects that the peer is gone. A sign of the peer is any received frame, and any progress
+// of a write that has had to wait for the network. If there was no sign for the interval, a ping is due;
+// if there is none for the timeout after that, the peer is dead. The timeout runs only while a read is in
+// progress, because frames are not noticed otherwise. The peer is also dead if a write waits for the interval
+// and the timeout together without progress.
 type keepalive struct {
 	interval, timeout time.Duration
 
 	mu      sync.Mutex
 	timer   *time.Timer
 	stopped bool
-	last    time.Time     // when the last sign came
-	asked   time.Time     // when the first ping since then was due; zero before
-	pinged  time.Time     // when the last one was
-	reader  time.Time     // since when somebody reads; zero where nobody does
-	waited  time.Duration // how long somebody has read since asked, up to reader
+	last    time.Time     // the time of the last sign
+	asked   time.Time     // when the first ping after last was due; zero before that
+	pinged  time.Time     // when the last ping was due
+	reader  time.Time     // the start of the read in progress, or zero
+	waited  time.Duration // the duration of all reads between asked and reader
 }
 
-// step says what is due at the time now, where a write has waited since the time waits, unless that is
-// zero, and when to look again. An error is the verdict that the peer is dead.
+// step returns what is due at the time now: whether to send a ping, and when to call step again, or an
+// error if the peer is dead. A write has been waiting since the time waits, unless that is zero.
 func (k *keepalive) step(now, waits time.Time) (ping bool, next time.Time, dead error) {
 	ping, next, dead = k.stepReading(now)
 	if dead != nil || waits.IsZero() {
@@ -40,12 +40,12 @@ func (k *keepalive) step(now, waits time.Time) (ping bool, next time.Time, dead 
 	return ping, earlier(next, limit), nil
 }
 
-// stepReading is step as far as reading goes. Each case has a return.
+// stepReading is step without regard to writes. Each case has a return.
 func (k *keepalive) stepReading(now time.Time) (ping bool, next time.Time, dead error) {
 	if quiet := k.last.Add(k.interval); now.Before(quiet) {
 		return false, quiet, nil
 	}
-	again := now.Add(k.interval) // it may have been answered by then
+	again := now.Add(k.interval)
 	if k.asked.IsZero() {
 		k.asked, k.pinged = now, now
 		return true, earlier(again, now.Add(k.timeout)), nil
@@ -79,7 +79,7 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// heard says that a sign came.
+// heard records a sign of the peer.
 func (k *keepalive) heard(now time.Time) {
 	k.mu.Lock()
 	k.heardLocked(now)
@@ -88,7 +88,7 @@ func (k *keepalive) heard(now time.Time) {
 
 func (k *keepalive) heardLocked(now time.Time) { k.last, k.asked, k.waited = now, time.Time{}, 0 }
 
-// reading says whether somebody reads from now on.
+// reading records the start or the end of a read.
 func (k *keepalive) reading(yes bool, now time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -108,13 +108,13 @@ func (k *keepalive) stop() {
 	k.timer.Stop()
 }
 
-// startKeepalive has a timer, which ends with the reading or with Close, look after
-// the connection.
+// startKeepalive starts the keepalive of the connection. Its timer ends with the reading or with
+// Close.
 func (c *Conn) startKeepalive(interval, timeout time.Duration) {
 	if timeout <= 0 {
 		timeout = interval
 	}
-	timeout = min(timeout, math.MaxInt64-interval) // their sum is a time, too
+	timeout = min(timeout, math.MaxInt64-interval) // step adds them
 	now := time.Now()
 	k := &keepalive{interval: interval, timeout: timeout, last: now}
 	c.keepalive = k
@@ -124,7 +124,7 @@ func (c *Conn) startKeepalive(interval, timeout time.Duration) {
 	k.timer = time.AfterFunc(interval, func() { c.look(k) })
 }
 
-// look does what is due.
+// look calls step and does what is due.
 func (c *Conn) look(k *keepalive) {
 	now := time.Now()
 	waits, last := c.send.delayed.Load().progress.times()
@@ -144,7 +144,8 @@ func (c *Conn) look(k *keepalive) {
 
 	switch {
 	case ping:
-		// It leaves when the network takes it. Where one waits for that already, it is enough.
+		// The ping is sent when the network accepts it. If frames are still waiting for that, no
+		// further ping is needed.
 		if !c.send.lock.has(posted) {
 			c.send.tryPost(&frame{fin: true, opcode: opPing})
 			c.send.tryFlush()

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// claimTime is how long a message that comes during Shutdown waits for the
-	// program to read it.
+	// claimTime is how long a message received during Shutdown waits for the program to
+	// read it.
 	claimTime = time.Second
 
 	// lingerTime is how long Shutdown waits for the peer to end the network connection.
@@ -22,28 +22,28 @@ const (
 
 // Shutdown closes the connection in an orderly way (RFC 6455, 7): it sends a Close
 // frame with the code and the reason, waits for the peer's, and closes the network
-// connection, so that nothing is lost that either side has sent before its Close
-// frame. CloseNoStatusReceived sends an empty frame. A reason that is longer than 123 bytes is cut, and what
-// is not UTF-8 in it is replaced by U+FFFD. Writes that have not begun when it is called,
-// those that wait for another one included, return ErrCloseSent, and so does one within a message that is
-// sent in fragments.
+// connection, so that everything that either side sent before its Close frame is
+// received. CloseNoStatusReceived sends an empty frame. A reason of more than 123 bytes
+// is truncated, and bytes in it that are not UTF-8 are replaced by U+FFFD. Writes that have
+// not begun when Shutdown is called, or that wait for other writes, return ErrCloseSent, and
+// so does a write within a message of several fragments.
 //
-// Messages that still come are for the goroutine that reads, which gets the
-// *CloseError in the end. If the program does not read a message within a second, Shutdown
-// discards it and all that follow, and reads return an error that is net.ErrClosed for
-// errors.Is until the connection is closed.
+// Further messages are for the goroutine that reads, which gets the *CloseError in the end.
+// If the program does not read a message within a second, Shutdown discards it and all
+// later ones, and reads return an error that wraps net.ErrClosed until the connection is
+// closed.
 //
-// While no read of the program is at work, Shutdown reads, also before its Close frame has left, since the
-// peer may be waiting for that. It runs no handlers of the program
-// then: code that must see the end belongs behind the loop that reads.
+// While no read of the program is in progress, Shutdown reads, even before its Close frame
+// was sent, since the peer may be waiting for that. It does not call the program's handlers:
+// code that must see the end belongs after the loop that reads.
 //
-// The context bounds all of it, and should have a deadline: a peer may never answer.
-// The connection is closed when Shutdown returns. The result is nil where the peer's
-// Close frame has come; else it is the context's error with its cause, or the error
-// that has ended the connection. For a code that must not be sent, the peer is sent
+// The context bounds all of this, and should have a deadline: a peer may never answer.
+// The connection is closed when Shutdown returns. The result is nil if the peer's
+// Close frame was received; else it is the context's error with its cause, or the error
+// that has ended the connection. If the code must not be sent, the peer is sent
 // CloseInternalServerErr, and the error says so.
 //
-// Any goroutine may call it, several may at once, and the one that reads may,
+// Any goroutine may call Shutdown, several at the same time, and even the one that reads,
 // but not a ping or pong handler, which would wait for itself.
 func (c *Conn) Shutdown(ctx context.Context, code int, reason string) error {
 	payload, badCode := closePayload(code, reason)
@@ -62,17 +62,17 @@ func (c *Conn) shutdown(ctx context.Context, payload []byte) error {
 	l := limit{ctx: ctx}
 	err := l.ended()
 	if err == nil {
-		stop := context.AfterFunc(ctx, c.abort) // which ends every wait, whatever the transport can do
-		c.reply(opClose, payload)               // unless one has been sent already
+		stop := context.AfterFunc(ctx, c.abort) // ends every wait, even of a transport without deadlines
+		c.reply(opClose, payload)               // without effect if a Close frame was sent before
 		err = c.finishHandshake(&l)
 		stop()
 	}
 	if c.readLock.phase() == phaseClosed && !c.send.hasUnsent() && c.send.lock.lost() == nil {
 		c.Close()
-		return nil // the handshake is complete, whatever came after
+		return nil // the closing handshake is complete, whatever err is
 	}
 	if ctx.Err() == nil {
-		c.close(c.send.link.Close) // the peer has had its time
+		c.close(c.send.link.Close) // finishHandshake has given the peer time to read
 		return err
 	}
 	if c.abort(); errors.Is(err, net.ErrClosed) {
@@ -81,14 +81,14 @@ func (c *Conn) shutdown(ctx context.Context, payload []byte) error {
 	return err
 }
 
-// shuttingDown reports whether Shutdown is at work.
+// shuttingDown reports whether a call of Shutdown is in progress.
 func (c *Conn) shuttingDown() bool {
 	x := c.extras.Load()
 	return x != nil && x.shutdowns.Load() > 0
 }
 
-// closePayload returns the payload of a Close frame with the code and as much of the reason as it may carry.
-// An error says that the code must not be sent; then the frame has CloseInternalServerErr.
+// closePayload returns the payload of a Close frame with the code and as much of the reason as fits. If the
+// code must not be sent, the frame has CloseInternalServerErr, and err says so.
 func closePayload(code int, reason string) (payload []byte, err error) {
 	if code != CloseNoStatusReceived && !validReceivedCloseCode(code) {
 		err = fmt.Errorf("websocket: close code %d must not be sent", code)
@@ -105,11 +105,11 @@ func closePayload(code int, reason string) (payload []byte, err error) {
 	return FormatCloseMessage(code, reason), err
 }
 
-// errDiscarded is what the program's reads return while Shutdown discards messages.
+// errDiscarded is the error of the program's reads after Shutdown has discarded a message.
 var errDiscarded = fmt.Errorf("websocket: Shutdown has discarded messages: %w", net.ErrClosed)
 
-// finishHandshake waits until the Close frame has left, and reads meanwhile, since the peer may be waiting
-// for that, until the peer's has come.
+// finishHandshake waits until the Close frame was sent and the peer's was received. It reads even before the
+// frame was sent, since the peer may be waiting for that.
 func (c *Conn) finishHandshake(l *limit) error {
 	sent := make(chan error, 1)
 	go func() {
@@ -144,7 +144,7 @@ func (c *Conn) awaitClose(l *limit) error {
 		case c.messageWaits():
 			woken, err = c.readLock.yield(lockDrain, func() bool { return true }, time.Now().Add(claimTime), l)
 			if !woken && err == nil && l.ended() == nil && c.messageWaits() { // else another Shutdown has read
-				// The program gets no messages with a gap before them.
+				// The program must not read messages after a gap.
 				c.readLock.end(phaseDiscarded, errDiscarded, nil)
 			}
 		case c.readersWait():
@@ -163,16 +163,16 @@ func (c *Conn) awaitClose(l *limit) error {
 // readersWait reports whether reads of the program wait for the read lock, or are about to.
 func (c *Conn) readersWait() bool { return c.extras.Load().readers.Load() > 0 }
 
-// messageWaits reports whether there is a message for the program, or the rest of one.
+// messageWaits reports whether a message, or the rest of one, waits for the program.
 func (c *Conn) messageWaits() bool {
 	s := c.message.state
 	return c.readLock.phase() == phaseOpen && (s == begun || s == claimed)
 }
 
-// readForShutdown reads some of what comes, up to the next message, until the program reads.
+// readForShutdown reads frames up to the next message, unless the program reads.
 func (c *Conn) readForShutdown() {
 	c.reading(true)
-	c.readLock.state.Or(draining) // before readers is looked at: see awaitRead
+	c.readLock.state.Or(draining) // before readersWait: see awaitRead
 	c.overrideReadDeadline(time.Time{})
 	if !c.readersWait() {
 		if m := &c.message; m.state == begun || m.state == claimed {
@@ -185,7 +185,8 @@ func (c *Conn) readForShutdown() {
 			err = c.advance()
 		}
 		if err != nil && c.ownDeadlines().inForce().IsZero() {
-			// The next read would time out, too. Do not wrap the error: a program would repeat its read.
+			// The next read would time out, too. Do not wrap the error: errors.Is(err, os.ErrDeadlineExceeded)
+			// would make callers retry the read.
 			c.stop(phaseFailed, fmt.Errorf("websocket: a read has timed out without a deadline: %v", err))
 		}
 	}
@@ -195,13 +196,13 @@ func (c *Conn) readForShutdown() {
 	c.recv.shrink()
 }
 
-// linger waits for the end of the network connection, where closing it now could
-// reset it and so destroy what the peer has not read yet: after a handshake "the
-// server [...] closes the TCP connection first" (RFC 6455, 7.1.1), and a peer that was
-// failed may still be sending. The reading has ended, so nobody else reads.
+// linger waits for the end of the network connection if closing it now could reset it, and
+// so destroy data that the peer has not read yet: after a closing handshake "the server
+// [...] closes the TCP connection first" (RFC 6455, 7.1.1), and a peer that broke the protocol
+// may still be sending. The reading has ended, so no read of the program is in progress.
 func (c *Conn) linger(l *limit) {
 	if !c.readLock.tryAcquire(lockDrain) {
-		// Another Shutdown lingers; or a handler of the program is at work, and may be waiting for this one.
+		// Another Shutdown lingers, or a handler of the program is running, which may wait for this Shutdown.
 		if c.readLock.has(draining) {
 			if _, err := c.readLock.acquire(lockDrain, nil, l); err == nil {
 				c.endRead()
@@ -223,13 +224,13 @@ func (c *Conn) linger(l *limit) {
 	c.send.link.discard(math.MaxInt)
 }
 
-// CloseRead is for a program that sends and expects no messages: it reads in a goroutine until the reading
-// ends, so that pings are answered and the end of the connection is seen. Then the context that it returns
-// is cancelled. A message of the peer fails the connection with ClosePolicyViolation. Call it once, and
-// nothing else that reads.
+// CloseRead is for a program that only sends and expects no messages. It reads in a goroutine, so that pings are
+// answered and the end of the connection is noticed, and returns a context that is cancelled when the reading ends.
+// A message of the peer fails the connection with ClosePolicyViolation. A program calls CloseRead once, and no other
+// method that reads.
 //
-// The reading also ends with ctx, or when a read deadline passes, without harm to the connection; nobody answers
-// pings then.
+// The reading also ends with ctx and at the read deadline. The connection can then still be used, but pings are no
+// longer answered.
 func (c *Conn) CloseRead(ctx context.Context) context.Context {
 	ended, cancel := context.WithCancel(ctx)
 	go func() {
@@ -239,7 +240,7 @@ func (c *Conn) CloseRead(ctx context.Context) context.Context {
 	return ended
 }
 
-// readNothing reads until the reading has ended, the context ends, or a deadline passes.
+// readNothing reads until the reading or the context has ended, or until the read deadline.
 func (c *Conn) readNothing(ctx context.Context) {
 	for c.readLock.phase() < phaseClosed {
 		if c.beginReadContext(ctx) != nil { // the context has ended, or the reading

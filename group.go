@@ -8,47 +8,46 @@ import (
 	"sync/atomic"
 )
 
-// Group is the connections of an Upgrader, or of several, so that a server can close
-// them all: http.Server.Shutdown knows nothing of connections that were upgraded. Its
-// zero value is an empty group. It must not be copied. Any goroutine may call its methods.
+// Group is a set of connections of one or several Upgraders that a server can close together:
+// http.Server.Shutdown does not know about upgraded connections. The zero value is an empty
+// group. A Group must not be copied. Any goroutine may call its methods.
 type Group struct {
 	mu        sync.Mutex
 	conns     map[*Conn]struct{}
-	upgrading int           // requests that were let in and have not been answered yet
-	running   int           // functions of HandlerFunc
-	waiting   int           // calls of Shutdown by such functions
-	change    chan struct{} // closed when these change; nil while nobody waits for it
+	upgrading int           // number of requests accepted by enter and not answered yet
+	running   int           // number of functions of HandlerFunc
+	waiting   int           // number of calls of Shutdown by such functions
+	change    chan struct{} // closed when one of these numbers changes; nil if no call waits for that
 	closed    bool          // Shutdown has been called
-	shutdowns int           // calls of Shutdown that take on further connections
+	shutdowns int           // number of calls of Shutdown that will close connections still to come
 }
 
 const errGroupShutdown = "the server is shutting down"
 
-// Len returns how many connections have been upgraded and not been closed, by Close or by Shutdown: one
-// whose peer has left counts until then.
+// Len returns the number of connections that were upgraded and not closed by Close or Shutdown. A connection
+// whose peer is gone counts until it is closed.
 func (g *Group) Len() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return len(g.conns)
 }
 
-// Shutdown closes all connections as Conn.Shutdown does, with CloseGoingAway, at the
-// same time, and returns when all are closed: those that have not finished the
-// closing handshake when the context ends are closed then. It also waits for the functions that
-// HandlerFunc has called, until the context ends, but not for those that call it themselves. From now on,
-// Upgrade refuses requests with 503 Service Unavailable. A function of HandlerFunc should call Shutdown of
-// its own Group only: how many functions of another one still run is not known there.
+// Shutdown closes all connections at the same time, as Conn.Shutdown does with CloseGoingAway,
+// and returns when all are closed. Connections that have not finished the closing handshake when
+// the context ends are closed then. Shutdown also waits until the functions of HandlerFunc have
+// returned or the context has ended, but not for a function that called it. Once it was called,
+// Upgrade refuses requests with 503 Service Unavailable. A function of HandlerFunc should only
+// call the Shutdown of its own Group, because that of another Group does not know whom to wait for.
 //
-// The error is the context's with its cause, where it has ended before all
-// handshakes were finished and all functions had returned. Shutdown may be called several
-// times, and be registered with http.Server.RegisterOnShutdown in a function that has a context:
+// If the context ends before all handshakes are finished and all functions have returned, the
+// error wraps the context's error and its cause. Shutdown may be called several times. To call
+// it when the server shuts down, register a function that has a context:
 //
 //	server.RegisterOnShutdown(func() { group.Shutdown(ctx) })
 //
-// http.Server.Shutdown does not wait for such functions. A program should go on
-// reading after a write has returned ErrCloseSent, until a read returns an error: if it
-// closes the connection before, the peer may not see the Close frame. HandlerFunc
-// takes care of that.
+// http.Server.Shutdown does not wait for such functions. After a write has returned
+// ErrCloseSent, a program should keep reading until a read returns an error: if it closes the
+// connection earlier, the peer may not receive the Close frame. HandlerFunc takes care of that.
 func (g *Group) Shutdown(ctx context.Context) error {
 	var closing sync.WaitGroup
 	var cut atomic.Bool
@@ -75,10 +74,10 @@ func (g *Group) Shutdown(ctx context.Context) error {
 		switch {
 		case !last:
 			select {
-			case <-change: // a request let in before has become a connection, or has failed
+			case <-change: // a request has become a connection, or has failed
 			case <-ctx.Done():
 			}
-		case change != nil: // the connections that are still to come are another call's, or Upgrade closes them
+		case change != nil: // another call, or Upgrade, closes the connections still to come
 			cut.Store(true)
 		}
 	}
@@ -92,8 +91,8 @@ func (g *Group) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// close has enter refuse requests, and counts a call of Shutdown, which closes the connections that are
-// still to come.
+// close makes enter refuse requests, and counts a call of Shutdown, which will close connections still to
+// come.
 func (g *Group) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -101,9 +100,9 @@ func (g *Group) close() {
 	g.shutdowns++
 }
 
-// members returns the connections there are and, where more may come, a channel that is closed when they
-// have. If none may come, or the context of the call of Shutdown has ended, these are the last connections
-// that the call closes.
+// members returns the current connections and, if more may come, a channel that is closed when that changes.
+// last reports that these are the last connections for this call of Shutdown: no more may come, or its context
+// has ended.
 func (g *Group) members(ended bool) (conns []*Conn, change <-chan struct{}, last bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -120,7 +119,7 @@ func (g *Group) members(ended bool) (conns []*Conn, change <-chan struct{}, last
 }
 
 // enter reports whether the group, which may be nil, still accepts requests. If so, the
-// caller calls leave when the request has been answered.
+// caller must call leave when the request was answered.
 func (g *Group) enter() bool {
 	if g == nil {
 		return true
@@ -134,8 +133,8 @@ func (g *Group) enter() bool {
 	return true
 }
 
-// join makes c a member. It is called between enter and leave, before the client can
-// see the answer.
+// join adds c to the group. It is called between enter and leave, before the client can
+// receive the answer.
 func (g *Group) join(c *Conn) {
 	if g == nil {
 		return
@@ -149,8 +148,8 @@ func (g *Group) join(c *Conn) {
 	c.group = g
 }
 
-// leave ends what enter has begun. It closes c, the connection that the request has become,
-// or nil, if no call of Shutdown is left to do that.
+// leave ends what enter has begun. c is the connection that the request has become, or nil. leave
+// closes c if the group is closed and no call of Shutdown will.
 func (g *Group) leave(c *Conn) {
 	if g == nil {
 		return
@@ -166,7 +165,7 @@ func (g *Group) leave(c *Conn) {
 	}
 }
 
-// nextChange returns a channel that is closed when changed is called next. The caller holds g.mu.
+// nextChange returns a channel that is closed by the next call of changed. The caller holds g.mu.
 func (g *Group) nextChange() <-chan struct{} {
 	if g.change == nil {
 		g.change = make(chan struct{})
@@ -174,7 +173,7 @@ func (g *Group) nextChange() <-chan struct{} {
 	return g.change
 }
 
-// changed wakes the calls of Shutdown that wait for a change. The caller holds g.mu.
+// changed wakes the calls that wait for a change. The caller holds g.mu.
 func (g *Group) changed() {
 	if g.change != nil {
 		close(g.change)
@@ -182,7 +181,7 @@ func (g *Group) changed() {
 	}
 }
 
-// run takes note of n more functions of HandlerFunc.
+// run adds n to the number of functions of HandlerFunc. The group may be nil.
 func (g *Group) run(n int) {
 	if g == nil {
 		return
@@ -190,7 +189,7 @@ func (g *Group) run(n int) {
 	g.count(&g.running, n)
 }
 
-// count adds n to a count of the group.
+// count adds n to a counter of the group.
 func (g *Group) count(counter *int, n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -198,8 +197,8 @@ func (g *Group) count(counter *int, n int) {
 	g.changed()
 }
 
-// awaitFunctions waits until the functions of HandlerFunc have returned, except, where it is called by one of
-// them, for those that call it. It returns false if the context ends first.
+// awaitFunctions waits until the functions of HandlerFunc have returned, except those that wait here themselves.
+// It returns false if the context ends first.
 func (g *Group) awaitFunctions(ctx context.Context) bool {
 	inside := inFunction()
 	if inside {
@@ -224,7 +223,7 @@ func (g *Group) awaitFunctions(ctx context.Context) bool {
 	}
 }
 
-// inFunction reports whether the caller runs in a function of HandlerFunc.
+// inFunction reports whether it was called, directly or not, by a function of HandlerFunc.
 func inFunction() bool {
 	run := runtime.FuncForPC(reflect.ValueOf((*Upgrader).run).Pointer()).Name()
 	var stack [100]uintptr

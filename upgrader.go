@@ -15,12 +15,12 @@ import (
 	"time"
 )
 
-// Upgrader upgrades HTTP requests to WebSocket connections. Its zero value is
-// ready for use. It may be copied, and its methods be called by any goroutine, as
-// long as no field is changed at the same time.
+// Upgrader upgrades HTTP requests to WebSocket connections. The zero value is ready for
+// use. An Upgrader may be copied, and any goroutine may call its methods, as long as no
+// field is changed at the same time.
 type Upgrader struct {
-	// HandshakeTimeout bounds the writing of the answer; 0 means no bound. Reading
-	// the request is bounded by the http.Server's ReadHeaderTimeout.
+	// HandshakeTimeout bounds writing the answer; 0 means no bound. Reading the request
+	// is bounded by the http.Server's ReadHeaderTimeout.
 	HandshakeTimeout time.Duration
 
 	// ReadBufferSize and WriteBufferSize are the sizes in bytes of the buffers that a
@@ -36,9 +36,8 @@ type Upgrader struct {
 	// the package. It is here for programs that set it.
 	WriteBufferPool BufferPool
 
-	// Subprotocols are the subprotocols that the server supports. Where it is not
-	// nil, Upgrade chooses the first one that the client asks for and that is among
-	// them, or else none.
+	// Subprotocols are the subprotocols that the server supports. If it is not nil,
+	// Upgrade chooses the first subprotocol in the client's list that is among them, or none.
 	Subprotocols []string
 
 	// Error answers a request that is refused, by Upgrade or by the handler of HandlerFunc. If it
@@ -55,67 +54,65 @@ type Upgrader struct {
 	// connect to any server on behalf of any page, with the user's cookies, so this
 	// check is what keeps foreign pages out (RFC 6455, 10.2).
 	//
-	// If it is nil, a request is accepted that has no Origin header, or one with the
-	// host of the request's own Host header, or with a host that matches one of
-	// OriginPatterns.
+	// If it is nil, a request is accepted if it has no Origin header, or if the host in that
+	// header is the request's own Host or matches one of OriginPatterns.
 	CheckOrigin func(r *http.Request) bool
 
-	// OriginPatterns are the origins whose pages may connect besides the server's own,
-	// where CheckOrigin is nil: patterns as in path.Match for the host, and for the
-	// port where it is not the scheme's own, such as "example.com",
-	// "*.example.com" and "localhost:*". One with a scheme is for that scheme only, as
-	// "https://*.example.com", "chrome-extension://*" and "file://" are. "null" is the origin of
-	// pages that have none, such as files in most browsers and sandboxed frames. Case does not
-	// matter. Where a pattern is malformed, or can match no origin, each request is refused
-	// with 500.
+	// OriginPatterns are the origins whose pages may connect in addition to the server's own
+	// pages, if CheckOrigin is nil. A pattern is as in path.Match, for the host and for a port
+	// that is not the scheme's default: "example.com", "*.example.com", "localhost:*". A pattern
+	// with a scheme matches that scheme only: "https://*.example.com", "chrome-extension://*",
+	// "file://". "null" is the origin of pages without one, such as files in most browsers and
+	// sandboxed frames. Case does not matter. If a pattern is malformed, or can match no origin,
+	// every request is refused with 500.
 	OriginPatterns []string
 
-	// PingInterval is after how much time without a sign of the peer it is sent a ping;
-	// 0 means never. PongTimeout is after how much more time without a sign the
-	// connection fails; 0 means PingInterval. Any frame is a sign, and so is what the peer
-	// takes of a message for which a write waits. The connection must be read for that: one
-	// that nobody reads is not declared dead, unless a write waits for both times together.
-	// The error of reads and writes is then a net.Error with Timeout, and final.
+	// PingInterval is the time without a sign of the peer after which a ping is sent; 0 means
+	// never. PongTimeout is the additional time without a sign after which the connection fails;
+	// 0 means PingInterval. A sign is any received frame, and any progress of a write that waits
+	// for the network. The connection must be read: PongTimeout does not run while no read is in
+	// progress, unless a write waits without progress for both times together. The error of reads
+	// and writes is then final, and a net.Error whose Timeout method returns true.
 	PingInterval, PongTimeout time.Duration
 
-	// Group gets the connections, to be closed together; none where it is nil.
+	// Group, unless it is nil, gets the connections, so that they can be closed together.
 	Group *Group
 
-	// EnableCompression accepts permessage-deflate (RFC 7692) where the client offers
-	// it, as Compression says.
+	// EnableCompression accepts permessage-deflate (RFC 7692) if the client offers it, with the
+	// options in Compression.
 	EnableCompression bool
 	Compression       CompressionOptions
 
-	// WriteThrough sends each message when it is written. Otherwise a message that is
-	// written while others that have come already are still to be read may wait until these
-	// have been handled, at most 200 microseconds; see Conn.WriteMessage.
+	// WriteThrough sends each message when it is written. Otherwise a message written while
+	// received messages still wait to be read may wait until these have been handled, for at most
+	// 200 microseconds; see Conn.WriteMessage.
 	WriteThrough bool
 
-	// ReadLimit is the largest message in bytes that a connection reads; 0 means
-	// DefaultReadLimit, less means no limit. See Conn.SetReadLimit.
+	// ReadLimit is the size in bytes of the largest message that a connection reads; 0 means
+	// DefaultReadLimit, a negative value no limit. See Conn.SetReadLimit.
 	ReadLimit int64
 
-	// MaxFrameSize is the largest payload in bytes of a data frame that is sent, for peers and
-	// gateways that accept no larger one; 0 means no limit. A longer message is sent in
-	// fragments (RFC 6455, 5.4), and a longer Write of a stream as several messages.
+	// MaxFrameSize is the largest payload in bytes of a sent data frame, for peers and gateways
+	// that do not accept larger frames; 0 means no limit. A longer message is sent in fragments
+	// (RFC 6455, 5.4), and a longer Write of a stream as several messages.
 	MaxFrameSize int
 }
 
 // Upgrade answers the request with 101 Switching Protocols and returns the
-// connection (RFC 6455, 4.2). The request's ResponseWriter, which may be wrapped by
-// types that have an Unwrap method, must not be used after it.
+// connection (RFC 6455, 4.2). The request's ResponseWriter may be wrapped by types
+// with an Unwrap method. It must not be used after Upgrade has returned.
 //
-// The header is added to the answer, for cookies for instance. Where Subprotocols
-// is nil, a Sec-WebSocket-Protocol in it is the subprotocol of the connection. What
-// belongs to the handshake itself is left out: Upgrade, Connection, the other
-// Sec-WebSocket fields, Content-Length and Transfer-Encoding.
+// The fields of responseHeader are added to the answer, for instance cookies. If
+// Subprotocols is nil, a Sec-WebSocket-Protocol among them is the subprotocol of the
+// connection. Fields that belong to the handshake itself are ignored: Upgrade, Connection,
+// the other Sec-WebSocket fields, Content-Length and Transfer-Encoding.
 //
-// A request that is no WebSocket handshake, or not an acceptable one, is answered
-// with an error, and Upgrade returns a HandshakeError. Any other error is one of
-// the network, which has been closed.
+// If the request is not a WebSocket handshake, or not an acceptable one, Upgrade answers
+// it with an error and returns a HandshakeError. Any other error is an error of the network
+// connection, which was closed.
 //
-// Returning from the handler soon, while another goroutine uses the connection,
-// saves several kilobytes; HandlerFunc does so.
+// A handler that returns early, while another goroutine uses the connection, saves several
+// kilobytes of memory; HandlerFunc does that if it can.
 func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header) (*Conn, error) {
 	key, agreed, refused := u.check(r)
 	if refused != nil {
@@ -124,8 +121,8 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 	return u.upgrade(w, r, key, agreed, responseHeader, nil)
 }
 
-// check returns the request's key and what is agreed on, or why the request is refused. Each reason has a
-// return.
+// check returns the request's key and the result of the negotiation, or the reason why the request is refused. Each
+// reason has a return.
 func (u *Upgrader) check(r *http.Request) (key string, agreed agreement, refused *refusal) {
 	if refused := checkRequest(r); refused != nil {
 		return "", agreed, refused
@@ -164,14 +161,14 @@ func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, key string, a
 	if !u.Group.enter() {
 		return nil, u.refuse(w, r, &refusal{http.StatusServiceUnavailable, errGroupShutdown, ""})
 	}
-	defer func() { u.Group.leave(c) }() // also where the program's ResponseWriter panics
+	defer func() { u.Group.leave(c) }() // even if the program's ResponseWriter panics
 	nc, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return nil, u.refuse(w, r, hijackRefusal(w, err))
 	}
 
-	// The buffers are net/http's, and go with it. What the client has sent behind its
-	// request, not waiting for the answer, is copied out of them.
+	// The buffers belong to net/http. Bytes that the client has sent after its request,
+	// without waiting for the answer, are copied.
 	early, _ := rw.Reader.Peek(rw.Reader.Buffered())
 	early = slices.Clone(early)
 
@@ -187,8 +184,8 @@ func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, key string, a
 		pongTimeout:     u.PongTimeout,
 		ended:           ended,
 	})
-	// A client that has seen the answer is a member, also for Shutdown, whose Close frame
-	// and keepalive's pings wait for the lock until the answer has left.
+	// The connection joins the group before the client can receive the answer. The lock
+	// holds back Shutdown's Close frame and keepalive's pings until the answer was written.
 	c.send.lock.tryAcquire(lockFrame)
 	u.Group.join(c)
 	err = u.answer(nc, key, agreed, fields)
@@ -203,7 +200,7 @@ func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, key string, a
 	return c, nil
 }
 
-// answer writes the 101 answer, with the fields of the program.
+// answer writes the 101 answer, with the program's fields.
 func (u *Upgrader) answer(nc net.Conn, key string, agreed agreement, fields []byte) error {
 	buf := acquireBuffer(defaultBufferSize)
 	defer releaseBuffer(buf)
@@ -215,7 +212,7 @@ func (u *Upgrader) answer(nc net.Conn, key string, agreed agreement, fields []by
 	return err
 }
 
-// refuse answers the request with an error and returns it.
+// refuse answers the request with an error and returns the error.
 func (u *Upgrader) refuse(w http.ResponseWriter, r *http.Request, refused *refusal) error {
 	err := HandshakeError{"websocket: " + refused.reason}
 	h := w.Header()
@@ -257,7 +254,7 @@ func (u *Upgrader) checkOrigin(r *http.Request) *refusal {
 	return refused
 }
 
-// hijackRefusal explains why net/http does not give the connection.
+// hijackRefusal explains why the connection cannot be taken over from net/http.
 func hijackRefusal(w http.ResponseWriter, err error) *refusal {
 	if !errors.Is(err, http.ErrNotSupported) {
 		return &refusal{http.StatusInternalServerError, err.Error(), ""}
@@ -274,8 +271,8 @@ func hijackRefusal(w http.ResponseWriter, err error) *refusal {
 			"it needs an Unwrap method, which http.ResponseController uses.", w)}
 }
 
-// responseFields returns the fields of the program for the answer, as they stand in it, and the subprotocol
-// among them. What belongs to the handshake itself is left out.
+// responseFields returns the program's fields as they are written in the answer, without those that belong to
+// the handshake itself, and the program's choice of a subprotocol.
 func responseFields(header http.Header) (fields []byte, subprotocol string, refused *refusal) {
 	if len(header) == 0 {
 		return nil, "", nil
@@ -305,7 +302,7 @@ func responseFields(header http.Header) (fields []byte, subprotocol string, refu
 			for i := range len(value) {
 				c := value[i]
 				if c < ' ' || c == 0x7f {
-					c = ' ' // it would begin another field
+					c = ' ' // not a line break, which would start another field
 				}
 				fields = append(fields, c)
 			}
@@ -334,7 +331,7 @@ func appendResponse(b []byte, key string, agreed agreement, fields []byte) []byt
 	return append(b, "\r\n"...)
 }
 
-// headerValue returns the first value of a field, however the program wrote its name.
+// headerValue returns the first value of a field, in whatever case the program wrote its name.
 func headerValue(h http.Header, canonicalName string) string {
 	for name, values := range h {
 		if http.CanonicalHeaderKey(name) == canonicalName && len(values) > 0 {
@@ -344,31 +341,30 @@ func headerValue(h http.Header, canonicalName string) string {
 	return ""
 }
 
-// HandlerFunc returns a handler that upgrades each request, with the header that ResponseHeader returns for
-// it, and runs serve with the connection. When serve returns, the peer is sent a
-// Close frame with CloseNormalClosure, unless one has been sent, and the connection is closed as by Close. A
-// panic of serve is reported as net/http reports that of a handler, and ends that connection only, with
-// CloseInternalServerErr. After http.ErrAbortHandler and runtime.Goexit no Close frame is sent.
+// HandlerFunc returns a handler that upgrades each request, with the header returned by ResponseHeader, and runs serve
+// with the connection. When serve returns, the peer is sent a Close frame with CloseNormalClosure, unless a Close frame
+// was sent before, and the connection is closed as by Close. A panic of serve is logged as net/http logs a panic of a
+// handler, and closes only this connection, with CloseInternalServerErr. After a panic with http.ErrAbortHandler, or
+// runtime.Goexit, no Close frame is sent.
 //
-// The context of the request that serve gets has the values of the original. It is cancelled when the connection
-// ends: when it has been closed, or a read or a write has found that the peer is gone. A function that does not
-// read learns that by PingInterval, or from Conn.CloseRead.
+// The context of the request passed to serve has the values of the original context. It is cancelled when the
+// connection ends: when it was closed, or when a read or a write has found that the peer is gone. A function that does
+// not read needs PingInterval or Conn.CloseRead to notice that.
 //
-// Where the values of the request's context are those of net/http alone, serve runs in a goroutine of its own, and the
-// handler returns at once, so that net/http frees what it holds for the request. Measured on linux/amd64, an idle
-// connection then takes 3.3 KB of heap and stack, and 20 KB otherwise. Where a router or middleware has added values,
-// as chi does with the parameters of a route, the handler runs serve before it returns, because they may be reused
-// for another request afterwards. r.PathValue of http.ServeMux needs no such value.
+// If net/http alone has set the values of the request's context, serve runs in a goroutine of its own, and the handler
+// returns at once, so that net/http frees its memory for the request: measured on linux/amd64, an idle connection then
+// takes 3.3 KB of heap and stack instead of 20 KB. If a router or middleware has added values, as chi does for
+// the parameters of a route, serve runs in the handler, because such values may be reused for another request when the
+// handler has returned. r.PathValue of http.ServeMux needs no such value.
 //
-// What serve gets otherwise than by its arguments is the program's own concern: a gin.Context, for instance, must not
-// be used after the handler has returned.
+// A function literal passed as serve must not use other values that end with the handler, such as a gin.Context.
 func (u *Upgrader) HandlerFunc(serve func(*Conn, *http.Request)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithCancel(context.Background())
 		u.Group.run(1)
 		runs := false
 		defer func() {
-			if !runs { // the request was refused, or the program's ResponseWriter panics
+			if !runs { // the request was refused, or the program's code has panicked
 				u.Group.run(-1)
 				cancel()
 			}
@@ -392,21 +388,21 @@ func (u *Upgrader) HandlerFunc(serve func(*Conn, *http.Request)) http.HandlerFun
 			u.run(serve, c, r)
 			return
 		}
-		go u.run(serve, c, r) // ends when serve does, which c's Close brings about
+		go u.run(serve, c, r) // ends when serve returns, which closing c brings about
 	}
 }
 
-// hasBareContext reports whether nothing has been added to the context that net/http made for a request: a value with
-// the local address, and two layers that can be cancelled, one for the connection and one for the request. A context
-// says in its String what it consists of. If net/http should come to make it in another way, all handlers wait.
+// hasBareContext reports whether a request's context is as net/http has made it. Its innermost layers are then a value
+// with the local address, and two cancellations, for the connection and for the request; the context's String shows
+// them. If a release of Go should make the context in another way, all handlers will wait for their functions.
 func hasBareContext(r *http.Request) bool {
 	addr := r.Context().Value(http.LocalAddrContextKey)
 	bare := fmt.Sprintf(".WithValue(%v, %v).WithCancel.WithCancel", http.LocalAddrContextKey, addr)
 	return strings.HasSuffix(fmt.Sprint(r.Context()), bare)
 }
 
-// connContext is a context that ends with a connection, and has the values of another. The connection holds
-// the first only, so that the second can be forgotten, and with it what net/http has made for the request.
+// connContext is a context that ends with a connection, and has the values of another context. The connection refers
+// to the first only, so that the memory of the request can be freed before the connection ends.
 type connContext struct {
 	context.Context
 	values context.Context
@@ -414,21 +410,21 @@ type connContext struct {
 
 func (c connContext) Value(key any) any {
 	if v := c.Context.Value(key); v != nil {
-		return v // of package context itself
+		return v // internal to package context
 	}
 	return c.values.Value(key)
 }
 
-// run runs serve, and ends the connection behind it.
+// run runs serve, and closes the connection afterwards.
 func (u *Upgrader) run(serve func(*Conn, *http.Request), c *Conn, r *http.Request) {
 	server, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
 	defer u.Group.run(-1)
 	code := 0 // of the Close frame, if any
 	defer func() {
 		if c.shuttingDown() {
-			return // Shutdown closes it, when it is time
+			return // Shutdown closes the connection in time
 		}
-		if code != 0 && c.readLock.phase() != phaseFailed { // else the peer is gone, or has been told why
+		if code != 0 && c.readLock.phase() != phaseFailed { // else the peer is gone, or was sent another code
 			c.reply(opClose, FormatCloseMessage(code, ""))
 		}
 		c.Close()
