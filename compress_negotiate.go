@@ -5,38 +5,39 @@ import (
 	"strconv"
 )
 
-// CompressionOptions is how permessage-deflate (RFC 7692) is negotiated and used,
-// where EnableCompression is set. Its zero value is what gorilla/websocket does: each
-// message is compressed on its own, at level 1.
+// CompressionOptions are the options for negotiating and using permessage-deflate (RFC
+// 7692), if EnableCompression is set. The zero value is the behaviour of gorilla/websocket:
+// each message is compressed on its own, at level 1.
 type CompressionOptions struct {
-	// ContextTakeover keeps the window from one message to the next, in each direction
-	// where the peer agrees. Messages that resemble each other become much smaller;
-	// what it costs in memory is said in the package's documentation.
+	// ContextTakeover keeps the window from one message to the next, in each direction in
+	// which the peer agrees. Messages that resemble each other become much smaller. For its
+	// cost in memory, see the package's documentation.
 	ContextTakeover bool
 
-	// WindowBits is the base-2 logarithm of the largest window for what is sent, 8 to
-	// 15; 0 means 15. Less than 15 saves memory on both sides and compresses less. A Dialer
-	// says that the server may ask for less only where it is not 0, since some servers
-	// refuse that parameter.
+	// WindowBits is the base-2 logarithm of the largest window for sent messages, 8 to
+	// 15; 0 means 15. A smaller window saves memory on both sides and compresses less. A Dialer
+	// lets the server choose a smaller window only if WindowBits is not 0, since some servers
+	// refuse the parameter client_max_window_bits.
 	WindowBits int
 
-	// PeerWindowBits is the base-2 logarithm of the largest window that the peer is
-	// asked to use, 8 to 15; 0 means 15. With ContextTakeover a connection keeps a
-	// window of that size, and not all peers can use one that is smaller than 15.
+	// PeerWindowBits is the base-2 logarithm of the largest window that the peer is asked to
+	// use, 8 to 15; 0 means 15. With ContextTakeover a connection keeps a window of that size.
+	// Not all peers can use a smaller window than 15.
 	PeerWindowBits int
 
 	// Level is a level of compress/flate, -2 to 9, except that 0 means 1, or 2 with
-	// ContextTakeover. Several levels are the same: 1 is the fastest, 2 to 5 make
-	// messages some 10 % shorter, 6 to 9 and -1 search for repetitions much longer, and -2
-	// does not search, so that ContextTakeover is of no use. SetCompressionLevel changes it.
+	// ContextTakeover. Several levels are the same: 1 is the fastest, 2 to 5 make messages
+	// some 10 % shorter, 6 to 9 and -1 search for repetitions much longer, and -2 does not
+	// search for them, so that ContextTakeover has no effect. SetCompressionLevel changes the
+	// level of a connection.
 	Level int
 
-	// Threshold is the length in bytes below which a message is sent as it is. Of a
-	// message from NextWriter only the part counts that fits into the write buffer.
+	// Threshold is the length in bytes below which a message is not compressed. The length of a
+	// message from NextWriter counts only up to the size of the write buffer.
 	Threshold int
 }
 
-// withDefaults has values in place of the zeros that stand for one.
+// withDefaults returns the options with the default values instead of zeros.
 func (o CompressionOptions) withDefaults() CompressionOptions {
 	if o.WindowBits == 0 {
 		o.WindowBits = maxWindowBits
@@ -53,7 +54,7 @@ func (o CompressionOptions) withDefaults() CompressionOptions {
 	return o
 }
 
-// invalid says what is wrong with the options, or nothing.
+// invalid returns a description of what is wrong with the options, or "".
 func (o CompressionOptions) invalid() string {
 	o = o.withDefaults()
 	switch {
@@ -84,15 +85,15 @@ const (
 type deflateParams struct {
 	serverNoContextTakeover bool
 	clientNoContextTakeover bool
-	serverMaxWindowBits     int // 0 where the parameter is absent
-	clientMaxWindowBits     int // likewise; anyWindowBits where it has no value
+	serverMaxWindowBits     int // 0 if the parameter is absent
+	clientMaxWindowBits     int // likewise; anyWindowBits if it has no value
 }
 
-// anyWindowBits is a client_max_window_bits without a value: it says just that the
+// anyWindowBits stands for client_max_window_bits without a value, which says only that the
 // client understands the parameter.
 const anyWindowBits = -1
 
-// orMax is the window that a parameter allows.
+// orMax returns the value of a window parameter, or the default.
 func orMax(bits int) int {
 	if bits <= 0 {
 		return maxWindowBits
@@ -100,9 +101,8 @@ func orMax(bits int) int {
 	return bits
 }
 
-// parseDeflateParams reads the parameters of an offer or an answer. An error is what
-// RFC 7692, 7.1 lists: an unknown parameter, a value that is not valid, or a
-// parameter that is there twice.
+// parseDeflateParams parses the parameters of an offer or an answer. Its errors are those in RFC
+// 7692, 7.1: an unknown parameter, an invalid value, or a parameter that occurs twice.
 func parseDeflateParams(e extension, offer bool) (p deflateParams, err error) {
 	for _, param := range e.params {
 		var ok bool
@@ -127,7 +127,7 @@ func parseDeflateParams(e extension, offer bool) (p deflateParams, err error) {
 	return p, nil
 }
 
-// setFlag takes note of a parameter that has no value.
+// setFlag sets a parameter without a value. It returns false if the parameter is invalid.
 func setFlag(flag *bool, param extensionParam) bool {
 	if *flag || param.hasValue {
 		return false
@@ -136,8 +136,8 @@ func setFlag(flag *bool, param extensionParam) bool {
 	return true
 }
 
-// setWindowBits takes note of "a decimal integer value without leading zeroes between
-// 8 to 15, inclusive" (7.1.2).
+// setWindowBits sets a parameter with "a decimal integer value without leading zeroes between
+// 8 to 15, inclusive" (7.1.2). It returns false if the parameter is invalid.
 func setWindowBits(bits *int, param extensionParam) bool {
 	if *bits != 0 || !param.hasValue {
 		return false
@@ -150,7 +150,7 @@ func setWindowBits(bits *int, param extensionParam) bool {
 	return *bits != 0
 }
 
-// append adds the extension with its parameters to b, as it stands in a header.
+// append appends the extension with its parameters to b, as in a header.
 func (p deflateParams) append(b []byte) []byte {
 	b = append(b, permessageDeflate...)
 	if p.serverNoContextTakeover {
@@ -174,8 +174,8 @@ func (p deflateParams) append(b []byte) []byte {
 	return b
 }
 
-// answerOffers returns a server's answer to the first of a client's offers that it can
-// honour, which is what both sides will do; or ok is false.
+// answerOffers returns a server's answer to the first valid offer of a client. If there is none, ok
+// is false.
 func (o CompressionOptions) answerOffers(offers []extension) (answer deflateParams, ok bool) {
 	for _, e := range offers {
 		if e.name != permessageDeflate {
@@ -188,7 +188,7 @@ func (o CompressionOptions) answerOffers(offers []extension) (answer deflatePara
 	return deflateParams{}, false
 }
 
-// answer is the answer to an offer, of which every one can be honoured.
+// answer returns the answer to an offer. Every valid offer can be accepted.
 func (o CompressionOptions) answer(offer deflateParams) (answer deflateParams) {
 	answer.serverNoContextTakeover = offer.serverNoContextTakeover || !o.ContextTakeover
 	answer.clientNoContextTakeover = offer.clientNoContextTakeover || !o.ContextTakeover
@@ -208,13 +208,13 @@ func (o CompressionOptions) answer(offer deflateParams) (answer deflateParams) {
 	return answer
 }
 
-// offers returns what a client offers, the preferred one first, as it stands in the header.
+// offers returns a client's offers in the order of preference, as in a header.
 func (o CompressionOptions) offers() string {
 	offer := deflateParams{
 		serverNoContextTakeover: !o.ContextTakeover,
 		clientNoContextTakeover: !o.ContextTakeover,
 	}
-	// Some servers refuse client_max_window_bits, so that it is not offered without need.
+	// Some servers refuse client_max_window_bits, so it is offered only if the program asks for it.
 	switch o.WindowBits {
 	case 0:
 	case maxWindowBits:
@@ -225,19 +225,19 @@ func (o CompressionOptions) offers() string {
 	last := string(offer.append(nil))
 	if bits := o.PeerWindowBits; bits != 0 && bits != maxWindowBits {
 		// "A server declines an extension negotiation offer with this parameter if the
-		// server doesn't support it" (7.1.2.1), so there is one without it, too.
+		// server doesn't support it" (7.1.2.1), so another offer is without it.
 		offer.serverMaxWindowBits = bits
 		return string(offer.append(nil)) + ", " + last
 	}
 	return last
 }
 
-// checkAnswer reads the server's answer to what a client has offered, if anything. agreed is false where
-// the server has chosen no extension; an error means that the connection must fail (7.1).
+// checkAnswer parses the server's answer to a client that has offered permessage-deflate, if offered is set.
+// agreed is false if the server has chosen no extension. After an error the connection must fail (7.1).
 //
-// Every valid answer fits the last offer, which leaves the server's window open. One that leaves out what
-// was asked for is no error, but needs more memory here; and client_max_window_bits, which a server "MUST
-// NOT include" without it in the offer (7.1.2.2), can be obeyed all the same.
+// Every valid answer fits the last offer, which does not limit the server's window. An answer without a parameter of
+// the offer is accepted, although it needs more memory here, and so is client_max_window_bits, which a server "MUST
+// NOT include" if the offer does not have it (7.1.2.2).
 func checkAnswer(offered bool, extensions []extension) (answer deflateParams, agreed bool, err error) {
 	if len(extensions) == 0 {
 		return answer, false, nil

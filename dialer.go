@@ -25,33 +25,34 @@ var DefaultDialer = &Dialer{
 	HandshakeTimeout: 45 * time.Second,
 }
 
-// Dialer connects to WebSocket servers. Its zero value is ready for use, and a nil
-// *Dialer is DefaultDialer. It may be copied, and its methods be called by any
-// goroutine, as long as no field is changed at the same time.
+// Dialer connects to WebSocket servers. The zero value is ready for use, and a nil
+// *Dialer is DefaultDialer. A Dialer may be copied, and any goroutine may call its
+// methods, as long as no field is changed at the same time.
 type Dialer struct {
-	// NetDial makes the network connection. If it is nil, a net.Dialer does.
+	// NetDial makes the network connection. If it is nil, a net.Dialer is used.
 	NetDial func(network, addr string) (net.Conn, error)
 
-	// NetDialContext makes the network connection. If it is nil, NetDial does.
+	// NetDialContext makes the network connection. If it is nil, NetDial is used.
 	NetDialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 
-	// NetDialTLSContext makes the network connection, TLS included, to the server of a
-	// wss URL or to an https proxy. If it is nil, NetDialContext does, and TLS is
+	// NetDialTLSContext makes the network connection, including TLS, to the server of a
+	// wss URL or to an https proxy. If it is nil, NetDialContext is used, and then TLS is
 	// started with TLSClientConfig.
 	NetDialTLSContext func(ctx context.Context, network, addr string) (net.Conn, error)
 
-	// Proxy returns the proxy for a request, whose URL has the scheme http or https;
-	// no proxy where it is nil or returns nil. Its error is returned by Dial. The
-	// proxy's scheme is http, https, socks5 or socks5h; a user and password in its
+	// Proxy returns the URL of the proxy for a request, whose URL has the scheme http or
+	// https. If Proxy is nil, or returns nil, no proxy is used. Its error is returned by Dial.
+	// The scheme of the proxy is http, https, socks5 or socks5h; a user and password in its
 	// URL are sent to it.
 	Proxy func(*http.Request) (*url.URL, error)
 
-	// TLSClientConfig is the configuration for TLS; if it is nil, the default one. The
-	// server's certificate must be for its ServerName or else the URL's host, and that of an
-	// https proxy for the proxy's host. "h2" is left out of its NextProtos.
+	// TLSClientConfig is the configuration for TLS; if it is nil, the default configuration
+	// is used. The server's certificate must be for the ServerName or, if that is empty, for
+	// the URL's host; that of an https proxy must be for the proxy's host. "h2" in NextProtos
+	// is ignored.
 	TLSClientConfig *tls.Config
 
-	// HandshakeTimeout bounds all of Dial; 0 means no bound.
+	// HandshakeTimeout bounds Dial as a whole; 0 means no bound.
 	HandshakeTimeout time.Duration
 
 	// ReadBufferSize and WriteBufferSize are as in Upgrader.
@@ -60,19 +61,19 @@ type Dialer struct {
 	// WriteBufferPool is not used, as in Upgrader.
 	WriteBufferPool BufferPool
 
-	// Subprotocols are the subprotocols to ask for, the preferred one first.
+	// Subprotocols are the subprotocols to ask for, in the order of preference.
 	Subprotocols []string
 
 	// PingInterval and PongTimeout are as in Upgrader.
 	PingInterval, PongTimeout time.Duration
 
-	// EnableCompression offers permessage-deflate (RFC 7692) to the server, as
-	// Compression says.
+	// EnableCompression offers permessage-deflate (RFC 7692) to the server, with the options
+	// in Compression.
 	EnableCompression bool
 	Compression       CompressionOptions
 
-	// Jar has the cookies that are sent, and gets those of the answer; none where it
-	// is nil. It sees URLs with the scheme http or https.
+	// Jar, unless it is nil, provides the cookies to send and stores those of the answer. It
+	// is called with URLs with the scheme http or https.
 	Jar http.CookieJar
 
 	// WriteThrough, ReadLimit and MaxFrameSize are as in Upgrader.
@@ -86,20 +87,20 @@ func (d *Dialer) Dial(urlStr string, requestHeader http.Header) (*Conn, *http.Re
 	return d.DialContext(context.Background(), urlStr, requestHeader)
 }
 
-// DialContext connects to the server at a URL with the scheme ws or wss, or http or
-// https for the same (RFC 6455, 3 and 4.1). The header is added to the request, for
-// Origin, Cookie or Authorization; "Host" in it replaces the URL's. The context
-// bounds the call, and means nothing to the connection after it.
+// DialContext connects to the server at a URL with the scheme ws or wss; http and https
+// mean the same (RFC 6455, 3 and 4.1). The fields of requestHeader are added to the request,
+// for instance Origin, Cookie or Authorization; its Host replaces that of the URL. The context
+// bounds the call, and has no effect on the connection afterwards.
 //
-// A user and password in the URL are sent as Basic authentication (RFC 7617), unless the
-// header has Authorization. An international host name becomes punycode, and what cannot stand in
-// the query of a request is escaped, as browsers do it.
+// A user and password in the URL are sent as Basic authentication (RFC 7617), unless
+// requestHeader has Authorization. As in browsers, an international host name is converted to
+// punycode, and characters that are not allowed in the query of a request are escaped.
 //
-// Where the server's answer does not complete the handshake, be it a refusal, a
-// redirect or not quite right, the error is ErrBadHandshake, and the response is
-// returned with at most 1,024 bytes of its body, those that come within a second. With a
-// connection comes the response that it began with, whose body is empty. No body needs to be
-// closed.
+// If the server's answer does not complete the handshake, because it is a refusal, a
+// redirect or malformed, the error is ErrBadHandshake, and the response is returned with at
+// most 1,024 bytes of its body, as far as they are received within a second. If err is nil, the
+// response is the one that has started the connection, and its body is empty. No body needs to
+// be closed.
 func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader http.Header) (*Conn, *http.Response, error) {
 	if d == nil {
 		d = DefaultDialer
@@ -131,8 +132,8 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 	return c, resp, err
 }
 
-// request makes the client's opening handshake, and returns the subprotocols that
-// it asks for. Each argument that may be bad has a return.
+// request returns the client's opening handshake, and the subprotocols that it asks for. Each
+// argument that may be bad has a return.
 func (d *Dialer) request(ctx context.Context, urlStr, key string, header http.Header) (*http.Request, []string, error) {
 	u, err := parseURL(urlStr)
 	if err != nil {
@@ -164,7 +165,7 @@ func (d *Dialer) request(ctx context.Context, urlStr, key string, header http.He
 			req.AddCookie(cookie)
 		}
 	}
-	// The standard's own spelling, for servers that are particular about it.
+	// In the spelling of the RFC, for servers that compare the names of fields exactly.
 	req.Header["Upgrade"] = []string{"websocket"}
 	req.Header["Connection"] = []string{"Upgrade"}
 	req.Header["Sec-WebSocket-Key"] = []string{key}
@@ -185,9 +186,9 @@ func (d *Dialer) request(ctx context.Context, urlStr, key string, header http.He
 	return req, protocols, nil
 }
 
-// parseURL returns the URL of the request for a URL with the scheme ws, wss, http or https (RFC 6455, 3
-// and 4.1). It has the scheme http or https, its host is ASCII without the scheme's default port, and its
-// query can stand in a request line.
+// parseURL returns the request's URL for a URL with the scheme ws, wss, http or https (RFC 6455, 3 and 4.1).
+// The result has the scheme http or https, an ASCII host without the scheme's default port, and a query that
+// is valid in a request line.
 func parseURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	if err != nil {
@@ -217,8 +218,8 @@ func parseURL(s string) (*url.URL, error) {
 	return u, nil
 }
 
-// asciiHost returns the host of a URL in ASCII: an international name becomes lower case, and then punycode
-// as net/http writes it to a Host field.
+// asciiHost returns the host of a URL in ASCII: an international name is converted to lower case, and then to
+// punycode, as in the Host field that net/http writes.
 func asciiHost(host string) (string, error) {
 	if !strings.ContainsFunc(host, func(r rune) bool { return r >= utf8.RuneSelf }) {
 		return host, nil
@@ -232,7 +233,7 @@ func asciiHost(host string) (string, error) {
 	return host, nil
 }
 
-// escapeQuery escapes what browsers escape in a query.
+// escapeQuery escapes the characters in a query that browsers escape.
 func escapeQuery(query string) string {
 	var b strings.Builder
 	for i := range len(query) {
@@ -246,7 +247,7 @@ func escapeQuery(query string) string {
 }
 
 // addRequestHeader adds the program's header to the request. It returns the
-// subprotocols to ask for: those of the Dialer, or else those in the header.
+// subprotocols to ask for: those of the Dialer or, if it has none, those in the header.
 func addRequestHeader(req *http.Request, header http.Header, protocols []string) ([]string, error) {
 	for name, values := range header {
 		if err := checkRequestField(name, values); err != nil {
@@ -259,13 +260,13 @@ func addRequestHeader(req *http.Request, header http.Header, protocols []string)
 			if len(protocols) > 0 {
 				return nil, errors.New("websocket: duplicate header not allowed: " + canonical)
 			}
-			protocols = slices.Collect(listElements(values)) // the program's own, as many as it likes
+			protocols = slices.Collect(listElements(values)) // without a limit on their number
 		case "Host":
 			if len(values) > 0 {
 				req.Host = values[0]
 			}
 		case "Content-Length", "Transfer-Encoding", "Trailer":
-			// They would make a body of the frames.
+			// With these the server would take the frames for a body.
 		case "User-Agent":
 			req.Header[canonical] = values
 		case "Cookie":
@@ -281,7 +282,7 @@ func addRequestHeader(req *http.Request, header http.Header, protocols []string)
 	return protocols, nil
 }
 
-// checkRequestField refuses a field that would not reach the server as it is.
+// checkRequestField returns an error for a field that net/http would change or not send.
 func checkRequestField(name string, values []string) error {
 	if !isToken(name) {
 		return fmt.Errorf("websocket: malformed name in the request header: %q", name)
@@ -299,13 +300,13 @@ func checkRequestField(name string, values []string) error {
 }
 
 const (
-	// maxResponseBody is what is kept of the body of a refusal.
+	// maxResponseBody is how many bytes of a refusal's body are kept.
 	maxResponseBody = 1024
-	// responseBodyTime is how long that may take: it may be a stream that never ends.
+	// responseBodyTime bounds reading these: the body may be a stream that never ends.
 	responseBodyTime = time.Second
 )
 
-// handshake sends the request on nc and reads the answer. Its steps share the reader.
+// handshake sends the request on nc, reads the answer, and returns the connection.
 func (d *Dialer) handshake(ctx context.Context, nc net.Conn, req *http.Request, key string, protocols []string) (*Conn, *http.Response, error) {
 	reader := newResponseReader(nc)
 	var resp *http.Response
@@ -329,7 +330,7 @@ func (d *Dialer) handshake(ctx context.Context, nc net.Conn, req *http.Request, 
 		body := make([]byte, maxResponseBody)
 		l := limit{time.Now().Add(responseBodyTime), ctx}
 		stop := l.afterFunc(func() { abort(nc) })
-		n, _ := io.ReadFull(resp.Body, body) // what there is of it
+		n, _ := io.ReadFull(resp.Body, body) // the body may be shorter
 		stop()
 		resp.Body = io.NopCloser(bytes.NewReader(body[:n]))
 		return nil, resp, ErrBadHandshake
@@ -350,7 +351,7 @@ func (d *Dialer) handshake(ctx context.Context, nc net.Conn, req *http.Request, 
 	}), resp, nil
 }
 
-// roundTrip sends the request in one write, and reads the final answer's head.
+// roundTrip sends the request in one write, and reads the head of the final answer.
 func roundTrip(ctx context.Context, nc net.Conn, r *responseReader, req *http.Request) (*http.Response, error) {
 	var b bytes.Buffer
 	if err := req.Write(&b); err != nil {
@@ -367,8 +368,8 @@ func roundTrip(ctx context.Context, nc net.Conn, r *responseReader, req *http.Re
 	return r.response(req)
 }
 
-// interruptible runs f, whose reads and writes on nc end when the context does, which closes nc. It
-// returns the context's error where that has happened.
+// interruptible calls f, and closes nc when the context ends, so that reads and writes of f end. It then
+// returns the context's error.
 func interruptible(ctx context.Context, nc net.Conn, f func() error) error {
 	stop := context.AfterFunc(ctx, func() { abort(nc) })
 	err := f()

@@ -27,8 +27,8 @@ func (d *Dialer) connect(ctx context.Context, req *http.Request) (net.Conn, erro
 	return nc, err
 }
 
-// connectVia is connect for a target, host and port, directly or through the proxy of the request.
-// Each step may fail, and has a return.
+// connectVia is connect for a target, host and port, directly or through the request's proxy. Each step
+// may fail, and has a return.
 func (d *Dialer) connectVia(ctx context.Context, req *http.Request, target string) (net.Conn, error) {
 	var proxy *url.URL
 	if d.Proxy != nil {
@@ -68,7 +68,7 @@ func (d *Dialer) serverName(u *url.URL) string {
 	return u.Hostname()
 }
 
-// dialURL connects to addr, and starts TLS with the server of that name if the scheme is https.
+// dialURL connects to addr. If the scheme is https, it starts TLS with a server of the given name.
 func (d *Dialer) dialURL(ctx context.Context, scheme, addr, serverName string) (net.Conn, error) {
 	if scheme == "https" && d.NetDialTLSContext != nil {
 		return dialWithin(ctx, addr, d.NetDialTLSContext)
@@ -91,8 +91,8 @@ func (d *Dialer) dialURL(ctx context.Context, scheme, addr, serverName string) (
 	return d.startTLS(ctx, nc, serverName)
 }
 
-// dialWithin calls a function of the program that dials, which need not heed the context. If that ends
-// first, a connection that comes later is closed.
+// dialWithin calls the program's dial function, which may ignore the context. If the context ends
+// first, a connection that dial returns later is closed.
 func dialWithin(ctx context.Context, addr string, dial func(ctx context.Context, network, addr string) (net.Conn, error)) (net.Conn, error) {
 	if ctx.Err() != nil {
 		return nil, contextError(ctx)
@@ -104,7 +104,7 @@ func dialWithin(ctx context.Context, addr string, dial func(ctx context.Context,
 	dialed := make(chan result, 1)
 	call := func() {
 		r := result{err: errNoConnection}
-		defer func() { dialed <- r }() // also where dial ends the goroutine, as a test's Fatal does
+		defer func() { dialed <- r }() // even if dial calls runtime.Goexit, as Fatal in a test does
 		if nc, err := dial(ctx, "tcp", addr); nc != nil || err != nil {
 			r = result{nc, err}
 		}
@@ -127,15 +127,15 @@ func dialWithin(ctx context.Context, addr string, dial func(ctx context.Context,
 	}
 }
 
-// startTLS makes nc a TLS connection to the server of that name. It closes nc where it fails.
+// startTLS starts TLS on nc with a server of the given name. If that fails, it closes nc.
 func (d *Dialer) startTLS(ctx context.Context, nc net.Conn, serverName string) (net.Conn, error) {
 	config := d.TLSClientConfig.Clone()
 	if config == nil {
 		config = new(tls.Config)
 	}
 	config.ServerName = serverName
-	// A configuration that is shared with an http.Transport offers HTTP/2, which the
-	// server would then speak.
+	// A configuration shared with an http.Transport offers HTTP/2, and the server would choose
+	// it.
 	config.NextProtos = slices.DeleteFunc(slices.Clone(config.NextProtos), func(p string) bool { return p == "h2" })
 
 	trace := httptrace.ContextClientTrace(ctx)
@@ -154,7 +154,7 @@ func (d *Dialer) startTLS(ctx context.Context, nc net.Conn, serverName string) (
 	return tc, nil
 }
 
-// hostPort returns the address that a URL names, with the port that its scheme implies.
+// hostPort returns the host and port of a URL. The default port is that of the scheme.
 func hostPort(u *url.URL) string {
 	port := u.Port()
 	if port == "" {

@@ -8,7 +8,7 @@ import (
 	"net/http"
 )
 
-// responseError says what is wrong with the answer of a server or a proxy. Its text has no prefix.
+// responseError says what is wrong with the answer of a server or a proxy. Its text has no prefix "websocket: ".
 type responseError struct{ error }
 
 func (e responseError) Unwrap() error { return e.error }
@@ -19,7 +19,7 @@ type responseReader struct {
 	head responseHead
 }
 
-// responseHead is the connection, of which no more bytes are read than there may be in a head.
+// responseHead reads from the connection no more bytes than the head of a response may have.
 type responseHead struct {
 	conn io.Reader
 	left int
@@ -59,8 +59,8 @@ func (r *responseReader) response(req *http.Request) (*http.Response, error) {
 	return nil, responseError{fmt.Errorf("more than %d interim responses", maxInterimResponses)}
 }
 
-// explain returns the reason why http.ReadResponse returns err: it parses what has come before the end or
-// an error of the connection.
+// explain returns the reason for an error of http.ReadResponse, which reports what is wrong with the bytes received
+// before the end or an error of the connection.
 func (r *responseReader) explain(err error) error {
 	switch {
 	case r.head.err != nil && r.head.err != io.EOF:
@@ -80,11 +80,11 @@ func (r *responseReader) explain(err error) error {
 }
 
 const (
-	// maxResponseHead bounds the memory that an answer can take: the bytes of its head, and of the
-	// interim responses before it.
+	// maxResponseHead bounds the memory for an answer: the size of its head, and of the interim
+	// responses before it.
 	maxResponseHead = 64 << 10
-	// maxInterimResponses is how many 1xx responses are passed over.
+	// maxInterimResponses is how many 1xx responses are skipped.
 	maxInterimResponses = 5
-	// maxQuoted is how many bytes of an answer an error repeats, about.
+	// maxQuoted is about how many bytes of an answer an error quotes.
 	maxQuoted = 200
 )

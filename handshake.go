@@ -13,25 +13,25 @@ import (
 	"strings"
 )
 
-// IsWebSocketUpgrade reports whether the request asks for an upgrade to WebSocket,
-// so that one handler can serve a page and a WebSocket on the same URL.
+// IsWebSocketUpgrade reports whether the request asks for an upgrade to WebSocket. With
+// it, one handler can serve a page and a WebSocket at the same URL.
 func IsWebSocketUpgrade(r *http.Request) bool {
 	return containsToken(r.Header["Connection"], "upgrade") &&
 		containsToken(r.Header["Upgrade"], "websocket")
 }
 
-// Subprotocols returns the subprotocols that the client asks for, the one that it
-// prefers first. Upgrade refuses a request with more than 64, of which these are the first.
+// Subprotocols returns the subprotocols that the client asks for, in the order of its
+// preference, and at most 64: Upgrade refuses a request with more.
 func Subprotocols(r *http.Request) []string {
 	protocols, _ := firstElements(r.Header["Sec-Websocket-Protocol"])
 	return protocols
 }
 
-// refusal is why a request is refused, and the status that says so.
+// refusal is the reason why a request is refused, and the status of the answer.
 type refusal struct {
 	status int
-	reason string // of the HandshakeError, without the prefix
-	advice string // what the answer says about it, or "" for the reason
+	reason string // the text of the HandshakeError, without the prefix
+	advice string // the text of the answer, or "" for the reason
 }
 
 const (
@@ -74,7 +74,7 @@ func checkRequest(r *http.Request) *refusal {
 	case r.Method != http.MethodGet:
 		return &refusal{http.StatusMethodNotAllowed, notWebSocket + "request method is not GET",
 			"The method of a WebSocket handshake is GET (RFC 6455, 4.1)."}
-	// Its bytes would be taken for frames.
+	// net/http would leave the body unread, and its bytes would be taken for frames.
 	case r.ContentLength != 0:
 		return &refusal{http.StatusBadRequest, notHandshake + "the request has a body", "A WebSocket handshake has no body."}
 
@@ -88,7 +88,7 @@ func checkRequest(r *http.Request) *refusal {
 	return nil
 }
 
-// passUpgradeOn is the advice where the request does not ask for an upgrade.
+// passUpgradeOn is the advice if the request does not ask for an upgrade.
 const passUpgradeOn = "This resource is for WebSocket: the request must have the fields Connection: Upgrade and Upgrade: websocket (RFC 6455, 4.1). " +
 	"A proxy in front of the server must pass them on."
 
@@ -121,14 +121,14 @@ func checkRequestFields(r *http.Request) (key string, protocols []string, extens
 	return keys[0], protocols, extensions, nil
 }
 
-// agreement is what a handshake has agreed on besides the protocol itself.
+// agreement is the result of the negotiations in a handshake.
 type agreement struct {
 	subprotocol string         // or ""
-	deflate     *deflateParams // nil where it is not used
+	deflate     *deflateParams // nil without compression
 }
 
-// chooseSubprotocol returns the first of those that the client wants that the
-// server supports, or "".
+// chooseSubprotocol returns the first subprotocol in the client's list that the server
+// supports, or "".
 func chooseSubprotocol(wanted, supported []string) string {
 	for _, p := range wanted {
 		if slices.Contains(supported, p) {
@@ -144,7 +144,7 @@ func chooseSubprotocol(wanted, supported []string) string {
 func checkResponse(resp *http.Response, key string, protocols []string, offered bool) (a agreement, ok bool) {
 	// "If the status code received from the server is not 101, the client handles the
 	// response per HTTP procedures."
-	// "HTTP/1.0 101", which some servers answer, is let through.
+	// "HTTP/1.0 101", the answer of some servers, is accepted.
 	if resp.StatusCode != http.StatusSwitchingProtocols || resp.ProtoMajor != 1 {
 		return a, false
 	}
@@ -187,7 +187,7 @@ func checkResponse(resp *http.Response, key string, protocols []string, offered 
 	return a, false
 }
 
-// visible returns s, which the peer has sent, as an answer can show it.
+// visible returns s, a text of the peer, in a form that is safe in an answer.
 func visible(s string) string {
 	const most = 200
 	return strings.Map(func(r rune) rune {
@@ -201,7 +201,7 @@ func visible(s string) string {
 // acceptGUID is appended to the key before it is hashed (RFC 6455, 1.3).
 const acceptGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
-// keySize is the number of bytes that a Sec-WebSocket-Key stands for.
+// keySize is the size in bytes of a decoded Sec-WebSocket-Key.
 const keySize = 16
 
 // acceptKey returns the Sec-WebSocket-Accept that answers a Sec-WebSocket-Key
@@ -229,15 +229,15 @@ func newKey() string {
 func validKey(key string) bool {
 	const encodedSize = (keySize + 2) / 3 * 4
 	if len(key) != encodedSize {
-		return false // the decoder passes over line breaks, which would leave it too short
+		return false // the decoder ignores line breaks, so that its result does not tell
 	}
 	var nonce [encodedSize]byte
 	n, err := base64.StdEncoding.Decode(nonce[:], []byte(key))
 	return err == nil && n == keySize
 }
 
-// origin is the scheme and the host, with a port that is not the scheme's own, of a serialised origin (RFC
-// 6454, 6.2), in lower case. It is nullOrigin for "null", and empty for what is no origin.
+// origin is a parsed origin (RFC 6454, 6.2): its scheme and its host, in lower case, with the port unless that is
+// the scheme's default. It is nullOrigin for "null", and empty if it is malformed.
 type origin struct{ scheme, host string }
 
 var nullOrigin = origin{host: "null"}
@@ -247,16 +247,15 @@ func parseOrigin(s string) origin {
 		return nullOrigin
 	}
 	u, err := url.Parse(s)
-	// No serialised origin has user information: it is a host made to look like another.
+	// An origin has no user information: with it, a host could be made to look like another.
 	if err != nil || u.User != nil {
 		return origin{}
 	}
 	return origin{u.Scheme, canonicalHost(u.Host, u.Scheme)}
 }
 
-// checkOrigin reports whether the request comes from a page of the request's own
-// host, of an origin that matches one of the patterns, or from no page at all (RFC
-// 6455, 10.2).
+// checkOrigin reports whether the request comes from a page of the request's own host, from a page
+// whose origin matches one of the patterns, or from a client that is not a browser (RFC 6455, 10.2).
 func checkOrigin(r *http.Request, patterns []string) (ok bool, refused *refusal) {
 	var o origin
 	switch fields := r.Header["Origin"]; len(fields) {
@@ -276,10 +275,10 @@ func checkOrigin(r *http.Request, patterns []string) (ok bool, refused *refusal)
 	return ok, nil
 }
 
-// originPattern is a pattern for each part of an origin. Without a scheme it is for all of them.
+// originPattern is a pattern for each part of an origin. One without a scheme matches any scheme.
 type originPattern origin
 
-// parseOriginPattern returns the pattern, or what is wrong with it.
+// parseOriginPattern returns the pattern, or a description of what is wrong with it.
 func parseOriginPattern(s string) (p originPattern, problem string) {
 	scheme, host, hasScheme := strings.Cut(toLowerASCII(s), "://")
 	if !hasScheme {
@@ -307,7 +306,7 @@ func (p originPattern) match(o origin) bool {
 	if o == nullOrigin || origin(p) == nullOrigin || o == (origin{}) {
 		return o == origin(p)
 	}
-	// A pattern for hosts is not for origins that have none.
+	// A pattern without a scheme does not match an origin without a host.
 	return (p.scheme == "" && o.host != "" || matches(p.scheme, o.scheme)) && matches(p.host, o.host)
 }
 
@@ -317,7 +316,7 @@ func matches(pattern, s string) bool {
 	return ok
 }
 
-// canonicalHost returns the host in lower case, without the port that the scheme implies.
+// canonicalHost returns the host in lower case, without the scheme's default port.
 func canonicalHost(host, scheme string) string {
 	host = toLowerASCII(host)
 	if h, port, err := net.SplitHostPort(host); err == nil {
@@ -331,8 +330,8 @@ func canonicalHost(host, scheme string) string {
 	return host
 }
 
-// escapeIPv6 makes the brackets of an IPv6 address, which are a character class in
-// a pattern, stand for themselves.
+// escapeIPv6 escapes the brackets of an IPv6 address, which would be a character class in a
+// pattern.
 func escapeIPv6(pattern string) string {
 	if rest, ok := strings.CutPrefix(pattern, "["); ok {
 		if addr, port, ok := strings.Cut(rest, "]"); ok && strings.Contains(addr, ":") {

@@ -18,8 +18,8 @@ type extensionParam struct {
 	hasValue bool
 }
 
-// parseExtensions reads the lines of a Sec-WebSocket-Extensions header, which are
-// one list, of at most maxListElements extensions and parameters. Its errors are for the end of a sentence.
+// parseExtensions parses the lines of a Sec-WebSocket-Extensions header, which form one list, of at most
+// maxListElements extensions and parameters. The texts of its errors are meant to end a sentence.
 //
 //	extension-list  = 1#extension
 //	extension       = extension-token *( ";" extension-param )
@@ -46,19 +46,19 @@ func parseExtensions(lines []string) ([]extension, error) {
 	return list, nil
 }
 
-// extensionScanner is what is left of a line.
+// extensionScanner scans a line.
 type extensionScanner struct {
 	rest string
-	left int // how many extensions and parameters may still come
+	left int // how many more extensions and parameters are allowed
 }
 
-// done passes over white space and reports whether nothing is left.
+// done skips white space and reports whether the line ends there.
 func (s *extensionScanner) done() bool {
 	s.rest = strings.TrimLeft(s.rest, " \t")
 	return s.rest == ""
 }
 
-// take passes over c, and white space before it.
+// take skips white space and then c, and reports whether c was there.
 func (s *extensionScanner) take(c byte) bool {
 	if s.done() || s.rest[0] != c {
 		return false
@@ -86,7 +86,7 @@ func (s *extensionScanner) extension() (e extension, err error) {
 	return e, nil
 }
 
-// name reads the name of an extension or of a parameter.
+// name scans the name of an extension or of a parameter.
 func (s *extensionScanner) name() (string, error) {
 	if s.left--; s.left < 0 {
 		return "", fmt.Errorf("more than %d extensions and parameters", maxListElements)
@@ -111,7 +111,7 @@ func (s *extensionScanner) token() (string, error) {
 	return token, nil
 }
 
-// value reads a token or a quoted-string. "When using the quoted-string syntax
+// value scans a token or a quoted-string. "When using the quoted-string syntax
 // variant, the value after quoted-string unescaping MUST conform to the 'token'
 // ABNF" (RFC 6455, 9.1).
 func (s *extensionScanner) value() (string, error) {
@@ -134,7 +134,7 @@ func (s *extensionScanner) value() (string, error) {
 	return "", errors.New("a quoted value does not end")
 }
 
-// unescape returns what is meant by the inside of a quoted-string (RFC 9110, 5.6.4).
+// unescape returns the value of a quoted-string, given without the quotes (RFC 9110, 5.6.4).
 func unescape(s string) string {
 	if strings.IndexByte(s, '\\') < 0 {
 		return s
@@ -149,7 +149,7 @@ func unescape(s string) string {
 	return string(value)
 }
 
-// only reports whether want is the one value of a header.
+// only reports whether want is the only value of a header.
 func only(values []string, want string) bool {
 	return len(values) == 1 && values[0] == want
 }
@@ -165,8 +165,8 @@ func containsToken(lines []string, token string) bool {
 	return false
 }
 
-// listElements are the elements of the comma-separated lists in the lines of a
-// header, which are one list (RFC 9110, 5.6.1). Empty ones are passed over.
+// listElements iterates over the elements of the comma-separated lists in the lines of a
+// header, which form one list (RFC 9110, 5.6.1), without the empty elements.
 func listElements(lines []string) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
 		for _, line := range lines {
@@ -181,11 +181,11 @@ func listElements(lines []string) func(yield func(string) bool) {
 	}
 }
 
-// maxListElements is how many elements of a list that the peer has sent are kept.
+// maxListElements is the largest number of elements that are accepted in a list of the peer.
 const maxListElements = 64
 
-// firstElements returns at most maxListElements elements of the lists in the lines of a header, and
-// whether they are all there are.
+// firstElements returns the first elements of the list in the lines of a header, at most maxListElements, and whether
+// these are all.
 func firstElements(lines []string) (elements []string, all bool) {
 	for element := range listElements(lines) {
 		if len(elements) == maxListElements {
@@ -196,9 +196,9 @@ func firstElements(lines []string) (elements []string, all bool) {
 	return elements, true
 }
 
-// isSubprotocol reports whether s can be a subprotocol: characters "in the range U+0021 to U+007E not
-// including separator characters" (RFC 6455, 4.1), except that separators other than the comma are let
-// through, since programs have them in their names.
+// isSubprotocol reports whether s is accepted as a subprotocol: characters "in the range U+0021 to U+007E not
+// including separator characters" (RFC 6455, 4.1), except that separators other than the comma are accepted,
+// since existing programs use them.
 func isSubprotocol(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c <= ' ' || c >= 0x7f || c == ',' {
@@ -226,8 +226,7 @@ func isTokenByte(c byte) bool {
 	return strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
 }
 
-// equalFoldASCII is strings.EqualFold for which no letter outside of ASCII equals
-// one within.
+// equalFoldASCII is strings.EqualFold, except that only ASCII letters are folded.
 func equalFoldASCII(s, t string) bool {
 	if len(s) != len(t) {
 		return false
@@ -240,7 +239,7 @@ func equalFoldASCII(s, t string) bool {
 	return true
 }
 
-// toLowerASCII is strings.ToLower for which no letter outside of ASCII becomes one within.
+// toLowerASCII is strings.ToLower, except that only ASCII letters are mapped.
 func toLowerASCII(s string) string {
 	b := []byte(s)
 	for i, c := range b {
