@@ -115,8 +115,8 @@
 // wraps net.ErrClosed.
 //
 // Frames that no call waits for have no deadline: answers to pings, corked messages, the
-// bytes of a stream. Close waits for them for a second, and Flush and Shutdown wait for them
-// as long as they may.
+// bytes of a stream. Close waits up to a second until they were sent, Flush until the write
+// deadline, and Shutdown until its context ends.
 //
 // # Closing
 //
