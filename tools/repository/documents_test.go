@@ -167,3 +167,34 @@ func TestDocumentedInShort(t *testing.T) {
 		}
 	}
 }
+
+// Examples and tests that documents name exist.
+func TestDocumentedExamples(t *testing.T) {
+	declared := make(map[string]bool)
+	functions := regexp.MustCompile(`(?m)^func ((?:Example|Test|Fuzz|Benchmark)\w*)\(`)
+	files, err := filepath.Glob("*_test.go")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("got %d files with tests (%v)", len(files), err)
+	}
+	for _, file := range files {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range functions.FindAllStringSubmatch(string(source), -1) {
+			declared[m[1]] = true
+		}
+	}
+	named := regexp.MustCompile("`((?:Example|Fuzz)\\w*)`")
+	count := 0
+	for name, text := range documents(t) {
+		for _, m := range named.FindAllStringSubmatch(text, -1) {
+			if count++; !declared[m[1]] && !strings.Contains(name, "/") {
+				t.Errorf("%s: got %s, which there is not", name, m[1])
+			}
+		}
+	}
+	if count == 0 {
+		t.Error("got no names, want some")
+	}
+}
