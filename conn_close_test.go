@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -40,31 +39,42 @@ func TestParseClosePayload(t *testing.T) {
 	for _, tt := range []struct {
 		name, in string
 		code     int
-		text     string
+		text     string // the reason, or that of the error
+		bad      bool
 	}{
-		{"empty", "", CloseNoStatusReceived, ""},
-		{"code", "\x03\xe8", CloseNormalClosure, ""},
-		{"code and reason", "\x0f\xa0bye", 4000, "bye"},
-		{"longest reason", "\x03\xe8" + long, CloseNormalClosure, long},
-	} {
-		code, text, err := parseClosePayload([]byte(tt.in))
-		if code != tt.code || text != tt.text || err != nil {
-			t.Errorf("%s: got %d %q %v, want %d %q nil", tt.name, code, text, err, tt.code, tt.text)
-		}
-	}
-	for _, tt := range []struct {
-		name, in string
-		code     int
-		want     string
-	}{
-		{"one byte", "\x03", CloseProtocolError, "websocket: payload of a close frame is 1 byte long"},
-		{"bad code", "\x03\xed", CloseProtocolError, "websocket: bad close code 1005"},
-		{"bad reason", "\x03\xe8\xff", CloseInvalidFramePayloadData, "websocket: reason of a close frame is not valid UTF-8"},
+		{"empty", "", CloseNoStatusReceived, "", false},
+		{"code", "\x03\xe8", CloseNormalClosure, "", false},
+		{"code and reason", "\x0f\xa0bye", 4000, "bye", false},
+		{"longest reason", "\x03\xe8" + long, CloseNormalClosure, long, false},
+		{"one byte", "\x03", CloseProtocolError, "websocket: payload of a close frame is 1 byte long", true},
+		{"bad code", "\x03\xed", CloseProtocolError, "websocket: bad close code 1005", true},
+		{"bad reason", "\x03\xe8\xff", CloseInvalidFramePayloadData,
+			"websocket: reason of a close frame is not valid UTF-8", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, _, err := parseClosePayload([]byte(tt.in))
-			wantProtocolError(t, err, tt.code, tt.want)
+			code, text, err := parseClosePayload([]byte(tt.in))
+			if tt.bad {
+				wantProtocolError(t, err, tt.code, tt.text)
+			} else if code != tt.code || text != tt.text || err != nil {
+				t.Errorf("got %d %q %v, want %d %q nil", code, text, err, tt.code, tt.text)
+			}
 		})
+	}
+}
+
+// RFC 6455, 7.4, and the registry of 11.7.
+func TestValidReceivedCloseCodes(t *testing.T) {
+	valid := map[int]bool{}
+	for _, code := range []int{1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014} {
+		valid[code] = true
+	}
+	for code := 3000; code <= 4999; code++ {
+		valid[code] = true
+	}
+	for code := range 65536 {
+		if got := validReceivedCloseCode(code); got != valid[code] {
+			t.Errorf("%d: got %v, want %v", code, got, valid[code])
+		}
 	}
 }
 
@@ -91,19 +101,14 @@ var closeWays = map[string]func(c *Conn, payload []byte) error{
 func TestAttackCloseFrameBytes(t *testing.T) {
 	wantClose := func(t *testing.T, a attack, wire *pipeConn, what, payload string) {
 		t.Helper()
+		h := header{fin: true, opcode: opClose, length: int64(len(payload)), masked: !a.server}
 		got := wire.takeFrames(1)
-		want := append([]byte{0x88, byte(len(payload))}, payload...)
-		if !a.server {
-			if len(got) < 6 || got[1] != want[1]|0x80 {
-				t.Errorf("%s: got % x, want a masked frame", what, got)
-				return
-			}
-			key := [4]byte(got[2:])
-			maskEach(got[6:], key, 0)
-			got = slices.Concat([]byte{got[0], got[1] &^ 0x80}, got[6:])
+		if h.masked && len(got) >= 6 {
+			h.key = [4]byte(got[2:])
+			maskEach(got[6:], h.key, 0)
 		}
-		if !bytes.Equal(got, want) {
-			t.Errorf("%s: got % x, want % x", what, got, want)
+		if want := append(h.append(nil), payload...); !bytes.Equal(got, want) {
+			t.Errorf("%s: got % x, want % x, without the mask", what, got, want)
 		}
 	}
 	eachAttack(t, func(t *testing.T, a attack) {
@@ -129,12 +134,11 @@ func TestAttackCloseFrameBytes(t *testing.T) {
 
 			c, wire := a.pipe(t, connOptions{})
 			ctx, cancel := context.WithCancel(t.Context())
-			shutdown := make(chan error, 1)
-			go func() { shutdown <- c.Shutdown(ctx, CloseNormalClosure, reason) }()
+			shutdown := inBackground(t, func() error { return c.Shutdown(ctx, CloseNormalClosure, reason) })
 			wantClose(t, a, wire, fmt.Sprintf("Shutdown, %d bytes", n), payload[:min(len(payload), maxControlPayload)])
 			cancel()
-			if err := <-shutdown; err != context.Canceled {
-				t.Errorf("Shutdown: got %v, want %v", err, context.Canceled)
+			if <-shutdown.done; shutdown.err != context.Canceled {
+				t.Errorf("Shutdown: got %v, want %v", shutdown.err, context.Canceled)
 			}
 
 			if n > maxCloseReason {
@@ -151,112 +155,321 @@ func TestAttackCloseFrameBytes(t *testing.T) {
 	})
 }
 
-// RFC 6455, 7.4, and the registry of 11.7.
-func TestValidReceivedCloseCodes(t *testing.T) {
-	valid := map[int]bool{}
-	for _, code := range []int{1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014} {
-		valid[code] = true
-	}
-	for code := 3000; code <= 4999; code++ {
-		valid[code] = true
-	}
-	for code := range 65536 {
-		if got := validReceivedCloseCode(code); got != valid[code] {
-			t.Errorf("%d: got %v, want %v", code, got, valid[code])
-		}
-	}
-}
-
-// Close sends nothing, and wakes a reader with net.ErrClosed.
+// Close wakes what waits at once, though frames that were accepted before still have a second to leave. It sends no
+// Close frame.
 func TestCloseWakesReader(t *testing.T) {
-	bothSides(t, func(t *testing.T, server bool) {
-		synctest.Test(t, func(t *testing.T) {
-			c, wire := newTestConn(t, server)
-			done := make(chan error)
-			go func() {
-				_, _, err := c.ReadMessage()
-				done <- err
-			}()
-			synctest.Wait()
-			if err := c.Close(); err != nil {
-				t.Errorf("Close: got %v, want nil", err)
+	for _, tt := range []struct {
+		name string
+		size int // of the network
+		took time.Duration
+	}{
+		{"nothing is unsent", 1 << 20, 0},
+		{"a pong is unsent", 10, closeTimeout},
+	} {
+		closingOn{size: tt.size}.run(t, func(t *testing.T, tc *closing) {
+			c := tc.c
+			calls := []*call{tc.read()}
+			calls[0].wantWaiting("nothing has come")
+			if tt.took > 0 {
+				c.send.reply(opPong, make([]byte, 100))
+				c.send.tryFlush() // a flusher waits for the network
+				synctest.Wait()
 			}
-			if err := <-done; !errors.Is(err, net.ErrClosed) || !strings.Contains(err.Error(), "use of closed network connection") {
-				t.Errorf("got %v, want net.ErrClosed", err)
+			w, err := c.NextWriter(TextMessage)
+			if err != nil {
+				t.Fatal(err)
 			}
-			if _, _, err := c.ReadMessage(); !errors.Is(err, net.ErrClosed) {
-				t.Errorf("later: got %v, want net.ErrClosed", err)
+			io.WriteString(w, "never finished")
+			for _, f := range []func() error{
+				func() error { return c.WriteMessage(BinaryMessage, nil) },
+				func() error { return second(c.Ping(t.Context())) },
+			} {
+				calls = append(calls, inBackground(t, f))
+				calls[len(calls)-1].wantWaiting(tt.name)
 			}
-			c.wantNothingSent(t, wire, "Close sends no Close frame")
+			if tt.took == 0 {
+				readFrames(t, tc.wire, 1) // the ping
+			}
+			inBackground(t, c.Close).want(tt.name, tt.took, noError)
+			for i, x := range calls {
+				x.wantIs(fmt.Sprint("call ", i), 0, net.ErrClosed)
+			}
+			tc.read().want("a later read", 0, "read pipe pipe->pipe: use of closed network connection")
+			wantErrorIs(t, second(io.WriteString(w, "more")), net.ErrClosed)
+			if tt.took == 0 {
+				c.wantNothingSent(t, tc.wire, "Close sends no Close frame")
+			}
 		})
-	})
+	}
 }
 
-// A writer that waits behind a message writer that nobody will close is freed by Close.
-func TestCloseWakesWriters(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, _ := newTestConn(t, true)
-		w, err := c.NextWriter(TextMessage)
-		if err != nil {
-			t.Fatal(err)
-		}
-		io.WriteString(w, "never finished")
-		done := make(chan error)
-		go func() { done <- c.WriteMessage(TextMessage, []byte("waits")) }()
-		time.Sleep(time.Hour)
-		c.Close()
-		if err := <-done; !errors.Is(err, net.ErrClosed) {
-			t.Errorf("got %v, want net.ErrClosed", err)
-		}
-		if _, err := io.WriteString(w, "more"); !errors.Is(err, net.ErrClosed) {
-			t.Errorf("the message writer: got %v, want net.ErrClosed", err)
-		}
-	})
-}
-
-// RFC 6455, 5.5.1: after a Close frame no frame is sent.
+// RFC 6455, 5.5.1: after a Close frame no frame is sent, not even an answer to the peer's Close frame.
 func TestWritesAfterClose(t *testing.T) {
-	bothSides(t, func(t *testing.T, server bool) {
-		c, wire := newTestConn(t, server)
+	inClosing(t, func(t *testing.T, tc *closing) {
+		c := tc.c
 		w, err := c.NextWriter(BinaryMessage)
 		if err != nil {
 			t.Fatal(err)
 		}
+		io.WriteString(w, "not sent")
 		if err := c.WriteControl(CloseMessage, FormatCloseMessage(CloseNormalClosure, ""), time.Time{}); err != nil {
 			t.Fatal(err)
 		}
-		wire.take()
-		if err := w.Close(); err != ErrCloseSent {
-			t.Errorf("message writer: got %v, want ErrCloseSent", err)
-		}
+		tc.want("the Close frame", closeFrame(CloseNormalClosure, ""))
 		for name, write := range map[string]func() error{
-			"WriteMessage":    func() error { return c.WriteMessage(TextMessage, nil) },
-			"WriteControl":    func() error { return c.WriteControl(PingMessage, nil, time.Time{}) },
-			"a second close":  func() error { return c.WriteControl(CloseMessage, nil, time.Time{}) },
-			"NextWriter":      func() error { _, err := c.NextWriter(TextMessage); return err },
-			"close as a data": func() error { return c.WriteMessage(CloseMessage, nil) },
+			"the message writer": func() error { return w.Close() },
+			"its large Write":    func() error { return second(w.Write(make([]byte, 1<<20))) },
+			"WriteMessage":       func() error { return c.WriteMessage(TextMessage, nil) },
+			"WriteControl":       func() error { return c.WriteControl(PingMessage, nil, time.Time{}) },
+			"a second close":     func() error { return c.WriteControl(CloseMessage, nil, time.Time{}) },
+			"NextWriter":         func() error { return second(c.NextWriter(TextMessage)) },
+			"close as a message": func() error { return c.WriteMessage(CloseMessage, nil) },
 		} {
 			if err := write(); err != ErrCloseSent {
 				t.Errorf("%s: got %v, want ErrCloseSent", name, err)
 			}
 		}
-		c.wantNothingSent(t, wire, "nothing follows a Close frame")
+		tc.send(closeFrame(CloseNormalClosure, ""))
+		tc.read().want("the Close frames cross", 0, "websocket: close 1000 (normal)")
+		c.wantNothingSent(t, tc.wire, "nothing follows a Close frame")
 	})
 }
 
-// Both sides close at the same time: neither answers the other's Close frame.
-func TestCloseMeetsClose(t *testing.T) {
-	server, client := newConnPair(t)
-	for _, c := range []*Conn{server, client} {
-		if err := c.WriteControl(CloseMessage, FormatCloseMessage(CloseNormalClosure, ""), time.Time{}); err != nil {
-			t.Fatal(err)
+// resetConn is an end of a network connection that is reset, as that of a kernel, if it is closed while what
+// has come is unread: then the other end does not get what it has not read yet.
+type resetConn struct{ *pipeConn }
+
+func (c resetConn) CloseWrite() error {
+	c.out.set(func(h *pipeHalf) { h.writeEnd.closed = true })
+	return nil
+}
+
+func (c resetConn) Close() error {
+	reset := false
+	c.in.set(func(h *pipeHalf) { reset = len(h.data) > 0 })
+	if reset {
+		c.out.set(func(h *pipeHalf) { h.data = nil })
+	}
+	return c.pipeConn.Close()
+}
+
+func newResetConn(near *pipeConn) net.Conn { return resetConn{near} }
+
+// The Close frame that says which rule the peer has broken arrives, though the peer is still sending when
+// the program closes the connection. The connection is closed when the peer has ended its own direction, or
+// a second has passed.
+func TestTheLastWordArrives(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		sends  int           // bytes behind the message
+		closed time.Duration // when the network connection is
+	}{
+		{"the peer ends", 10_000, 300 * time.Millisecond},
+		{"the peer stays", 10_000, closeTimeout},
+		{"the peer goes on sending", 10 << 20, closeTimeout},
+	} {
+		for _, code := range []int{CloseMessageTooBig, CloseNormalClosure} {
+			on := closingOn{size: 100_000, wrap: newResetConn, options: connOptions{readLimit: 1000}}
+			on.run(t, func(t *testing.T, tc *closing) {
+				peer := newConn(tc.wire, !tc.server, nil, connOptions{})
+				peer.SetCloseHandler(func(int, string) error { return nil }) // it is still sending
+				go func() {
+					peer.WriteMessage(BinaryMessage, make([]byte, 2000))
+					tc.wire.Write(make([]byte, tt.sends))
+				}()
+				if code == CloseMessageTooBig {
+					tc.read().want("the message is too long", 0, ErrReadLimit.Error())
+				} else {
+					synctest.Wait()
+					tc.c.WriteControl(CloseMessage, FormatCloseMessage(code, ""), time.Time{})
+				}
+				tc.c.SetReadDeadline(time.Now().Add(200 * time.Millisecond)) // which is for the program's reads
+				inBackground(t, tc.c.Close).want(tt.name, 0, noError)
+				closed := time.Now().Add(tt.closed)
+				for range 2 { // and the second time while what comes is being discarded
+					if err := tc.c.Close(); err == nil {
+						t.Error("got nil from another call of Close")
+					}
+					synctest.Wait()
+				}
+				time.Sleep(100 * time.Millisecond)
+				if _, _, err := peer.ReadMessage(); !IsCloseError(err, code) {
+					t.Errorf("got %v, want close %d", err, code)
+				}
+				if tt.closed < closeTimeout {
+					time.AfterFunc(time.Until(closed), func() { tc.wire.Close() })
+				}
+				tc.wantClosedAt(closed)
+				if got := borrowed(tc.c); got != "" {
+					t.Errorf("got that %s was not given back", got)
+				}
+			})
 		}
 	}
-	for _, c := range []*Conn{server, client} {
-		if _, _, err := c.ReadMessage(); !IsCloseError(err, CloseNormalClosure) {
-			t.Errorf("got %v, want close 1000", err)
+}
+
+// While a handler of the program runs, nothing is read behind its back: the read lock is the reader's, and the
+// network connection is closed when the time is over.
+func TestCloseWhileAHandlerRuns(t *testing.T) {
+	closingOn{size: 1000, wrap: newResetConn}.run(t, func(t *testing.T, tc *closing) {
+		tc.c.SetPingHandler(func(string) error { time.Sleep(time.Minute); return nil })
+		tc.send("\x89")
+		reader := tc.read()
+		synctest.Wait()
+		tc.c.WriteControl(CloseMessage, nil, time.Time{})
+		inBackground(t, tc.c.Close).want("the rest is done in the background", 0, noError)
+		tc.wire.Write(make([]byte, 100))
+		tc.wantClosedAt(time.Now().Add(closeTimeout))
+		if !tc.c.readLock.has(locked) {
+			t.Error("got the read lock released while the handler runs")
+		}
+		reader.wantIs("the handler has returned", time.Minute, net.ErrClosed)
+	})
+}
+
+// A direction passes through its phases in their order, and its first error stays, but that frames were
+// lost may be found out later.
+func TestPhases(t *testing.T) {
+	type step struct {
+		phase phase
+		err   error
+		lost  error
+	}
+	first, second, gone := errors.New("first"), errors.New("second"), errors.New("gone")
+	for _, tt := range []struct {
+		steps []step
+		want  step
+	}{
+		{nil, step{}},
+		{[]step{{phaseDiscarded, first, nil}}, step{phaseDiscarded, first, nil}},
+		{[]step{{phaseClosed, first, nil}}, step{phaseClosed, first, nil}},
+		{[]step{{phaseFailed, first, gone}}, step{phaseFailed, first, gone}},
+		// Only discarding is followed by something else.
+		{[]step{{phaseDiscarded, first, nil}, {phaseClosed, second, nil}}, step{phaseClosed, second, nil}},
+		{[]step{{phaseDiscarded, first, nil}, {phaseFailed, second, nil}}, step{phaseFailed, second, nil}},
+		{[]step{{phaseClosed, first, nil}, {phaseDiscarded, second, nil}}, step{phaseClosed, first, nil}},
+		{[]step{{phaseClosed, first, nil}, {phaseClosed, second, nil}}, step{phaseClosed, first, nil}},
+		{[]step{{phaseClosed, first, nil}, {phaseFailed, second, nil}}, step{phaseClosed, first, nil}},
+		{[]step{{phaseFailed, first, nil}, {phaseClosed, second, nil}}, step{phaseFailed, first, nil}},
+		{[]step{{phaseFailed, first, nil}, {phaseFailed, second, nil}}, step{phaseFailed, first, nil}},
+		// Frames are lost once, also later, and stay lost.
+		{[]step{{phaseClosed, first, nil}, {phaseFailed, second, gone}}, step{phaseClosed, first, gone}},
+		{[]step{{phaseFailed, first, gone}, {phaseFailed, second, second}}, step{phaseFailed, first, gone}},
+		{[]step{{phaseFailed, first, gone}, {phaseClosed, second, nil}}, step{phaseFailed, first, gone}},
+	} {
+		var k lock
+		for _, s := range tt.steps {
+			k.end(s.phase, s.err, s.lost)
+		}
+		if got := (step{k.phase(), k.err(), k.lost()}); got != tt.want || k.has(ended) != (len(tt.steps) > 0) {
+			t.Errorf("%v: got %v, ended %v, want %v", tt.steps, got, k.has(ended), tt.want)
 		}
 	}
-	server.wantNothingSent(t, client.NetConn().(*pipeConn), "no answer")
-	client.wantNothingSent(t, server.NetConn().(*pipeConn), "no answer")
+}
+
+// borrowed returns the names of what c, which nothing uses any more, has borrowed and not given back.
+func borrowed(c *Conn) string {
+	var names []string
+	add := func(held bool, name string) {
+		if held {
+			names = append(names, name)
+		}
+	}
+	watching := func(w *watch) bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.stop != nil
+	}
+	add(c.readLock.has(locked), "the read lock")
+	add(c.recv.buf != nil || c.recv.b != nil, "the buffer of what has come")
+	add(c.message.bytes() != nil, "the bytes of a message")
+	add(c.readWatch != nil && watching(c.readWatch), "the context of reads")
+	if k := c.compression; k != nil {
+		add(k.deflater != nil, "a deflater")
+		add(c.message.inflater != nil, "an inflater")
+		add(k.window.b != nil, "a window")
+	}
+	if w := c.writer.Load(); w != nil {
+		w.mu.Lock()
+		add(w.buf != nil || w.deflater != nil, "what a message writer has")
+		w.mu.Unlock()
+	}
+	s := &c.send
+	add(s.lock.has(locked|messageOpen), "the write lock")
+	add(s.outbox.buf != nil, "the outbox")
+	if b := s.slot.Load(); b != nil {
+		b.mu.Lock()
+		add(b.buf != nil, "the slot")
+		b.mu.Unlock()
+	}
+	if d := s.delayed.Load(); d != nil {
+		add(watching(&d.watch), "the context of writes")
+	}
+	return strings.Join(names, ", ")
+}
+
+// Close gives back what the connection has borrowed, at once or, if a call is at work, when that ends.
+func TestCloseGivesBack(t *testing.T) {
+	eachLink(t, func(t *testing.T, l testLink) {
+		for _, busy := range []string{"nobody", "nobody, no writer", "nobody, messages are unread", "a read", "a write"} {
+			for _, o := range []*CompressionOptions{nil, {Threshold: 1}, {Threshold: 1, ContextTakeover: true}} {
+				near, far := l.pair(t)
+				options := attack{l.server, o}.options(t, connOptions{})
+				c, peer := newConn(near, l.server, nil, options), newConn(far, !l.server, nil, options)
+				wantBytes := func(n int, read func() (int, []byte, error)) {
+					t.Helper()
+					if _, p, err := read(); len(p) != n || err != nil {
+						t.Fatalf("%s: got %d bytes and %v, want a message", busy, len(p), err)
+					}
+				}
+				// A message for whose beginning a read has waited in vain, and one that is being written.
+				peer.WriteMessage(BinaryMessage, make([]byte, 10))
+				wantBytes(10, func() (int, []byte, error) { return c.ReadMessageContext(newCountedContext()) })
+				halves, _ := peer.NextWriter(BinaryMessage)
+				halves.Write(noise(10_000, 1))
+				c.SetReadDeadline(time.Now().Add(5 * time.Millisecond))
+				if _, _, err := c.ReadMessage(); !isTimeout(err) {
+					t.Fatalf("%s: got %v, want a timeout", busy, err)
+				}
+				c.SetReadDeadline(time.Time{})
+				c.WriteMessage(BinaryMessage, make([]byte, 10))
+				var w io.Writer
+				if busy != "nobody, no writer" {
+					w, _ = c.NextWriter(BinaryMessage)
+					w.Write(make([]byte, 100))
+				}
+
+				atWork := func() error { return net.ErrClosed }
+				switch busy {
+				case "nobody, messages are unread":
+					peer.Cork()
+					halves.Close()
+					peer.WriteMessage(BinaryMessage, make([]byte, 10))
+					peer.WriteMessage(BinaryMessage, make([]byte, 10))
+					peer.Flush()
+					wantBytes(10_000, c.ReadMessage)
+				case "a read":
+					atWork = func() error { return second3(c.ReadMessage()) }
+				case "a write":
+					atWork = func() (err error) {
+						for err == nil {
+							_, err = w.Write(noise(1<<20, 1))
+						}
+						return err
+					}
+				}
+				done := inBackground(t, atWork)
+				for busy == "a read" && !c.readLock.has(locked) || busy == "a write" && !c.send.lock.has(locked) {
+					time.Sleep(time.Millisecond)
+				}
+				c.Close()
+				<-done.done
+				wantErrorIs(t, done.err, net.ErrClosed)
+				if got := borrowed(c); got != "" {
+					t.Errorf("%s: got that %s was not given back", busy, got)
+				}
+				peer.Close()
+			}
+		}
+	})
 }

@@ -3,16 +3,22 @@
 package websocket
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 )
 
 // closing is a script of a connection that is closed, in a bubble: the test plays the
@@ -24,15 +30,35 @@ type closing struct {
 	server bool // c is one
 }
 
-// inClosing runs a script for a server and for a client.
-func inClosing(t *testing.T, script func(t *testing.T, tc *closing)) {
+// closingOn is what a script runs on.
+type closingOn struct {
+	size    int // of the network, in each direction; 1 MiB if it is zero
+	wrap    func(near *pipeConn) net.Conn
+	options connOptions
+}
+
+// run runs a script for a server and for a client.
+func (on closingOn) run(t *testing.T, script func(t *testing.T, tc *closing)) {
 	t.Helper()
 	bothSides(t, func(t *testing.T, server bool) {
 		synctest.Test(t, func(t *testing.T) {
-			c, wire := newTestConn(t, server)
+			pipe, wire := newPipe(t, cmp.Or(on.size, 1<<20))
+			var near net.Conn = pipe
+			if on.wrap != nil {
+				near = on.wrap(pipe)
+			}
+			c := newConn(near, server, nil, on.options)
+			t.Cleanup(func() { time.Sleep(time.Hour) }) // in the end, for goroutines that still wait
+			t.Cleanup(func() { c.Close() })
 			script(t, &closing{t, c, wire, server})
 		})
 	})
+}
+
+// inClosing runs a script on a network with room for everything.
+func inClosing(t *testing.T, script func(t *testing.T, tc *closing)) {
+	t.Helper()
+	closingOn{}.run(t, script)
 }
 
 // send writes frames of the peer, each of which is a first byte and a payload.
@@ -73,20 +99,22 @@ func (tc *closing) want(why string, frames ...string) {
 	}
 }
 
-// closed reports whether c has closed the network connection.
-func (tc *closing) closed() bool {
-	h := tc.wire.in
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.writeEnd.closed
-}
-
+// wantClosed says whether c has closed the network connection when everything waits.
 func (tc *closing) wantClosed(why string, want bool) {
 	tc.t.Helper()
 	synctest.Wait()
-	if got := tc.closed(); got != want {
+	if got := tc.wire.out.readClosed(); got != want {
 		tc.t.Fatalf("%s: got network connection closed %v, want %v", why, got, want)
 	}
+}
+
+// wantClosedAt says when c closes the network connection.
+func (tc *closing) wantClosedAt(at time.Time) {
+	tc.t.Helper()
+	time.Sleep(time.Until(at) - 1)
+	tc.wantClosed("just before", false)
+	time.Sleep(1)
+	tc.wantClosed("in time", true)
 }
 
 // call is a call that goes on in a goroutine of its own.
@@ -110,6 +138,11 @@ func begin(t *testing.T, f func() (string, error)) *call {
 	return c
 }
 
+// inBackground is begin for a call that has no other result.
+func inBackground(t *testing.T, f func() error) *call {
+	return begin(t, func() (string, error) { return "", f() })
+}
+
 // wantWaiting says that the call has not returned when everything waits.
 func (c *call) wantWaiting(why string) {
 	c.t.Helper()
@@ -126,8 +159,20 @@ func (c *call) wantWaiting(why string) {
 func (c *call) want(why string, took time.Duration, err string) {
 	c.t.Helper()
 	<-c.done
-	if fmt.Sprint(c.err) != err || c.took != took {
+	if fmt.Sprint(c.err) != err || c.took != took && took != anyTime {
 		c.t.Fatalf("%s: got %v after %v; want %s after %v", why, c.err, c.took, err, took)
+	}
+}
+
+// anyTime says that it does not matter when a call returns.
+const anyTime = -1
+
+// wantIs is want with an error for errors.Is.
+func (c *call) wantIs(why string, took time.Duration, err error) {
+	c.t.Helper()
+	<-c.done
+	if !errors.Is(c.err, err) || c.took != took && took != anyTime {
+		c.t.Fatalf("%s: got %v after %v; want %v after %v", why, c.err, c.took, err, took)
 	}
 }
 
@@ -148,7 +193,7 @@ func (c *call) wantMessage(why, message string) {
 const noError = "<nil>"
 
 func (tc *closing) shutdown(ctx context.Context, code int, reason string) *call {
-	return begin(tc.t, func() (string, error) { return "", tc.c.Shutdown(ctx, code, reason) })
+	return inBackground(tc.t, func() error { return tc.c.Shutdown(ctx, code, reason) })
 }
 
 func (tc *closing) read() *call {
@@ -158,175 +203,74 @@ func (tc *closing) read() *call {
 	})
 }
 
+// finish has the peer end the handshake of Shutdown, which returns when it has taken so long.
+func (tc *closing) finish(shutdown *call, took time.Duration) {
+	tc.t.Helper()
+	tc.send(closeFrame(CloseNormalClosure, "bye"))
+	tc.hangUp()
+	shutdown.want("the handshake is complete", took, noError)
+}
+
+// hangUp has the peer end the network connection when everything waits.
+func (tc *closing) hangUp() {
+	synctest.Wait()
+	tc.wire.Close()
+}
+
+func wantErrorIs(t *testing.T, err error, wants ...error) {
+	t.Helper()
+	for _, want := range wants {
+		if !errors.Is(err, want) {
+			t.Errorf("got %v, want errors.Is to find %v", err, want)
+		}
+	}
+}
+
+// errClosedPipe is what reads return after Close.
+const errClosedPipe = "read pipe pipe->pipe: use of closed network connection"
+
 // RFC 6455, 7.1.2 and 7.1.1: Shutdown sends a Close frame and waits for the peer's.
 // Then the server closes the network connection at once, and the client waits for it.
 func TestShutdown(t *testing.T) {
-	for _, tt := range []struct {
-		code   int
-		reason string
-		frame  string
-	}{
-		{CloseNormalClosure, "", "\x88\x03\xe8"},
-		{CloseGoingAway, "bye", "\x88\x03\xe9bye"},
-		{CloseNoStatusReceived, "", "\x88"},
-		{CloseBadGateway, "", "\x88\x03\xf6"},
-		{3000, "", "\x88\x0b\xb8"},
-		{4999, strings.Repeat("ä", 61) + "!", "\x88\x13\x87" + strings.Repeat("ä", 61) + "!"},
-	} {
-		t.Run(fmt.Sprint(tt.code), func(t *testing.T) {
-			inClosing(t, func(t *testing.T, tc *closing) {
-				shutdown := tc.shutdown(t.Context(), tt.code, tt.reason)
-				tc.want("Shutdown begins with it", tt.frame)
-				time.Sleep(time.Minute)
-				shutdown.wantWaiting("the peer has not answered yet")
-				tc.wantClosed("the peer has not answered yet", false)
-
-				tc.send(closeFrame(tt.code, ""))
-				tc.wantClosed("the server closes first", tc.server)
-				took := time.Minute
-				if !tc.server {
-					shutdown.wantWaiting("the server is to close first")
-					time.Sleep(time.Second)
-					tc.wire.Close()
-					took += time.Second
-				}
-				shutdown.want("the handshake is complete", took, noError)
-				tc.wantClosed("Shutdown closes the network connection", true)
-				tc.want("nothing follows a Close frame")
-			})
-		})
-	}
-}
-
-// What the peer's answer makes of it. RFC 6455, 7.1.5 to 7.1.7.
-func TestShutdownAnswers(t *testing.T) {
-	for _, tt := range []struct {
-		name   string
-		answer []string
-		want   string
-	}{
-		{"same code", []string{closeFrame(1001, "")}, noError},
-		{"another code", []string{closeFrame(4000, "as you wish")}, noError},
-		{"no code", []string{closeFrame(CloseNoStatusReceived, "")}, noError},
-		{"a ping and a pong before", []string{"\x89ping", "\x8apong", closeFrame(1001, "")}, noError},
-		{"more after it", []string{closeFrame(1001, ""), "\xff what is this"}, noError},
-		{"half a code", []string{"\x88\x03"}, "websocket: payload of a close frame is 1 byte long"},
-		{"a code that is never sent", []string{"\x88\x03\xee"}, "websocket: bad close code 1006"},
-		{"a reason that is no text", []string{"\x88\x03\xe8\xff"}, "websocket: reason of a close frame is not valid UTF-8"},
-		{"a fragmented close", []string{"\x08\x03\xe8"}, "websocket: control frame is fragmented"},
-		{"garbage", []string{"GET / HTTP/1.1"}, "websocket: reserved bit RSV1 is set"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			inClosing(t, func(t *testing.T, tc *closing) {
-				shutdown := tc.shutdown(t.Context(), CloseGoingAway, "")
-				tc.want("Shutdown begins with it", closeFrame(CloseGoingAway, ""))
-				tc.send(tt.answer...)
-				tc.want("RFC 6455, 5.5.1: nothing follows a Close frame, no pong and no other Close frame")
-				var took time.Duration
-				if !tc.server || tt.want != noError {
-					shutdown.wantWaiting("the peer's end is still to come")
-					took = time.Second
-					time.Sleep(took)
-					tc.wire.Close()
-				}
-				shutdown.want(tt.name, took, tt.want)
-				for range 2 {
-					_, _, err := tc.c.ReadMessage()
-					if closed := (*CloseError)(nil); tt.want == noError && !errors.As(err, &closed) || tt.want != noError && err.Error() != tt.want {
-						t.Errorf("a later read: got %v, want the *CloseError, or the error of Shutdown", err)
-					}
-				}
-			})
-		})
-	}
-}
-
-// A peer that hangs up without a Close frame has not closed.
-func TestShutdownPeerHangsUp(t *testing.T) {
 	inClosing(t, func(t *testing.T, tc *closing) {
-		shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
-		synctest.Wait()
-		tc.wire.Close()
-		shutdown.want("the end comes at once", 0, "websocket: close 1006 (abnormal closure): unexpected EOF")
-		if !IsCloseError(shutdown.err, CloseAbnormalClosure) {
-			t.Errorf("got %T, want a *CloseError", shutdown.err)
+		ctx := newCountedContext()
+		shutdown := tc.shutdown(ctx, CloseGoingAway, "bye")
+		tc.want("Shutdown begins with it", "\x88\x03\xe9bye")
+		time.Sleep(time.Minute)
+		shutdown.wantWaiting("the peer has not answered yet")
+		tc.wantClosed("the peer has not answered yet", false)
+
+		tc.send(closeFrame(CloseGoingAway, ""))
+		tc.wantClosed("the server closes first", tc.server)
+		took := time.Minute
+		if !tc.server {
+			shutdown.wantWaiting("the server is to close first")
+			time.Sleep(time.Second)
+			tc.wire.Close()
+			took += time.Second
 		}
-	})
-}
-
-// The peer should end the network connection, but is not waited for long.
-func TestShutdownLingers(t *testing.T) {
-	for _, tt := range []struct {
-		name, answer, want string
-		serverToo          bool
-	}{
-		{"after the handshake", closeFrame(1000, ""), noError, false},
-		{"after a protocol error", "\xf2", "websocket: reserved bit RSV1 is set", true},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			inClosing(t, func(t *testing.T, tc *closing) {
-				if tc.server && !tt.serverToo {
-					return
-				}
-				shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
-				tc.send(tt.answer)
-				for range 29 {
-					time.Sleep(lingerTime / 30)
-					tc.send("\x82 what comes now does not matter")
-				}
-				tc.wantClosed("the time is not over", false)
-				shutdown.want("the peer never ends it", lingerTime, tt.want)
-				tc.wantClosed("Shutdown closes the network connection", true)
-			})
-			inClosing(t, func(t *testing.T, tc *closing) {
-				if tc.server && !tt.serverToo {
-					return
-				}
-				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-				defer cancel()
-				shutdown := tc.shutdown(ctx, CloseNormalClosure, "")
-				tc.send(tt.answer)
-				shutdown.want("the context ends first, which changes nothing about the result", time.Second, tt.want)
-			})
-		})
-	}
-}
-
-// While Shutdown waits for the server to end the network connection, the reader knows
-// already.
-func TestShutdownLingersAlone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, wire := newTestConn(t, false)
-		tc := &closing{t, c, wire, false}
-		shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
-		shutdown.wantWaiting("the peer has not answered")
-		read := tc.read()
-		tc.send(closeFrame(CloseNormalClosure, ""))
-		read.want("the peer's Close frame", 0, "websocket: close 1000 (normal)")
-		tc.read().want("again", 0, "websocket: close 1000 (normal)")
-		shutdown.want("the peer never ends the network connection", lingerTime, noError)
+		shutdown.want("the handshake is complete", took, noError)
+		tc.wantClosed("Shutdown closes the network connection", true)
+		tc.want("nothing follows a Close frame")
+		ctx.want(t, "a long-lived context does not keep the connection", 0, ctx.total)
 	})
 }
 
 // What must not be sent is repaired, and the connection is closed in any case. RFC 6455, 7.4 and 5.5.
 func TestShutdownRepairs(t *testing.T) {
 	const notSent = "websocket: close code %d must not be sent"
-	long := strings.Repeat("x", 123)
-	for _, tt := range []struct {
+	type shutdownCase struct {
 		code         int
 		reason, sent string
 		err          string
-	}{
-		{0, "", closeFrame(1011, ""), fmt.Sprintf(notSent, 0)},
-		{-1, "why", closeFrame(1011, "why"), fmt.Sprintf(notSent, -1)},
-		{999, "", closeFrame(1011, ""), fmt.Sprintf(notSent, 999)},
-		{1004, "", closeFrame(1011, ""), fmt.Sprintf(notSent, 1004)},
-		{1006, "", closeFrame(1011, ""), fmt.Sprintf(notSent, 1006)},
-		{1015, "", closeFrame(1011, ""), fmt.Sprintf(notSent, 1015)},
-		{1016, "", closeFrame(1011, ""), fmt.Sprintf(notSent, 1016)},
-		{2999, "", closeFrame(1011, ""), fmt.Sprintf(notSent, 2999)},
-		{5000, "", closeFrame(1011, ""), fmt.Sprintf(notSent, 5000)},
-		{65536 + 1000, "", closeFrame(1011, ""), fmt.Sprintf(notSent, 66536)},
+	}
+	long := strings.Repeat("x", 123)
+	cases := []shutdownCase{
+		{1000, "", "\x88\x03\xe8", noError},
+		{1014, "", "\x88\x03\xf6", noError},
+		{3000, "", "\x88\x0b\xb8", noError},
+		{4999, strings.Repeat("ä", 61) + "!", "\x88\x13\x87" + strings.Repeat("ä", 61) + "!", noError},
+		{1005, "", "\x88", noError},
 		{1005, "no code to go with it", "\x88", noError},
 		{1000, long, closeFrame(1000, long), noError},
 		{1000, long + "y", closeFrame(1000, long), noError},
@@ -335,14 +279,18 @@ func TestShutdownRepairs(t *testing.T) {
 		{1000, long[3:] + "\U0001F600", closeFrame(1000, long[3:]), noError},
 		{1000, "\xff", closeFrame(1000, "\uFFFD"), noError},
 		{1000, "cut \xc3", closeFrame(1000, "cut \uFFFD"), noError},
-	} {
+		{-1, "why", closeFrame(1011, "why"), fmt.Sprintf(notSent, -1)},
+	}
+	for _, code := range []int{0, 999, 1004, 1006, 1015, 1016, 2999, 5000, 65536 + 1000} {
+		cases = append(cases, shutdownCase{code, "", closeFrame(1011, ""), fmt.Sprintf(notSent, code)})
+	}
+	for _, tt := range cases {
 		t.Run(fmt.Sprint(tt.code, " ", len(tt.reason)), func(t *testing.T) {
 			inClosing(t, func(t *testing.T, tc *closing) {
 				shutdown := tc.shutdown(t.Context(), tt.code, tt.reason)
 				tc.want("the Close frame", tt.sent)
 				tc.send(closeFrame(1000, ""))
-				synctest.Wait()
-				tc.wire.Close()
+				tc.hangUp()
 				shutdown.want("the handshake is complete", 0, tt.err)
 				tc.wantClosed("in any case", true)
 			})
@@ -350,141 +298,154 @@ func TestShutdownRepairs(t *testing.T) {
 	}
 }
 
-// The peer has closed first: the handshake needs nothing more.
-func TestShutdownAfterThePeer(t *testing.T) {
-	inClosing(t, func(t *testing.T, tc *closing) {
-		tc.send(closeFrame(4000, ""))
-		tc.read().want("the peer's Close frame", 0, "websocket: close 4000")
-		tc.want("the answer", closeFrame(4000, ""))
-		if !tc.server {
-			tc.wire.Close()
-		}
-		tc.shutdown(t.Context(), CloseNormalClosure, "").want("all is done", 0, noError)
-		tc.wantClosed("Shutdown closes the network connection", true)
-	})
-}
-
-// Its Close frame lies there unread: the two cross.
-func TestShutdownCrosses(t *testing.T) {
-	inClosing(t, func(t *testing.T, tc *closing) {
-		tc.send(closeFrame(4000, ""))
-		shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
-		tc.want("one Close frame, not the echo", closeFrame(CloseNormalClosure, ""))
-		tc.wire.Close()
-		shutdown.want("the handshake is complete", 0, noError)
-	})
-}
-
-// Both sides at once, with each other.
-func TestShutdownBothAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		server, client := newConnPair(t)
-		both := []*call{
-			begin(t, func() (string, error) { return "", server.Shutdown(t.Context(), CloseNormalClosure, "") }),
-			begin(t, func() (string, error) { return "", client.Shutdown(t.Context(), CloseNormalClosure, "") }),
-		}
-		for _, c := range both {
-			c.want("neither waits for more than the other", 0, noError)
-		}
-	})
-}
-
-func TestShutdownAfterClose(t *testing.T) {
-	inClosing(t, func(t *testing.T, tc *closing) {
-		tc.c.Close()
-		err := tc.c.Shutdown(t.Context(), CloseNormalClosure, "")
-		if !errors.Is(err, net.ErrClosed) {
-			t.Errorf("got %v, want net.ErrClosed", err)
-		}
-		tc.want("nothing is sent")
-	})
-}
-
-// Our Close frame has left already: Shutdown does the rest.
-func TestShutdownAfterWriteControl(t *testing.T) {
-	inClosing(t, func(t *testing.T, tc *closing) {
-		if err := tc.c.WriteControl(CloseMessage, FormatCloseMessage(4001, "mine"), time.Time{}); err != nil {
-			t.Fatal(err)
-		}
-		shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
-		tc.want("there is one Close frame", closeFrame(4001, "mine"))
-		shutdown.wantWaiting("the peer has not answered")
-		tc.send(closeFrame(4001, ""))
-		tc.wire.Close()
-		shutdown.want("the handshake is complete", 0, noError)
-	})
-}
-
-// The writing has failed before: no Close frame can leave.
-func TestShutdownAfterFailedWrite(t *testing.T) {
-	inClosing(t, func(t *testing.T, tc *closing) {
-		mine := errors.New("mine")
-		tc.c.send.lock.end(phaseFailed, mine, nil)
-		tc.shutdown(t.Context(), CloseNormalClosure, "").want("why no Close frame was sent", 0, "mine")
-		tc.wantClosed("Shutdown closes the network connection", true)
-	})
-}
-
-// Both sides call Shutdown at once, and neither reads before the other does: on a network that holds
-// nothing, and on one that is full of messages that nobody reads.
-func TestShutdownBothOnAFullNetwork(t *testing.T) {
-	for name, message := range map[string]int{"no room": 0, "full": 10_000} {
-		synctest.Test(t, func(t *testing.T) {
-			var near, far net.Conn
-			if near, far = net.Pipe(); message > 0 {
-				near, far = newPipe(t, 1000)
-			}
-			one, two := newConn(near, true, nil, connOptions{}), newConn(far, false, nil, connOptions{})
-			var calls []*call
-			for _, c := range []*Conn{one, two} {
-				if message > 0 {
-					go c.WriteMessage(BinaryMessage, make([]byte, message))
-					synctest.Wait()
+// What the peer's answer makes of it, RFC 6455, 7.1.5 to 7.1.7. The limits and rules for messages hold for those
+// that Shutdown discards. It runs none of the program's handlers: they would run at the same time as the
+// program's own code, which a panic of theirs would end.
+func TestShutdownAnswers(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		answer []string
+		want   string // of Shutdown
+		read   string // the error of reads, where it is another one
+	}{
+		{"same code", []string{closeFrame(1001, "")}, noError, "websocket: close 1001 (going away)"},
+		{"another code", []string{closeFrame(4000, "as you wish")}, noError, "websocket: close 4000: as you wish"},
+		{"no code", []string{closeFrame(CloseNoStatusReceived, "")}, noError, "websocket: close 1005 (no status)"},
+		{"a ping and a pong before", []string{"\x89ping", "\x8apong", closeFrame(4000, "3")}, noError, "websocket: close 4000: 3"},
+		{"more after it", []string{closeFrame(4000, ""), "\xff what is this"}, noError, "websocket: close 4000"},
+		{"half a code", []string{"\x88\x03"}, "websocket: payload of a close frame is 1 byte long", ""},
+		{"a code that is never sent", []string{"\x88\x03\xee"}, "websocket: bad close code 1006", ""},
+		{"a reason that is no text", []string{"\x88\x03\xe8\xff"}, "websocket: reason of a close frame is not valid UTF-8", ""},
+		{"a fragmented close", []string{"\x08\x03\xe8"}, "websocket: control frame is fragmented", ""},
+		{"garbage", []string{"GET / HTTP/1.1"}, "websocket: reserved bit RSV1 is set", ""},
+		{"no Close frame", nil, "websocket: close 1006 (abnormal closure): unexpected EOF", ""},
+		{"a long message", []string{"\x82" + string(make([]byte, 101))}, "websocket: read limit exceeded", ""},
+		{"bad text, discarded", []string{"\x81one", "\x81\xff"}, "websocket: text is not valid UTF-8", ""},
+		{"a bad fragment, discarded", []string{"\x81one", "\x80"},
+			"websocket: continuation frame without a message to continue", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inClosing(t, func(t *testing.T, tc *closing) {
+				set := func() {
+					tc.c.SetReadLimit(100)
+					tc.c.SetPingHandler(func(string) error { panic("ping") })
+					tc.c.SetPongHandler(func(string) error { panic("pong") })
+					tc.c.SetCloseHandler(func(int, string) error { panic("close") })
 				}
-				calls = append(calls, begin(t, func() (string, error) {
-					return "", c.Shutdown(t.Context(), CloseNormalClosure, "")
-				}))
-			}
-			took := time.Duration(0)
-			if message > 0 {
-				took = claimTime // in which the program could read the message
-			}
-			for _, c := range calls {
-				c.want(name, took, noError)
-			}
+				set()
+				shutdown := tc.shutdown(t.Context(), CloseGoingAway, "")
+				tc.want("Shutdown begins with it", closeFrame(CloseGoingAway, ""))
+				tc.send(tt.answer...)
+				set() // while Shutdown reads
+				tc.want("RFC 6455, 5.5.1: nothing follows a Close frame, no pong and no other Close frame")
+				var took time.Duration
+				if !tc.server || tt.want != noError {
+					shutdown.wantWaiting("the peer's end is still to come")
+					took = claimTime
+					time.Sleep(took)
+					tc.hangUp()
+				}
+				shutdown.want(tt.name, took, tt.want)
+				for range 2 {
+					read := tc.read()
+					read.want("a later read", 0, cmp.Or(tt.read, tt.want))
+					closed := (*CloseError)(nil)
+					if errors.As(read.err, &closed) != strings.HasPrefix(read.err.Error(), "websocket: close ") {
+						t.Errorf("got %T, want a *CloseError where the peer has closed", read.err)
+					}
+				}
+			})
 		})
 	}
 }
 
-// failingConn is a connection whose writes fail, having taken n bytes.
-type failingConn struct {
-	*pipeConn
-	n int
+// What has happened before leaves Shutdown the rest.
+func TestShutdownAfter(t *testing.T) {
+	peerCloses := func(tc *closing) {
+		tc.send(closeFrame(4000, ""))
+		tc.read().want("the peer's Close frame", 0, "websocket: close 4000")
+		tc.want("the answer", closeFrame(4000, ""))
+	}
+	for _, tt := range []struct {
+		name   string
+		before func(tc *closing)
+		ended  bool     // the context of Shutdown
+		sent   []string // by Shutdown
+		answer []string // of the peer
+		err    string
+	}{
+		{"the peer has closed: nothing is left to do", peerCloses, false, nil, nil, noError},
+		{"a handshake that is complete needs no time", peerCloses, true, nil, nil, noError},
+		{"there is no time for a handshake", func(*closing) {}, true, nil, nil, "websocket: context canceled: mine"},
+		{"the peer's Close frame is unread: the two cross", func(tc *closing) { tc.send(closeFrame(4000, "")) }, false,
+			[]string{closeFrame(CloseNormalClosure, "")}, nil, noError},
+		{"Close", func(tc *closing) { tc.c.Close() }, false, nil, nil, "write pipe pipe->pipe: use of closed network connection"},
+		{"Close in a handler, which is still at work: Shutdown does not wait for it", func(tc *closing) {
+			tc.c.SetPingHandler(func(string) error { time.Sleep(time.Minute); return nil })
+			tc.read()
+			tc.send("\x89")
+			synctest.Wait()
+			tc.c.WriteControl(CloseMessage, nil, time.Time{})
+			tc.want("the program's Close frame", "\x88")
+			tc.c.Close()
+		}, false, nil, nil, errClosedPipe},
+		{"the program's Close frame has left: it is the only one", func(tc *closing) {
+			tc.c.WriteControl(CloseMessage, FormatCloseMessage(4001, "mine"), time.Time{})
+		}, false, []string{closeFrame(4001, "mine")}, []string{closeFrame(4001, "")}, noError},
+		{"the writing has failed, so that no Close frame can leave", func(tc *closing) {
+			tc.c.send.lock.end(phaseFailed, errMine, nil)
+		}, false, nil, nil, "mine"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inClosing(t, func(t *testing.T, tc *closing) {
+				tt.before(tc)
+				ctx, cancel := context.WithCancelCause(t.Context())
+				defer cancel(nil)
+				if tt.ended {
+					cancel(errMine)
+				}
+				shutdown := tc.shutdown(ctx, CloseNormalClosure, "")
+				tc.want(tt.name, tt.sent...)
+				if tt.answer != nil {
+					shutdown.wantWaiting("the peer has not answered")
+					tc.send(tt.answer...)
+				}
+				tc.hangUp()
+				shutdown.want(tt.name, 0, tt.err)
+				tc.wantClosed("Shutdown closes the network connection", true)
+			})
+		})
+	}
 }
 
-func (c failingConn) Write(p []byte) (int, error) {
-	n, _ := c.pipeConn.Write(p[:min(c.n, len(p))])
-	return n, errMine
-}
-
-// A Close frame that cannot leave has no answer: Shutdown says so at once, whether or not the program reads.
-func TestShutdownCloseFrameCannotLeave(t *testing.T) {
-	for _, n := range []int{0, 2} {
-		for _, reads := range []bool{false, true} {
-			bothSides(t, func(t *testing.T, server bool) {
-				synctest.Test(t, func(t *testing.T) {
-					near, _ := newPipe(t, 1000)
-					c := newConn(failingConn{near, n}, server, nil, connOptions{})
-					defer c.Close()
-					if reads {
-						go c.ReadMessage()
-						synctest.Wait()
+// The peer should end the network connection, but is not waited for long, nor longer than the context goes on,
+// whose end changes nothing about the result.
+func TestShutdownLingers(t *testing.T) {
+	for _, tt := range []struct {
+		name, answer, want string
+		serverToo          bool
+	}{
+		{"after the handshake", closeFrame(1000, ""), noError, false},
+		{"after a protocol error", "\xf2", "websocket: reserved bit RSV1 is set", true},
+	} {
+		for _, limit := range []time.Duration{time.Minute, time.Second} {
+			t.Run(fmt.Sprint(tt.name, ", ", limit), func(t *testing.T) {
+				inClosing(t, func(t *testing.T, tc *closing) {
+					if tc.server && !tt.serverToo {
+						return
 					}
-					shutdown := begin(t, func() (string, error) { return "", c.Shutdown(t.Context(), CloseNormalClosure, "") })
-					shutdown.want(fmt.Sprint(n, " bytes have left"), 0, errMine.Error())
-					if err := c.WriteMessage(TextMessage, nil); err != errMine {
-						t.Errorf("got %v of a write, want why the Close frame was not sent", err)
+					ctx, cancel := context.WithTimeout(t.Context(), limit)
+					defer cancel()
+					shutdown := tc.shutdown(ctx, CloseNormalClosure, "")
+					tc.send(tt.answer)
+					ends := min(limit, lingerTime)
+					for range 29 {
+						time.Sleep(ends / 30)
+						tc.send("\x82 what comes now does not matter")
 					}
+					tc.wantClosed("the time is not over", false)
+					shutdown.want("the peer never ends it", ends, tt.want)
+					tc.wantClosed("Shutdown closes the network connection", true)
 				})
 			})
 		}
@@ -512,20 +473,18 @@ func (c *overlappingReads) Read(p []byte) (int, error) {
 }
 
 // Several calls of Shutdown wait together for the end of the network connection: one of them reads, and a
-// later one does not begin anew.
+// later one does not begin anew. The program's reads know already.
 func TestShutdownLingersOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := newPipe(t, 1000)
 		counted := &overlappingReads{pipeConn: near}
-		c := newConn(counted, false, nil, connOptions{})
-		far.Write(peerFrames(false, peerClose))
+		tc := &closing{t, newConn(counted, false, nil, connOptions{}), far, false}
+		tc.send(closeFrame(CloseNormalClosure, ""))
 		var calls []*call
 		for range 3 {
-			calls = append(calls, begin(t, func() (string, error) { return "", c.Shutdown(t.Context(), CloseNormalClosure, "") }))
+			calls = append(calls, tc.shutdown(t.Context(), CloseNormalClosure, ""))
 			time.Sleep(time.Second)
-			if _, _, err := c.ReadMessage(); !IsCloseError(err, CloseNormalClosure) {
-				t.Errorf("got %v, want close 1000", err)
-			}
+			tc.read().want("the peer's Close frame", 0, "websocket: close 1000 (normal)")
 		}
 		for i, x := range calls {
 			x.want(fmt.Sprint("call ", i), lingerTime-time.Duration(i)*time.Second, noError)
@@ -534,4 +493,1246 @@ func TestShutdownLingersOnce(t *testing.T) {
 			t.Errorf("got %d reads at a time, want one", counted.most)
 		}
 	})
+}
+
+// Both sides call Shutdown at once, and neither reads before the other does: on a network with room, on one that
+// holds nothing, and on one that is full of messages that nobody reads.
+func TestShutdownBothAtOnce(t *testing.T) {
+	for name, pair := range map[string]func(t *testing.T) (near, far net.Conn){
+		"room":    func(t *testing.T) (near, far net.Conn) { return newPipe(t, 1000) },
+		"no room": func(*testing.T) (near, far net.Conn) { return net.Pipe() },
+		"full":    func(t *testing.T) (near, far net.Conn) { return newPipe(t, 1000) },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			near, far := pair(t)
+			took := time.Duration(0)
+			var calls []*call
+			for _, c := range []*Conn{newConn(near, true, nil, connOptions{}), newConn(far, false, nil, connOptions{})} {
+				if name == "full" {
+					took = claimTime // in which the program could read the message
+					write := func() error { return c.WriteMessage(BinaryMessage, make([]byte, 10_000)) }
+					calls = append(calls, inBackground(t, write))
+					calls[len(calls)-1].wantWaiting("there is no room for the message")
+				}
+				shutdown := func() error { return c.Shutdown(t.Context(), CloseNormalClosure, "") }
+				calls = append(calls, inBackground(t, shutdown))
+			}
+			for _, c := range calls {
+				c.want(name, took, noError)
+			}
+		})
+	}
+}
+
+// failingConn is a connection whose writes fail, having taken n bytes.
+type failingConn struct {
+	*pipeConn
+	n int
+}
+
+func (c failingConn) Write(p []byte) (int, error) {
+	n, _ := c.pipeConn.Write(p[:min(c.n, len(p))])
+	return n, errMine
+}
+
+// A Close frame that cannot leave has no answer: Shutdown says so at once, whether or not the program reads.
+func TestShutdownCloseFrameCannotLeave(t *testing.T) {
+	for _, n := range []int{0, 2} {
+		for _, reads := range []bool{false, true} {
+			on := closingOn{wrap: func(near *pipeConn) net.Conn { return failingConn{near, n} }}
+			on.run(t, func(t *testing.T, tc *closing) {
+				if reads {
+					tc.read().wantWaiting("nothing has come")
+				}
+				tc.shutdown(t.Context(), CloseNormalClosure, "").want(fmt.Sprint(n, " bytes have left"), 0, "mine")
+				if err := tc.c.WriteMessage(TextMessage, nil); err != errMine {
+					t.Errorf("got %v of a write, want why the Close frame was not sent", err)
+				}
+			})
+		}
+	}
+}
+
+// Several goroutines, and several times: one Close frame, one result.
+func TestShutdownSeveral(t *testing.T) {
+	inClosing(t, func(t *testing.T, tc *closing) {
+		var all []*call
+		for i := range 10 {
+			all = append(all, tc.shutdown(t.Context(), 4000+i, ""))
+		}
+		synctest.Wait()
+		if got := len(readFrames(t, tc.wire, 1)); got != 1 {
+			t.Fatalf("got %d frames, want one Close frame", got)
+		}
+		for _, c := range all {
+			c.wantWaiting("the peer has not answered")
+		}
+		tc.send(closeFrame(CloseNormalClosure, ""))
+		tc.hangUp()
+		for _, c := range all {
+			c.want("all of them", 0, noError)
+		}
+		for range 3 {
+			tc.shutdown(t.Context(), CloseNormalClosure, "").want("again", 0, noError)
+		}
+	})
+	// The one whose context ends first closes the connection for all.
+	inClosing(t, func(t *testing.T, tc *closing) {
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		patient := tc.shutdown(t.Context(), CloseNormalClosure, "")
+		hasty := tc.shutdown(short, CloseNormalClosure, "")
+		hasty.want("its own context", time.Second, "context deadline exceeded")
+		patient.wantIs("the other's context", time.Second, net.ErrClosed)
+		tc.shutdown(t.Context(), CloseNormalClosure, "").wantIs("again", 0, net.ErrClosed)
+	})
+}
+
+// Close ends Shutdown at once, whatever that is waiting for.
+func TestCloseDuringShutdown(t *testing.T) {
+	for name, before := range map[string]func(tc *closing){
+		"the peer's Close frame":        func(*closing) {},
+		"the program to read a message": func(tc *closing) { tc.send("\x81hello") },
+		"a read that is at work":        func(tc *closing) { tc.read().wantWaiting("nothing has come") },
+	} {
+		inClosing(t, func(t *testing.T, tc *closing) {
+			shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
+			shutdown.wantWaiting("the peer has not answered")
+			before(tc)
+			shutdown.wantWaiting(name)
+			tc.c.Close()
+			shutdown.want(name, 0, errClosedPipe)
+		})
+	}
+}
+
+// Shutdown in the close handler answers in place of the default, also that of another goroutine that the handler
+// waits for.
+func TestShutdownInCloseHandler(t *testing.T) {
+	for _, own := range []bool{true, false} {
+		inClosing(t, func(t *testing.T, tc *closing) {
+			shutdown := func() error { return tc.c.Shutdown(t.Context(), 4001, "from the handler") }
+			got := errMine
+			tc.c.SetCloseHandler(func(code int, text string) error {
+				if own {
+					got = shutdown()
+					return got
+				}
+				other := inBackground(t, shutdown)
+				<-other.done
+				got = other.err
+				return nil
+			})
+			read := tc.read()
+			tc.send(closeFrame(4000, ""))
+			read.want("the peer's Close frame", 0, "websocket: close 4000")
+			if got != nil {
+				t.Errorf("got %v, want nil", got)
+			}
+			tc.want("the handler's Close frame is the answer", closeFrame(4001, "from the handler"))
+			tc.wantClosed("Shutdown closes the network connection", true)
+		})
+	}
+}
+
+// A handler of the program's read is at work, which may be the one that calls Shutdown: that waits for the read, as
+// long as its context lasts.
+func TestShutdownWaitsForHandlers(t *testing.T) {
+	inClosing(t, func(t *testing.T, tc *closing) {
+		handler := func(string) error {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			return tc.c.Shutdown(ctx, CloseNormalClosure, "")
+		}
+		tc.c.SetPingHandler(handler)
+		tc.c.SetPongHandler(handler)
+		read := tc.read()
+		tc.send("\x89", closeFrame(CloseNormalClosure, ""))
+		tc.want("Shutdown begins with it", closeFrame(CloseNormalClosure, ""))
+		read.want("the handler's error", time.Second, "context deadline exceeded")
+		tc.wantClosed("Shutdown closes the network connection", true)
+	})
+	inClosing(t, func(t *testing.T, tc *closing) {
+		tc.c.SetPongHandler(func(string) error { time.Sleep(time.Minute); return nil })
+		read := tc.read()
+		tc.send("\x8a")
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		tc.shutdown(ctx, CloseNormalClosure, "").want("the context ends", time.Second, "context deadline exceeded")
+		read.wantIs("the handler returns", time.Minute, net.ErrClosed)
+	})
+}
+
+// The goroutine that reads closes, in its loop or after it.
+func TestShutdownByTheReader(t *testing.T) {
+	inClosing(t, func(t *testing.T, tc *closing) {
+		reader := inBackground(t, func() error {
+			for {
+				_, p, err := tc.c.ReadMessage()
+				if err != nil {
+					return err
+				}
+				if string(p) == "quit" {
+					if err := tc.c.Shutdown(t.Context(), CloseNormalClosure, ""); err != nil {
+						t.Errorf("got %v, want nil", err)
+					}
+				}
+			}
+		})
+		tc.send("\x81one", "\x81quit")
+		tc.want("the loop shuts down", closeFrame(CloseNormalClosure, ""))
+		tc.send(closeFrame(CloseNormalClosure, "bye"))
+		tc.hangUp()
+		reader.want("and then reads on", 0, "websocket: close 1000 (normal): bye")
+	})
+	inClosing(t, func(t *testing.T, tc *closing) {
+		loop := inBackground(t, func() error {
+			for {
+				if _, _, err := tc.c.ReadMessage(); err != nil {
+					return tc.c.Shutdown(t.Context(), CloseInternalServerErr, "")
+				}
+			}
+		})
+		tc.send("\x81one", "\xc1")
+		tc.want("the reader fails the connection", "\x88\x03\xeareserved bit RSV1 is set")
+		time.Sleep(time.Second)
+		tc.wire.Close()
+		loop.want("the peer's end is waited for", time.Second, "websocket: reserved bit RSV1 is set")
+	})
+}
+
+// The deadlines that the program has set are for its own reads and writes, also for the read of a message that
+// Shutdown has found.
+func TestShutdownAndDeadlines(t *testing.T) {
+	inClosing(t, func(t *testing.T, tc *closing) {
+		tc.c.SetReadDeadline(time.Now().Add(time.Second))
+		tc.c.SetWriteDeadline(aLongTimeAgo)
+		shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
+		tc.want("no write deadline applies", closeFrame(CloseNormalClosure, ""))
+		time.Sleep(2 * time.Second)
+		shutdown.wantWaiting("no read deadline applies")
+		tc.c.SetReadDeadline(aLongTimeAgo)
+		shutdown.wantWaiting("nor one that is set meanwhile")
+
+		tc.c.SetReadDeadline(time.Now().Add(time.Second))
+		tc.send("\x01part")
+		shutdown.wantWaiting("Shutdown has found a message")
+		tc.read().wantIs("its own deadline", time.Second, os.ErrDeadlineExceeded)
+		tc.c.SetReadDeadline(time.Time{})
+		tc.send("\x80 and rest")
+		tc.read().wantMessage("nothing is lost", "part and rest")
+		tc.finish(shutdown, 3*time.Second)
+	})
+}
+
+// Shutdown waits for nothing that a message writer holds.
+func TestShutdownWithinAMessage(t *testing.T) {
+	inClosing(t, func(t *testing.T, tc *closing) {
+		w, err := tc.c.NextWriter(TextMessage)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Write([]byte("never finished"))
+		shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
+		tc.want("a Close frame passes between fragments", closeFrame(CloseNormalClosure, ""))
+		tc.finish(shutdown, 0)
+		if err := w.Close(); err != ErrCloseSent && !errors.Is(err, net.ErrClosed) {
+			t.Errorf("the message writer: got %v, want ErrCloseSent or net.ErrClosed", err)
+		}
+	})
+}
+
+// closingReaders are ways to read all messages.
+var closingReaders = []struct {
+	name string
+	next func(c *Conn, ctx context.Context) (string, error)
+}{
+	{"ReadMessage", func(c *Conn, _ context.Context) (string, error) {
+		_, p, err := c.ReadMessage()
+		return string(p), err
+	}},
+	{"AppendMessage", func(c *Conn, _ context.Context) (string, error) {
+		_, p, err := c.AppendMessage(make([]byte, 0, 8))
+		return string(p), err
+	}},
+	{"ReadMessageContext", func(c *Conn, ctx context.Context) (string, error) {
+		_, p, err := c.ReadMessageContext(ctx)
+		return string(p), err
+	}},
+	{"NextReader", func(c *Conn, _ context.Context) (string, error) {
+		_, r, err := c.NextReader()
+		if err != nil {
+			return "", err
+		}
+		p, err := io.ReadAll(oneByteReader{r})
+		return string(p), err
+	}},
+	{"NextReader, not to io.EOF", func(c *Conn, _ context.Context) (string, error) {
+		_, r, err := c.NextReader()
+		if err != nil {
+			return "", err
+		}
+		p := make([]byte, 1)
+		if _, err := io.ReadFull(r, p); err == io.EOF {
+			return "", nil // an empty message
+		} else if err != nil {
+			return "", err
+		}
+		rest := make([]byte, p[0]-'0') // the rest of a message begins with its length
+		n, err := io.ReadFull(r, rest)
+		return string(p) + string(rest[:n]), err
+	}},
+}
+
+// oneByteReader reads one byte at a time.
+type oneByteReader struct{ r io.Reader }
+
+func (o oneByteReader) Read(p []byte) (int, error) { return o.r.Read(p[:min(1, len(p))]) }
+
+// closingMessages come after our Close frame: messages that begin with their length,
+// in one frame and in several, an empty one, and control frames between them.
+var closingMessages = []string{
+	"\x813one", "\x82", "\x89ping", "\x012t", "\x80w", "\x025th", "\x89", "\x00r", "\x8aunasked", "\x00", "\x80ee", "\x814four",
+}
+
+var closingWant = []string{"3one", "", "2tw", "5three", "4four"}
+
+// The reader that is at work, or comes soon, gets every message, and then the
+// *CloseError, however it reads.
+func TestShutdownReaderGetsAll(t *testing.T) {
+	for _, reader := range closingReaders {
+		for _, pause := range []time.Duration{0, 1, claimTime / 2, claimTime - 1} {
+			for _, first := range []string{"the reader", "Shutdown", "the messages"} {
+				t.Run(fmt.Sprint(reader.name, " every ", pause, ", first comes ", first), func(t *testing.T) {
+					inClosing(t, func(t *testing.T, tc *closing) {
+						readAll := func() (string, error) {
+							var got []string
+							for {
+								if first != "the reader" || len(got) > 0 {
+									time.Sleep(pause)
+								}
+								m, err := reader.next(tc.c, t.Context())
+								if err != nil {
+									return fmt.Sprint(got), err
+								}
+								got = append(got, m)
+							}
+						}
+						var read, shutdown *call
+						steps := map[string]func(){
+							"the reader":   func() { read = begin(t, readAll) },
+							"Shutdown":     func() { shutdown = tc.shutdown(t.Context(), CloseNormalClosure, "") },
+							"the messages": func() { tc.send(append(closingMessages, closeFrame(CloseNormalClosure, "bye"))...) },
+						}
+						steps[first]()
+						synctest.Wait()
+						for _, name := range []string{"Shutdown", "the reader", "the messages"} {
+							if name != first {
+								steps[name]()
+							}
+						}
+						<-read.done
+						want := fmt.Sprint(closingWant)
+						if read.result != want || fmt.Sprint(read.err) != "websocket: close 1000 (normal): bye" {
+							t.Errorf("got %v, %v, want %v and the peer's Close frame", read.result, read.err, want)
+						}
+						tc.wire.Close()
+						shutdown.want("the handshake is complete", anyTime, noError)
+					})
+				})
+			}
+		}
+	}
+}
+
+// The reader and Shutdown change places at every byte: the read, which ends with a context or a deadline, has its
+// time, and loses nothing.
+func TestShutdownReaderAtEveryByte(t *testing.T) {
+	inClosing(t, func(t *testing.T, tc *closing) {
+		shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
+		go func() {
+			for _, f := range append(closingMessages, closeFrame(CloseNormalClosure, "bye")) {
+				for _, b := range closingFrame(tc.server, f) {
+					time.Sleep(10 * time.Millisecond)
+					tc.wire.Write([]byte{b})
+				}
+			}
+		}()
+		var got []string
+		for i := 0; ; i++ {
+			time.Sleep(2500 * time.Microsecond) // so that a byte comes before, during or after the read
+			var read *call
+			switch i % 3 {
+			case 0:
+				ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+				read = begin(t, func() (string, error) { return closingReaders[2].next(tc.c, ctx) })
+				<-read.done
+				cancel()
+			case 1:
+				tc.c.SetReadDeadline(time.Now().Add(time.Millisecond))
+				read = tc.read()
+			case 2:
+				read = tc.read()
+				synctest.Wait()
+				tc.c.SetReadDeadline(time.Now().Add(time.Millisecond))
+			}
+			<-read.done
+			tc.c.SetReadDeadline(time.Time{})
+			if errors.Is(read.err, context.DeadlineExceeded) || errors.Is(read.err, os.ErrDeadlineExceeded) {
+				if read.took != time.Millisecond {
+					t.Fatalf("got %v after %v, want it after 1ms", read.err, read.took)
+				}
+				continue
+			}
+			if read.err != nil {
+				read.want("the peer's Close frame", anyTime, "websocket: close 1000 (normal): bye")
+				break
+			}
+			got = append(got, read.result)
+		}
+		if !slices.Equal(got, closingWant) {
+			t.Errorf("got %q, want %q", got, closingWant)
+		}
+		tc.wire.Close()
+		shutdown.want("the handshake is complete", anyTime, noError)
+	})
+}
+
+// A reader within a message comes back in time, and gets the rest. Who has come for a message may take his time with
+// it: the next one waits its own time.
+func TestShutdownWithinAMessageOfThePeer(t *testing.T) {
+	inClosing(t, func(t *testing.T, tc *closing) {
+		tc.send("\x01one ")
+		_, r, err := tc.c.NextReader()
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.ReadFull(r, make([]byte, 4))
+		shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
+		shutdown.wantWaiting("the reader may come back")
+		tc.send("\x00message", "\x80 in parts")
+		time.Sleep(claimTime - 1)
+		if rest, err := io.ReadAll(r); string(rest) != "message in parts" || err != nil {
+			t.Errorf("got %q, %v, want the rest of the message", rest, err)
+		}
+		time.Sleep(5 * claimTime)
+		tc.send("\x82another", closeFrame(CloseNormalClosure, "bye"))
+		time.Sleep(claimTime - 1)
+		tc.read().wantMessage("the next one", "another")
+		time.Sleep(claimTime - 1)
+		tc.read().want("the last one", 0, "websocket: close 1000 (normal): bye")
+		tc.wire.Close()
+		shutdown.want("the handshake is complete", anyTime, noError)
+	})
+}
+
+// The end of a message that was read to its last byte is its end, whatever Shutdown, the next message and its reader
+// do meanwhile.
+func TestShutdownReaderAtTheEndOfItsMessage(t *testing.T) {
+	for _, message := range []string{"", "one"} {
+		for _, next := range []string{"a message", "the reader of a message", "the Close frame"} {
+			inClosing(t, func(t *testing.T, tc *closing) {
+				tc.send("\x82" + message)
+				if next == "the Close frame" {
+					tc.send(closeFrame(CloseNormalClosure, ""))
+				}
+				_, r, err := tc.c.NextReader()
+				if err != nil {
+					t.Fatal(err)
+				}
+				io.ReadFull(r, make([]byte, len(message)))
+				shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
+				synctest.Wait()
+				read := func() (string, error) { return closingReaders[0].next(tc.c, nil) }
+				if next != "the Close frame" {
+					tc.send("\x82two")
+					synctest.Wait() // Shutdown has seen it begin
+				}
+				if next == "the reader of a message" {
+					_, second, err := tc.c.NextReader()
+					if err != nil {
+						t.Fatal(err)
+					}
+					read = func() (string, error) {
+						p, err := io.ReadAll(second)
+						return string(p), err
+					}
+				}
+				if n, err := r.Read(make([]byte, 10)); n != 0 || err != io.EOF {
+					t.Errorf("before %s: got %d bytes, %v of the first message, want 0, io.EOF", next, n, err)
+				}
+				if next != "the Close frame" {
+					begin(t, read).wantMessage("nothing is lost", "two")
+					tc.send(closeFrame(CloseNormalClosure, ""))
+				}
+				tc.hangUp()
+				shutdown.want("the handshake is complete", 0, noError)
+			})
+		}
+	}
+}
+
+// What an interrupted read has of a message is kept for claimTime.
+func TestShutdownAfterInterruptedRead(t *testing.T) {
+	inClosing(t, func(t *testing.T, tc *closing) {
+		tc.interruptedRead("\x01one ")
+		shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
+		shutdown.wantWaiting("the program may go on reading")
+		tc.send("\x80message", "\x82another")
+		time.Sleep(claimTime - 1)
+		tc.read().wantMessage("in time", "one message")
+		tc.read().wantMessage("in time", "another")
+		tc.finish(shutdown, claimTime-1)
+	})
+}
+
+// interruptedRead has a read end within the message that the frame begins.
+func (tc *closing) interruptedRead(frame string) {
+	tc.t.Helper()
+	tc.send(frame)
+	tc.c.SetReadDeadline(time.Now())
+	tc.read().wantIs("it does not end", 0, os.ErrDeadlineExceeded)
+	tc.c.SetReadDeadline(time.Time{})
+}
+
+// A read that comes too late, when Shutdown has begun to discard, fails at once, and so do all others until the peer's
+// Close frame has come: a later message would have a hole before it.
+func TestShutdownLeavesNoHole(t *testing.T) {
+	for _, reader := range closingReaders {
+		for _, interrupted := range []bool{false, true} {
+			t.Run(fmt.Sprint(reader.name, ", interrupted ", interrupted), func(t *testing.T) {
+				inClosing(t, func(t *testing.T, tc *closing) {
+					if interrupted {
+						tc.interruptedRead("\x023o")
+					} else {
+						tc.send("\x023o")
+					}
+					shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
+					tc.send("\x80ne", "\x023t")
+					time.Sleep(claimTime + 1)
+					for range 2 {
+						late := begin(t, func() (string, error) { return reader.next(tc.c, t.Context()) })
+						late.want("no message after a hole", 0,
+							"websocket: Shutdown has discarded messages: use of closed network connection")
+						if wantErrorIs(t, late.err, net.ErrClosed); late.result != "" {
+							t.Errorf("got %q with the error, want nothing", late.result)
+						}
+						tc.send("\x80wo", "\x023t")
+					}
+					shutdown.wantWaiting("the peer's Close frame has not come")
+					tc.send("\x80wo")
+					tc.finish(shutdown, claimTime+1)
+					tc.read().want("it is over", 0, "websocket: close 1000 (normal): bye")
+				})
+			})
+		}
+	}
+}
+
+// Messages that nobody comes for are discarded after claimTime, all together.
+func TestShutdownNobodyReads(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		frames []string
+		took   time.Duration
+	}{
+		{"no message", nil, 0},
+		{"control frames", []string{"\x89ping", "\x8apong"}, 0},
+		{"a message", []string{"\x82one"}, claimTime},
+		{"an empty message", []string{"\x82"}, claimTime},
+		{"many messages", closingMessages, claimTime},
+		{"a message in part", []string{"\x02part"}, claimTime},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inClosing(t, func(t *testing.T, tc *closing) {
+				shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
+				tc.send(tt.frames...)
+				tc.send(closeFrame(CloseNormalClosure, "bye"))
+				if tt.took > 0 {
+					time.Sleep(tt.took - 1)
+					shutdown.wantWaiting("somebody may come")
+					time.Sleep(1)
+				}
+				tc.hangUp()
+				shutdown.want("nobody came", tt.took, noError)
+				tc.read().want("who comes now", 0, "websocket: close 1000 (normal): bye")
+			})
+		})
+	}
+}
+
+// One message after another comes: Shutdown waits for somebody once.
+func TestShutdownDiscardsAllThatFollows(t *testing.T) {
+	inClosing(t, func(t *testing.T, tc *closing) {
+		shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
+		for range 20 {
+			tc.send("\x82message", "\x02in", "\x89", "\x80parts")
+			time.Sleep(claimTime * 3 / 4)
+		}
+		tc.finish(shutdown, 20*claimTime*3/4)
+	})
+}
+
+// A reader within a message comes back too late, or is the one that shuts down. What it
+// has is not the whole message, so the end must not look like io.EOF.
+func TestShutdownCutsAMessage(t *testing.T) {
+	for _, rest := range [][]string{
+		{"\x80 the rest"},
+		{"\x00 some", "\x80 the rest", "\x82another message"},
+		{"\x80"},
+	} {
+		inClosing(t, func(t *testing.T, tc *closing) {
+			tc.send("\x02part")
+			_, r, err := tc.c.NextReader()
+			if err != nil {
+				t.Fatal(err)
+			}
+			io.ReadFull(r, make([]byte, 4))
+			tc.send(rest...)
+			tc.send(closeFrame(CloseNormalClosure, "bye"))
+			time.AfterFunc(claimTime, tc.hangUp)
+			tc.shutdown(t.Context(), CloseNormalClosure, "").want("this goroutine is the one that reads", claimTime, noError)
+			for range 2 {
+				n, err := r.Read(make([]byte, 10))
+				if n != 0 || fmt.Sprint(err) != "websocket: close 1000 (normal): bye" {
+					t.Errorf("got %d bytes, %v, want none and the *CloseError", n, err)
+				}
+			}
+		})
+	}
+}
+
+// A message that the program has given up before is not waited for.
+func TestShutdownAfterAbandonedMessage(t *testing.T) {
+	inClosing(t, func(t *testing.T, tc *closing) {
+		tc.send("\x02part")
+		if _, _, err := tc.c.NextReader(); err != nil {
+			t.Fatal(err)
+		}
+		tc.c.SetReadDeadline(time.Now().Add(time.Second))
+		tc.read().wantIs("the message does not end", time.Second, os.ErrDeadlineExceeded)
+		shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
+		tc.send("\x80rest")
+		tc.finish(shutdown, 0)
+	})
+}
+
+// A read that Shutdown makes way for may fail before it has begun: Shutdown does not wait for it.
+func TestShutdownMakesWayForAReadThatFails(t *testing.T) {
+	canceled, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, tt := range []struct {
+		name string
+		read func(c *Conn) error
+		want error
+	}{
+		{"the context has ended", func(c *Conn) error { return c.awaitRead(&limit{ctx: canceled}) }, context.Canceled},
+		{"messages are discarded", func(c *Conn) error {
+			c.readLock.end(phaseDiscarded, errDiscarded, nil)
+			return second3(c.ReadMessage())
+		}, errDiscarded},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c, _ := newTestConn(t, true)
+			other := make(chan struct{})
+			c.readLock.tryAcquire(lockDrain)
+			done := make(chan bool)
+			go func() {
+				came, err := c.readLock.yield(lockDrain, func() bool { return true }, time.Time{}, &noLimit)
+				done <- came && err == nil
+			}()
+			synctest.Wait()
+			c.readLock.tryAcquire(lockDrain) // another one has been faster, so that the read must wait
+			go func() {
+				defer close(other)
+				if err := tt.read(c); err != tt.want {
+					t.Errorf("%s: got %v, want %v", tt.name, err, tt.want)
+				}
+			}()
+			<-other
+			c.readLock.release(false)
+			if held := <-done; !held {
+				t.Errorf("%s: got the lock to another one, want it back", tt.name)
+			}
+			c.endRead()
+		})
+	}
+}
+
+// A message that was read to its last byte has been read, though the program did not ask for io.EOF:
+// Shutdown does not wait for that.
+func TestShutdownBehindTheLastByte(t *testing.T) {
+	message := strings.Repeat("text that compresses ", 3)
+	d := acquireDeflater(defaultCompressionLevel, maxWindowBits)
+	p, _ := d.message(nil, []byte(message))
+	releaseDeflater(d)
+	compressed := string(p)
+	for name, frames := range map[string][]string{
+		"one frame":                     {"\x82" + message},
+		"an empty fragment":             {"\x02" + message, "\x80"},
+		"several empty fragments":       {"\x02" + message, "\x00", "\x00", "\x80"},
+		"compressed":                    {"\xc2" + compressed},
+		"compressed, with BFINAL":       {"\xc2" + compressed + deflateTail + "\x01\x00\x00\xff\xff"},
+		"compressed, in fragments":      {"\x42" + compressed[:9], "\x00" + compressed[9:], "\x00", "\x80"},
+		"compressed, the end by itself": {"\x42" + compressed[:len(compressed)-1], "\x80" + compressed[len(compressed)-1:]},
+	} {
+		for _, takeover := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				c, wire := newCompressedConn(t, true, CompressionOptions{ContextTakeover: takeover})
+				for _, f := range frames {
+					wire.Write(closingFrame(true, f))
+				}
+				_, r, err := c.NextReader()
+				if err != nil {
+					t.Fatal(err)
+				}
+				got := make([]byte, len(message))
+				if _, err := io.ReadFull(r, got); err != nil || string(got) != message {
+					t.Fatalf("%s: got %q, %v, want the message", name, got, err)
+				}
+				tc := &closing{t, c, wire, true}
+				shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
+				tc.send(closeFrame(CloseNormalClosure, ""))
+				shutdown.want(name, 0, noError)
+				if held := borrowed(c); held != "" {
+					t.Errorf("%s: got that %s was not given back", name, held)
+				}
+			})
+		}
+	}
+}
+
+// timeoutConn is a network connection whose reads fail for ever with an error that passes for a timeout.
+type timeoutConn struct {
+	net.Conn
+	err error
+}
+
+func (c timeoutConn) Read([]byte) (int, error) { return 0, c.err }
+
+// Shutdown does not try again and again what fails with a timeout though there is no deadline, and neither
+// does a program afterwards that repeats a read which has timed out.
+func TestShutdownReadsThatAlwaysTimeOut(t *testing.T) {
+	for err, want := range map[error]string{
+		os.ErrDeadlineExceeded:              "websocket: a read has timed out without a deadline: i/o timeout",
+		&keepaliveError{"the peer is dead"}: "websocket: the peer is dead",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			near, _ := newPipe(t, 1000)
+			c := newConn(timeoutConn{near, err}, true, nil, connOptions{})
+			if got := c.Shutdown(t.Context(), CloseNormalClosure, ""); got == nil || got.Error() != want {
+				t.Errorf("got %v, want %s", got, want)
+			}
+			if got := second3(c.ReadMessage()); got == nil || got.Error() != want || isTimeout(got) {
+				t.Errorf("got %v of a read, want %s, and no timeout", got, want)
+			}
+		})
+	}
+}
+
+// The context of one Shutdown ends while a message waits for the program, which has time left to come for it.
+// The program is not told that the peer has closed the connection cleanly behind what it has not got.
+func TestShutdownWhoseContextEndsDiscardsNothing(t *testing.T) {
+	for range 100 {
+		synctest.Test(t, func(t *testing.T) {
+			near, far := newPipe(t, 1<<20)
+			c := newConn(slowConn{near}, true, nil, connOptions{})
+			defer c.Close()
+			far.Write(peerFrames(true, peerFrame{true, opText, "message"}, peerClose))
+			var calls []*call
+			for _, limit := range []time.Duration{claimTime / 2, time.Hour} {
+				calls = append(calls, begin(t, func() (string, error) {
+					ctx, cancel := context.WithTimeout(t.Context(), limit)
+					defer cancel()
+					return "", c.Shutdown(ctx, CloseNormalClosure, "")
+				}))
+			}
+			time.Sleep(claimTime * 6 / 10)
+			if _, p, err := c.ReadMessage(); err == nil || IsCloseError(err, CloseNormalClosure) {
+				t.Errorf("got %q, %v, want that the connection was closed by Shutdown", p, err)
+			}
+			for _, x := range calls {
+				<-x.done
+			}
+		})
+	}
+}
+
+// slowConn is a connection whose writes take a little longer than half of claimTime.
+type slowConn struct{ *pipeConn }
+
+func (c slowConn) Write(p []byte) (int, error) {
+	time.Sleep(claimTime/2 + time.Millisecond)
+	return c.pipeConn.Write(p)
+}
+
+// closingContexts are the ways in which a context ends after a minute, with the error
+// of a call that it has ended.
+var closingContexts = []struct {
+	name  string
+	make  func(context.Context) (context.Context, context.CancelFunc)
+	want  string
+	wants []error
+}{
+	{"deadline", func(ctx context.Context) (context.Context, context.CancelFunc) {
+		return context.WithTimeout(ctx, time.Minute)
+	}, "context deadline exceeded", []error{context.DeadlineExceeded}},
+	{"deadline with a cause", func(ctx context.Context) (context.Context, context.CancelFunc) {
+		return context.WithTimeoutCause(ctx, time.Minute, errMine)
+	}, "websocket: context deadline exceeded: mine", []error{context.DeadlineExceeded, errMine}},
+	{"cancel", func(ctx context.Context) (context.Context, context.CancelFunc) {
+		ctx, cancel := context.WithCancel(ctx)
+		time.AfterFunc(time.Minute, cancel)
+		return ctx, cancel
+	}, "context canceled", []error{context.Canceled}},
+	{"cancel with a cause", func(ctx context.Context) (context.Context, context.CancelFunc) {
+		ctx, cancel := context.WithCancelCause(ctx)
+		time.AfterFunc(time.Minute, func() { cancel(errMine) })
+		return ctx, func() { cancel(nil) }
+	}, "websocket: context canceled: mine", []error{context.Canceled, errMine}},
+}
+
+// A peer that never answers, whatever else it does or does not: Shutdown ends just when the context does, and so do
+// the calls that are at work.
+func TestShutdownSilentPeer(t *testing.T) {
+	read := func(tc *closing) []*call { return []*call{tc.read()} }
+	everySecond := func(frames ...string) func(tc *closing) []*call {
+		return func(tc *closing) []*call {
+			for range 50 {
+				tc.send(frames...)
+				time.Sleep(time.Second)
+			}
+			return nil
+		}
+	}
+	for _, peer := range []struct {
+		name   string
+		size   int                       // of the network
+		before func(tc *closing) []*call // returns calls that end with the connection
+		during func(tc *closing) []*call
+	}{
+		{"silent", 0, nil, nil},
+		{"silent to readers", 0, read, read},
+		{"pings", 0, nil, everySecond("\x89ping")},
+		{"messages", 0, nil, everySecond("\x82message", "\x82")},
+		{"a message without end", 0, func(tc *closing) []*call { tc.send("\x02begin"); return nil }, everySecond("\x00more")},
+		{"messages just before the end", 0, nil, func(tc *closing) []*call {
+			time.Sleep(time.Minute - claimTime/2)
+			tc.wire.Write(append(closingFrame(tc.server, "\x82one"), closingFrame(tc.server, "\x82two")...))
+			return nil
+		}},
+		{"half a Close frame", 0, nil, func(tc *closing) []*call {
+			b := closingFrame(tc.server, closeFrame(CloseNormalClosure, ""))
+			tc.wire.Write(b[:len(b)-1])
+			return nil
+		}},
+		{"reads 1 byte of the Close frame", 1, nil, nil},
+		{"reads 3 bytes of the Close frame", 3, nil, nil},
+		{"reads nothing of a message before it", 100, func(tc *closing) []*call {
+			return []*call{inBackground(tc.t, func() error { return tc.c.WriteMessage(BinaryMessage, make([]byte, 1000)) })}
+		}, nil},
+	} {
+		for _, tt := range closingContexts {
+			t.Run(peer.name+", "+tt.name, func(t *testing.T) {
+				closingOn{size: peer.size}.run(t, func(t *testing.T, tc *closing) {
+					var others []*call
+					if peer.before != nil {
+						others = peer.before(tc)
+						synctest.Wait()
+					}
+					ctx, cancel := tt.make(t.Context())
+					defer cancel()
+					shutdown := tc.shutdown(ctx, CloseNormalClosure, "")
+					if peer.during != nil {
+						others = append(others, peer.during(tc)...)
+					}
+					shutdown.want("the context ends", time.Minute, tt.want)
+					wantErrorIs(t, shutdown.err, tt.wants...)
+					for _, x := range others {
+						x.wantIs("the connection ends", time.Minute, net.ErrClosed)
+					}
+					tc.wantClosed("Shutdown closes the network connection", true)
+					for range 2 {
+						read := tc.read()
+						if read.wantIs("a later read", 0, net.ErrClosed); read.result != "" {
+							t.Errorf("got %q with the error, want nothing", read.result)
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+// The Close frame with our verdict is stuck, as a whole or in part, because the peer does not
+// read. When it does, in time, it gets all of it.
+func TestShutdownOwesACloseFrame(t *testing.T) {
+	for room := range 26 { // the Close frame is longer
+		const size = 200
+		closingOn{size: size}.run(t, func(t *testing.T, tc *closing) {
+			n := size - room - 4 // 4 for a server's header, 8 for a client's
+			if !tc.server {
+				n -= 4
+			}
+			if err := tc.c.WriteMessage(BinaryMessage, make([]byte, n)); err != nil {
+				t.Fatal(err)
+			}
+			tc.send("\xf1")
+			tc.read().want("our verdict", 0, "websocket: reserved bit RSV1 is set")
+			shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
+			time.Sleep(time.Hour)
+			shutdown.wantWaiting("the peer has not read anything")
+
+			peer := newConn(wrappedConn{tc.wire}, !tc.server, nil, connOptions{})
+			if _, p, err := peer.ReadMessage(); len(p) != n || err != nil {
+				t.Errorf("room for %d: got %d bytes, %v, want %d", room, len(p), err, n)
+			}
+			if _, _, err := peer.ReadMessage(); !IsCloseError(err, CloseProtocolError) {
+				t.Errorf("room for %d: got %v, want close 1002", room, err)
+			}
+			tc.wire.Close()
+			shutdown.want("the peer has it", time.Hour, "websocket: reserved bit RSV1 is set")
+		})
+	}
+}
+
+// Keepalive goes on: a peer that is silent for too long is dead, and one that sends
+// anything is not.
+func TestShutdownAndKeepalive(t *testing.T) {
+	for _, alive := range []bool{false, true} {
+		on := closingOn{options: connOptions{pingInterval: 10 * time.Second, pongTimeout: 5 * time.Second}}
+		on.run(t, func(t *testing.T, tc *closing) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			shutdown := tc.shutdown(ctx, CloseNormalClosure, "")
+			tc.want("Shutdown begins with it", closeFrame(CloseNormalClosure, ""))
+			if !alive {
+				shutdown.want("the verdict", 15*time.Second, "websocket: nothing came for 5s after a ping")
+				return
+			}
+			for range 4 {
+				time.Sleep(14 * time.Second)
+				tc.send("\x8a")
+			}
+			tc.want("nothing follows a Close frame, no ping either")
+			shutdown.want("the context ends", time.Minute, "context deadline exceeded")
+		})
+	}
+}
+
+// Tomcat CVE-2024-23672 and CVE-2021-42340: peers that never finish closing. Shutdown ends
+// with its context, and nothing is left of the connections: no goroutine, and neither
+// a context that lives on, nor a timer nor anything else holds on to them.
+func TestAttackNeverFinishesClosing(t *testing.T) {
+	takeover := &CompressionOptions{ContextTakeover: true}
+	for _, tt := range []struct {
+		name        string
+		read        func(c *Conn, ctx context.Context)
+		compression *CompressionOptions
+	}{
+		{"nobody reads", func(c *Conn, ctx context.Context) {}, nil},
+		{"a reader", func(c *Conn, ctx context.Context) { c.ReadMessage() }, nil},
+		{"a reader with a context", func(c *Conn, ctx context.Context) { c.ReadMessageContext(ctx) }, nil},
+		{"compressed, nobody reads", func(c *Conn, ctx context.Context) {}, takeover},
+		{"compressed, a reader", func(c *Conn, ctx context.Context) { c.ReadMessage() }, takeover},
+		{"without takeover, a reader", func(c *Conn, ctx context.Context) { c.ReadMessage() }, &CompressionOptions{}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := 1000
+				if tt.compression != nil {
+					n = 100 // each takes much memory for a while
+				}
+				long, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				neverFinishClosing(t, long, n, tt.read, tt.compression) // what the runtime allocates once
+				codecs := codecsOnLoan.Load()
+				var got int64
+				for range 5 { // which it keeps for as many goroutines as there have been at a time
+					goroutines, heap := runtime.NumGoroutine(), heapInUse()
+					conns := neverFinishClosing(t, long, n, tt.read, tt.compression)
+					if got := runtime.NumGoroutine(); got >= goroutines+n {
+						t.Errorf("got %d goroutines, want the %d of before", got, goroutines)
+					}
+					time.Sleep(24 * time.Hour) // the runtime forgets timers that were stopped
+					got = int64(heapInUse()) - int64(heap)
+					if slices.ContainsFunc(conns, func(c weak.Pointer[Conn]) bool { return c.Value() != nil }) {
+						t.Error("got connections in memory, want none")
+					}
+					if n := codecsOnLoan.Load() - codecs; n != 0 {
+						t.Errorf("got %d codecs that were not returned, want none", n)
+					}
+					if got <= int64(n*100) {
+						break
+					}
+				}
+				if got > int64(n*100) {
+					t.Errorf("got %d bytes more than before, want none", got)
+				}
+			})
+		})
+	}
+}
+
+// neverFinishClosing closes n connections whose peers have sent a message, or the beginning of one, and stay silent.
+// It returns when that is over.
+func neverFinishClosing(t *testing.T, long context.Context, n int, read func(*Conn, context.Context), o *CompressionOptions) []weak.Pointer[Conn] {
+	ctx, cancel := context.WithTimeout(long, time.Minute)
+	defer cancel()
+	conns := make([]weak.Pointer[Conn], n)
+	for i := range n {
+		toPeer, fromPeer := newPipeHalf(4096), newPipeHalf(4096)
+		a := attack{i%2 == 0, o}
+		c := newConn(&pipeConn{in: fromPeer, out: toPeer}, a.server, nil, a.options(t, connOptions{pingInterval: time.Hour}))
+		conns[i] = weak.Make(c)
+		if o != nil {
+			if err := c.WriteMessage(TextMessage, textLike(1000, 1)); err != nil {
+				t.Error(err)
+			}
+			first := a.frame(0x01, a.payload("a message that does not end"))
+			fromPeer.data = append(fromPeer.data, first[:len(first)-i%3]...)
+		}
+		go read(c, long)
+		go func() {
+			if err := c.Shutdown(ctx, CloseGoingAway, ""); err != context.DeadlineExceeded {
+				t.Errorf("got %v, want the context's error", err)
+			}
+			if !toPeer.writeClosed() {
+				t.Error("the network connection is open")
+			}
+			if err := c.WriteMessageContext(long, TextMessage, nil); err == nil {
+				t.Error("got no error from a write afterwards")
+			}
+			if _, _, err := c.ReadMessageContext(long); err == nil {
+				t.Error("got no error from a read afterwards")
+			}
+		}()
+	}
+	time.Sleep(time.Minute)
+	synctest.Wait()
+	return conns
+}
+
+// heapInUse collects what nobody uses, and returns the bytes that are left.
+func heapInUse() uint64 {
+	runtime.GC()
+	runtime.GC() // what the first one has found in pools
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// closingContext is for a call that ends long before, unless the test is stuck.
+func closingContext(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), hsPatience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// patientConn is a connection of the kernel on which a read is ended by a deadline only if
+// that has passed when it is set. So Shutdown waits for the peer as long as it takes.
+type patientConn struct{ *net.TCPConn }
+
+func (c patientConn) SetReadDeadline(t time.Time) error {
+	if time.Now().Before(t) {
+		t = time.Time{}
+	}
+	return c.TCPConn.SetReadDeadline(t)
+}
+
+// On a real network the end of a connection that has unread data in it is a reset, which
+// destroys what the peer has not read yet. So whatever the peer is still sending when
+// Shutdown closes, and however late it reads: it gets everything up to our Close frame,
+// and then a proper end.
+func TestShutdownResetsNothing(t *testing.T) {
+	const flight = 2 << 20 // more than the kernel holds, so somebody must read it
+	for _, tt := range []struct {
+		name   string
+		first  string // what the peer sends before the flood
+		flood  string // of these frames, which then ends with a Close frame
+		failed bool   // by the first read of the program
+		code   int    // of our Close frame
+		err    string // of Shutdown
+	}{
+		{"handshake", "\x89ping", "\x8a" + string(make([]byte, 125)), false, 4000, noError},
+		{"protocol error", "\xf1", "\x82" + string(make([]byte, 1000)), true, 1002, "websocket: reserved bit RSV1 is set"},
+		{"read limit", "\x82" + string(make([]byte, 100)), "\x82" + string(make([]byte, 1000)), true, 1009, "websocket: read limit exceeded"},
+		{"bad text", "\x81\xff", "\x82" + string(make([]byte, 1000)), true, 1007, "websocket: text is not valid UTF-8"},
+		{"protocol error that Shutdown sees", "\xf1", "\x82" + string(make([]byte, 1000)), false, 4000, "websocket: reserved bit RSV1 is set"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bothSides(t, func(t *testing.T, server bool) {
+				near, far := tcpPair(t)
+				near.(*net.TCPConn).SetReadBuffer(64 << 10)
+				far.(*net.TCPConn).SetWriteBuffer(64 << 10)
+				near.(*net.TCPConn).SetWriteBuffer(1 << 20)
+				var wire net.Conn = near
+				if tt.err != noError { // the flood is read after the connection has failed, for lingerTime at most
+					wire = patientConn{near.(*net.TCPConn)}
+				}
+				c := newConn(wire, server, nil, connOptions{readLimit: 50})
+				data := bytes.Repeat([]byte("0123456789abcdef"), 10_000)
+				if err := c.WriteMessage(BinaryMessage, data); err != nil {
+					t.Fatal(err)
+				}
+				far.Write(closingFrame(server, tt.first))
+				if tt.failed {
+					if _, _, err := c.ReadMessage(); fmt.Sprint(err) != tt.err {
+						t.Fatalf("got %v, want %s", err, tt.err)
+					}
+				}
+				shutdown := begin(t, func() (string, error) {
+					return "", c.Shutdown(closingContext(t), 4000, "")
+				})
+				frame := closingFrame(server, tt.flood)
+				flood := append(bytes.Repeat(frame, flight/len(frame)), closingFrame(server, closeFrame(4001, ""))...)
+				if n, err := far.Write(flood); err != nil {
+					t.Fatalf("the peer could send %d of %d bytes, %v; want them to be taken", n, len(flood), err)
+				}
+				if !server && tt.err == noError {
+					far.(*net.TCPConn).CloseWrite() // "the server [...] closes the TCP connection first" (RFC 6455, 7.1.1)
+				}
+
+				peer := newConn(wrappedConn{far}, !server, nil, connOptions{})
+				peer.SetCloseHandler(func(int, string) error { return nil }) // it has sent its Close frame
+				if _, p, err := peer.ReadMessage(); !bytes.Equal(p, data) || err != nil {
+					t.Fatalf("the peer got %d bytes, %v, want all %d", len(p), err, len(data))
+				}
+				if _, _, err := peer.ReadMessage(); !IsCloseError(err, tt.code) {
+					t.Fatalf("the peer got %v, want close %d", err, tt.code)
+				}
+				if n, err := far.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+					t.Errorf("the peer got %d bytes, %v behind the Close frame, want the end", n, err)
+				}
+				far.Close()
+				<-shutdown.done
+				if fmt.Sprint(shutdown.err) != tt.err {
+					t.Errorf("Shutdown: got %v, want %s", shutdown.err, tt.err)
+				}
+			})
+		})
+	}
+}
+
+// A peer that resets the connection has not closed it.
+func TestShutdownReset(t *testing.T) {
+	near, far := tcpPair(t)
+	c := newConn(near, true, nil, connOptions{})
+	far.(*net.TCPConn).SetLinger(0)
+	far.Close()
+	err := c.Shutdown(closingContext(t), CloseNormalClosure, "")
+	if err == nil || errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v, want an error of the network", err)
+	}
+}
+
+// Messages go both ways while one side, or both, shut down: each side gets all that the
+// other's writes have reported as sent, and the *CloseError behind it. In the bubble the
+// clock stands still while the kernel is waited for, so that no reader comes too late for a
+// message, however slow the machine is.
+func TestShutdownLosesNothing(t *testing.T) {
+	type side struct {
+		c         *Conn
+		shuts     bool // while messages go on
+		sent, got int
+		readErr   error
+	}
+	for _, who := range []string{"one side", "both"} {
+		eachLink(t, func(t *testing.T, l testLink) {
+			near, far := l.pair(t)
+			sides := []*side{
+				{c: newConn(near, l.server, nil, connOptions{}), shuts: true},
+				{c: newConn(far, !l.server, nil, connOptions{}), shuts: who == "both"},
+			}
+			synctest.Test(t, func(t *testing.T) {
+				var all sync.WaitGroup
+				for i, s := range sides {
+					all.Go(func() {
+						for {
+							if err := s.c.WriteMessage(TextMessage, fmt.Append(nil, s.sent)); err != nil {
+								if err != ErrCloseSent {
+									t.Errorf("side %d: write: got %v, want ErrCloseSent", i, err)
+								}
+								return
+							}
+							s.sent++
+						}
+					})
+					all.Go(func() {
+						for ; s.readErr == nil; s.got++ {
+							if s.got == 100 && s.shuts {
+								all.Go(func() {
+									if err := s.c.Shutdown(closingContext(t), CloseNormalClosure, ""); err != nil {
+										t.Errorf("side %d: Shutdown: got %v, want nil", i, err)
+									}
+								})
+							}
+							s.readErr = readText(s.c, fmt.Sprint(s.got))
+						}
+						s.got-- // no message came with the error
+						if err := s.c.Shutdown(closingContext(t), CloseNormalClosure, ""); err != nil {
+							t.Errorf("side %d: the second Shutdown: got %v, want nil", i, err)
+						}
+					})
+				}
+				all.Wait()
+				for i, s := range sides {
+					if sent := sides[1-i].sent; s.got != sent || !IsCloseError(s.readErr, CloseNormalClosure) {
+						t.Errorf("side %d: got %d messages, %v, want the %d that were sent", i, s.got, s.readErr, sent)
+					}
+				}
+			})
+		})
+	}
+}
+
+// After CloseRead pings are answered, and whatever ends the reading cancels the context.
+func TestCloseRead(t *testing.T) {
+	const notWanted = "a message came after CloseRead"
+	for _, tt := range []struct {
+		name string
+		end  func(tc *closing, cancel context.CancelCauseFunc)
+		sent []string // to the peer
+		good bool     // the connection is open afterwards
+	}{
+		{"the peer closes", func(tc *closing, _ context.CancelCauseFunc) { tc.send(closeFrame(1000, "")) },
+			[]string{closeFrame(1000, "")}, false},
+		{"the peer is gone", func(tc *closing, _ context.CancelCauseFunc) { tc.wire.Close() }, nil, false},
+		{"a message", func(tc *closing, _ context.CancelCauseFunc) { tc.send("\x81") },
+			[]string{closeFrame(1008, notWanted)}, false},
+		{"the beginning of a message", func(tc *closing, _ context.CancelCauseFunc) { tc.send("\x01a") },
+			[]string{closeFrame(1008, notWanted)}, false},
+		{"a broken rule", func(tc *closing, _ context.CancelCauseFunc) { tc.send("\x80") },
+			[]string{closeFrame(1002, "continuation frame without a message to continue")}, false},
+		{"Close", func(tc *closing, _ context.CancelCauseFunc) { tc.c.Close() }, nil, false},
+		{"its context", func(_ *closing, cancel context.CancelCauseFunc) { cancel(errMine) }, nil, true},
+		{"a read deadline", func(tc *closing, _ context.CancelCauseFunc) { tc.c.SetReadDeadline(time.Now()) }, nil, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inClosing(t, func(t *testing.T, tc *closing) {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				defer cancel(nil)
+				ended := tc.c.CloseRead(ctx)
+				tc.send("\x89one", "\x8aunasked", "\x89two")
+				tc.want("it reads", "\x8aone", "\x8atwo")
+				time.Sleep(time.Hour)
+				if ended.Err() != nil {
+					t.Fatal("got the context cancelled, and nothing has ended")
+				}
+				tt.end(tc, cancel)
+				tc.want("the peer is told", tt.sent...)
+				if ended.Err() != context.Canceled || context.Cause(ended) != cmp.Or(context.Cause(ctx), context.Canceled) {
+					t.Errorf("got %v and the cause %v, want the context cancelled", ended.Err(), context.Cause(ended))
+				}
+				if tt.good {
+					wantWrite(t, tc.c, "the connection is good")
+					tc.send("\x81read")
+					tc.c.SetReadDeadline(time.Now().Add(time.Second))
+					wantRead(t, tc.c, "read")
+				}
+				tc.c.Close()
+			})
+		})
+	}
 }

@@ -3,8 +3,10 @@
 package websocket
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"sync"
@@ -141,11 +143,12 @@ func TestContextError(t *testing.T) {
 	}
 }
 
-// neverAborts returns a function that a watch must not call.
-func neverAborts(t *testing.T) func() error {
-	return func() error {
-		t.Error("got an operation aborted, want it interrupted only")
-		return nil
+// countingWatch returns a watch that counts its interrupts, and must not abort.
+func countingWatch(t *testing.T, interrupts *int) *watch {
+	return &watch{
+		interrupt: func() error { *interrupts++; return nil },
+		waiting:   func() uint32 { return 1 },
+		abort:     func() error { t.Error("got an operation aborted, want it interrupted only"); return nil },
 	}
 }
 
@@ -153,7 +156,7 @@ func neverAborts(t *testing.T) func() error {
 func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		interrupts := 0
-		w := &watch{interrupt: func() error { interrupts++; return nil }, waiting: func() uint32 { return 1 }, abort: neverAborts(t)}
+		w := countingWatch(t, &interrupts)
 		during := func(ctx context.Context, operation func()) (interrupted bool) {
 			w.begin(ctx)
 			operation()
@@ -205,7 +208,7 @@ func TestWatch(t *testing.T) {
 // operation that is over, and must not interrupt the one that goes on.
 func TestWatchLateFunction(t *testing.T) {
 	interrupts := 0
-	w := &watch{interrupt: func() error { interrupts++; return nil }, waiting: func() uint32 { return 1 }, abort: neverAborts(t)}
+	w := countingWatch(t, &interrupts)
 	old, ctx := newCountedContext(), newCountedContext()
 	w.begin(old)
 	w.end()
@@ -226,109 +229,98 @@ func TestWatchLateFunction(t *testing.T) {
 	}
 }
 
-// A connection that was closed is on no context: a long-lived one would keep it for ever.
+// A connection that was closed, or whose direction has ended, is on no context: a long-lived one would keep it for
+// ever.
 func TestCloseTakesTheConnectionOffContexts(t *testing.T) {
 	type ends struct {
+		*testing.T
 		c    *Conn
 		wire *pipeConn
 		ctx  *countedContext
 		near *slowWrites
 	}
 	message := "81 01 61"
-	read := func(t *testing.T, e ends) {
-		e.wire.Write(unhex(t, message))
+	read := func(e ends) {
+		e.wire.Write(unhex(e, message))
 		if _, _, err := e.c.ReadMessageContext(e.ctx); err != nil {
-			t.Fatal(err)
+			e.Fatal(err)
 		}
 	}
-	write := func(t *testing.T, e ends) {
+	write := func(e ends) {
 		if err := e.c.WriteMessageContext(e.ctx, TextMessage, nil); err != nil {
-			t.Fatal(err)
+			e.Fatal(err)
 		}
 	}
 	for _, tt := range []struct {
 		name       string
-		before     func(t *testing.T, e ends)
+		before     func(e ends)
 		registered int // before Close
+		total      int // and later
+		after      func(e ends)
 	}{
-		{"after a read", read, 1},
-		{"during a read", func(t *testing.T, e ends) { go e.c.ReadMessageContext(e.ctx) }, 1},
-		{"during a read without a context", func(t *testing.T, e ends) {
-			read(t, e)
+		{"after a read", read, 1, 1, nil},
+		{"during a read", func(e ends) { go e.c.ReadMessageContext(e.ctx) }, 1, 1, nil},
+		{"during a read without a context", func(e ends) {
+			read(e)
 			go e.c.ReadMessage()
-		}, 1},
-		{"during NextReader", func(t *testing.T, e ends) {
-			read(t, e)
+		}, 1, 1, nil},
+		{"during NextReader", func(e ends) {
+			read(e)
 			go e.c.NextReader()
-		}, 1},
-		{"during Read", func(t *testing.T, e ends) {
-			read(t, e)
-			e.wire.Write(unhex(t, "81 05"))
+		}, 1, 1, nil},
+		{"during Read", func(e ends) {
+			read(e)
+			e.wire.Write(unhex(e, "81 05"))
 			_, r, _ := e.c.NextReader()
 			go r.Read(make([]byte, 5))
-		}, 1},
-		{"after a write", write, 1},
-		{"during a write", func(t *testing.T, e ends) {
-			go e.c.WriteMessageContext(e.ctx, TextMessage, make([]byte, 1000))
-		}, 1},
-		{"during a write without a context", func(t *testing.T, e ends) {
-			write(t, e)
+		}, 1, 1, nil},
+		{"after a write", write, 1, 1, nil},
+		{"during a write", func(e ends) { go e.c.WriteMessageContext(e.ctx, TextMessage, make([]byte, 1000)) }, 1, 1, nil},
+		{"during a write without a context", func(e ends) {
+			write(e)
 			go e.c.WriteMessage(TextMessage, make([]byte, 1000))
-		}, 1},
-		{"a write that is done just now", func(t *testing.T, e ends) {
+		}, 1, 1, nil},
+		{"a write that is done just now", func(e ends) {
 			e.near.before = func() { e.c.Close() }
 			go e.c.WriteMessageContext(e.ctx, TextMessage, nil)
-		}, 0},
-		{"during Ping", func(t *testing.T, e ends) { go e.c.Ping(e.ctx) }, 1},
-		{"after both", func(t *testing.T, e ends) {
-			read(t, e)
-			write(t, e)
-		}, 2},
+		}, 0, 1, nil},
+		{"during Ping", func(e ends) { go e.c.Ping(e.ctx) }, 1, 1, nil},
+		{"after both", func(e ends) {
+			read(e)
+			write(e)
+		}, 2, 2, nil},
+		{"the peer has closed", func(e ends) {
+			read(e)
+			e.ctx.want(e.T, "after a message", 1, 1)
+			e.wire.Write(unhex(e, "88 00"))
+			e.c.ReadMessageContext(e.ctx)
+		}, 0, 1, nil},
+		{"the writing has failed", func(e ends) {
+			e.wire.Close()
+			e.c.WriteMessageContext(e.ctx, TextMessage, nil)
+		}, 0, 1, nil},
+		{"a read of what had come before", func(e ends) {
+			e.wire.Write(unhex(e, message+message))
+			e.c.ReadMessage()
+		}, 0, 0, func(e ends) { e.c.ReadMessageContext(e.ctx) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a, wire := newPipe(t, 500)
 				near := &slowWrites{pipeConn: a}
-				e := ends{newConn(near, false, nil, connOptions{}), wire, newCountedContext(), near}
-				tt.before(t, e)
+				e := ends{t, newConn(near, false, nil, connOptions{}), wire, newCountedContext(), near}
+				tt.before(e)
 				synctest.Wait()
-				if got := len(e.ctx.funcs); got != tt.registered {
-					t.Errorf("before Close: got %d functions registered with the context, want %d", got, tt.registered)
-				}
+				e.ctx.want(t, "before Close", tt.registered, tt.total)
 				e.c.Close()
-				synctest.Wait()
-				if got := len(e.ctx.funcs); got != 0 {
-					t.Errorf("after Close: got %d functions registered with the context, want none", got)
+				if tt.after != nil {
+					tt.after(e)
 				}
+				synctest.Wait()
+				e.ctx.want(t, "after Close", 0, tt.total)
 			})
 		})
 	}
-
-	t.Run("a read of what had come before", func(t *testing.T) {
-		c, wire := newTestConn(t, false)
-		wire.Write(unhex(t, message+message))
-		c.ReadMessage()
-		c.Close()
-		ctx := newCountedContext()
-		c.ReadMessageContext(ctx)
-		ctx.want(t, "after Close", 0, ctx.total)
-	})
-	t.Run("the reading has ended", func(t *testing.T) {
-		c, wire := newTestConn(t, false)
-		ctx := newCountedContext()
-		wire.Write(unhex(t, message+"88 00"))
-		c.ReadMessageContext(ctx)
-		ctx.want(t, "after a message", 1, 1)
-		c.ReadMessageContext(ctx)
-		ctx.want(t, "after the peer's Close frame", 0, 1)
-	})
-	t.Run("the writing has failed", func(t *testing.T) {
-		c, wire := newTestConn(t, false)
-		ctx := newCountedContext()
-		wire.Close()
-		c.WriteMessageContext(ctx, TextMessage, nil)
-		ctx.want(t, "after an error of the network", 0, 1)
-	})
 }
 
 // slowWrites has something happen before each Write, which then succeeds.
@@ -458,4 +450,150 @@ func TestWatchAborts(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A read that waits for its turn can be ended by its context, and a second reader,
+// which is a mistake, harms nothing.
+func TestReadMessageContextWaitsForItsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, wire := newTestConn(t, false)
+		read := func(ctx context.Context) *call {
+			return begin(t, func() (string, error) {
+				_, p, err := c.ReadMessageContext(ctx)
+				return string(p), err
+			})
+		}
+		first := read(t.Context())
+		first.wantWaiting("nothing has come")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Second, func() { cancel(errMine) })
+		second := read(ctx)
+		second.want("another read goes on", time.Second, "websocket: context canceled: mine")
+		wantCancelled(t, "while another read goes on", second.err)
+		expired, cancelExpired := context.WithTimeout(t.Context(), time.Second)
+		defer cancelExpired()
+		if second = read(expired); second.result != "" {
+			t.Errorf("got %q, want nothing", second.result)
+		}
+		second.want("its deadline", time.Second, context.DeadlineExceeded.Error())
+
+		wire.Write(unhex(t, "81 01 61 81 01 62"))
+		first.wantMessage("the first message is the first reader's", "a")
+		read(t.Context()).wantMessage("the second one", "b")
+	})
+}
+
+// SetReadDeadline ends the read that goes on, and the one that waits for its turn then has its.
+func TestReadDeadlineEndsReadsInTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, wire := newTestConn(t, false)
+		read := func() *call { return inBackground(t, func() error { return second3(c.ReadMessage()) }) }
+		both := []*call{read(), read()}
+		synctest.Wait()
+		c.SetReadDeadline(time.Now().Add(time.Second))
+		for _, x := range both {
+			x.wantIs("the deadline", time.Second, os.ErrDeadlineExceeded)
+		}
+		c.SetReadDeadline(time.Time{})
+		wire.Write(unhex(t, "81 01 61"))
+		wantRead(t, c, "a")
+	})
+}
+
+// A write that its context ends while it waits for its turn has not happened.
+func TestWriteMessageContextInterruptedInTurn(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		block func(c *Conn) (unblock func())
+		want  string // on the wire in the end, before the message that is sent
+	}{
+		{"a message writer is open", func(c *Conn) func() {
+			w, _ := c.NextWriter(BinaryMessage)
+			w.Write([]byte("open"))
+			return func() { w.Close() }
+		}, `fin=true op=2 masked=false "open"`},
+		{"a message is being written", func(c *Conn) func() {
+			go c.WriteMessage(BinaryMessage, make([]byte, 1000))
+			return func() {}
+		}, fmt.Sprintf("fin=true op=2 masked=false %q", make([]byte, 1000))},
+		{"a control frame is being written", func(c *Conn) func() {
+			go c.WriteControl(PingMessage, make([]byte, 125), time.Time{})
+			return func() {}
+		}, fmt.Sprintf("fin=true op=9 masked=false %q", make([]byte, 125))},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, wire := newPipe(t, 100)
+				c := newConn(a, true, nil, connOptions{})
+				unblock := tt.block(c)
+				write := func(ctx context.Context, text string) *call {
+					synctest.Wait()
+					return inBackground(t, func() error { return c.WriteMessageContext(ctx, TextMessage, []byte(text)) })
+				}
+				ctx, cancel := context.WithCancelCause(t.Context())
+				time.AfterFunc(time.Second, func() { cancel(errMine) })
+				write(ctx, "not sent").want("in turn", time.Second, "websocket: context canceled: mine")
+				write(ctx, "not sent").want("cancelled before", 0, "websocket: context canceled: mine")
+				expired, cancelExpired := context.WithTimeout(t.Context(), time.Second)
+				defer cancelExpired()
+				write(expired, "not sent").want("its deadline", time.Second, context.DeadlineExceeded.Error())
+				c.SetWriteDeadline(time.Now().Add(time.Second))
+				write(t.Context(), "not sent").want("the deadline is before the end of the context", time.Second, errWriteTimeout.Error())
+				c.SetWriteDeadline(time.Time{})
+
+				unblock()
+				sent := write(t.Context(), "small")
+				var all bytes.Buffer
+				for synctest.Wait(); len(wire.in.data) > 0; synctest.Wait() {
+					all.Write(wire.take())
+				}
+				sent.want("the connection is good", 0, noError)
+				wire.in.data = all.Bytes()
+				wantFrames(t, wire, tt.want, `fin=true op=1 masked=false "small"`)
+				c.send.wantFree(t)
+			})
+		})
+	}
+}
+
+// heldConn keeps back the end of what is written.
+type heldConn struct {
+	net.Conn
+	keep int
+	held []byte
+}
+
+func (h *heldConn) Write(p []byte) (int, error) {
+	cut := len(p) - min(h.keep, len(p))
+	h.held = append(h.held, p[cut:]...)
+	_, err := h.Conn.Write(p[:cut])
+	return len(p), err
+}
+
+func (h *heldConn) letGo() {
+	h.Conn.Write(h.held)
+	h.held, h.keep = nil, 0
+}
+
+// Over TLS a read is interrupted within a record, at every byte of it.
+func TestReadMessageContextInterruptedWithinATLSRecord(t *testing.T) {
+	tlsTestConfigs() // outside
+	synctest.Test(t, func(t *testing.T) {
+		near, far := newPipe(t, 10_000)
+		held := &heldConn{Conn: far}
+		server, client := overTLS(t, near, held)
+		c := newConn(server, true, nil, connOptions{})
+		in := peerFrames(true, peerFrame{true, opText, "héllo"})
+		for keep := 1; keep < 5+len(in)+17; keep++ { // a record's header, its type and its tag
+			held.keep = keep
+			client.Write(in)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			if _, _, err := c.ReadMessageContext(ctx); err != context.DeadlineExceeded {
+				t.Fatalf("without the last %d bytes: got %v, want context.DeadlineExceeded", keep, err)
+			}
+			cancel()
+			held.letGo()
+			wantRead(t, c, "héllo")
+		}
+	})
 }
