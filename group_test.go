@@ -3,10 +3,16 @@
 package websocket
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,8 +25,9 @@ type groupServer struct {
 	l    *hsListener
 }
 
-// newGroupServer returns a server with a handler. It ends with the test.
-func newGroupServer(t *testing.T, h http.Handler) *groupServer {
+// newGroupServer returns a server that upgrades and calls serve. It ends with the test.
+func newGroupServer(t *testing.T, u *Upgrader, serve func(c *Conn)) *groupServer {
+	h := u.HandlerFunc(func(c *Conn, _ *http.Request) { serve(c) })
 	s := &groupServer{t, &http.Server{Handler: h}, newHSListener()}
 	served := make(chan error, 1)
 	go func() { served <- s.http.Serve(s.l) }()
@@ -31,6 +38,22 @@ func newGroupServer(t *testing.T, h http.Handler) *groupServer {
 		}
 	})
 	return s
+}
+
+// inGroup runs a script in a bubble, with a server whose connections are in the group. Without serve they echo, as
+// in most programs.
+func inGroup(t *testing.T, serve func(g *Group, c *Conn), script func(t *testing.T, g *Group, server *groupServer)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		var g Group
+		script(t, &g, newGroupServer(t, &Upgrader{Group: &g}, func(c *Conn) {
+			if serve == nil {
+				hsEcho(c)
+			} else {
+				serve(&g, c)
+			}
+		}))
+	})
 }
 
 // tryDial returns a client's connection to the server, or the refusal.
@@ -57,9 +80,6 @@ func (s *groupServer) dial() *Conn {
 	return c
 }
 
-// echoing is what most programs do.
-func echoing(c *Conn, _ *http.Request) { hsEcho(c) }
-
 func wantLen(t *testing.T, g *Group, why string, want int) {
 	t.Helper()
 	synctest.Wait()
@@ -68,79 +88,76 @@ func wantLen(t *testing.T, g *Group, why string, want int) {
 	}
 }
 
-// shutdownGroup calls g.Shutdown in a goroutine of its own.
-func shutdownGroup(t *testing.T, ctx context.Context, g *Group) *call {
-	return begin(t, func() (string, error) { return "", g.Shutdown(ctx) })
+// shutdownGroup calls g.Shutdown in a goroutine of its own, with a context that ends after the time, unless that is
+// zero, and is cancelled when Shutdown has returned.
+func shutdownGroup(t *testing.T, g *Group, limit time.Duration) *call {
+	return inBackground(t, func() error {
+		if limit == 0 {
+			return g.Shutdown(t.Context())
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		defer cancel()
+		return g.Shutdown(ctx)
+	})
 }
 
 func TestGroupMembers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var group Group
-		wantLen(t, &group, "the zero value is an empty group", 0)
-		one, two, none := Upgrader{Group: &group}, Upgrader{Group: &group}, Upgrader{}
+	inGroup(t, nil, func(t *testing.T, group *Group, server *groupServer) {
+		wantLen(t, group, "the zero value is an empty group", 0)
 		here := make(chan *Conn, 1)
-		server := newGroupServer(t, one.HandlerFunc(echoing))
-		other := newGroupServer(t, two.HandlerFunc(func(c *Conn, r *http.Request) {
+		other := newGroupServer(t, &Upgrader{Group: group}, func(c *Conn) {
 			here <- c
 			hsEcho(c)
-		}))
-		outside := newGroupServer(t, none.HandlerFunc(echoing))
-		refusing := newGroupServer(t, (&Upgrader{Group: &group, CheckOrigin: func(*http.Request) bool { return false }}).HandlerFunc(echoing))
+		})
+		outside := newGroupServer(t, &Upgrader{}, func(c *Conn) { hsEcho(c) })
+		no := func(*http.Request) bool { return false }
+		refusing := newGroupServer(t, &Upgrader{Group: group, CheckOrigin: no}, nil)
 
 		first := server.dial()
-		wantLen(t, &group, "Upgrade adds a connection", 1)
+		wantLen(t, group, "Upgrade adds a connection", 1)
 		if _, _, err := refusing.tryDial(); err != ErrBadHandshake {
 			t.Errorf("got %v, want ErrBadHandshake", err)
 		}
-		wantLen(t, &group, "a request that was refused is no connection", 1)
+		wantLen(t, group, "a request that was refused is no connection", 1)
 		outside.dial()
-		wantLen(t, &group, "an Upgrader without a group adds none", 1)
+		wantLen(t, group, "an Upgrader without a group adds none", 1)
 		other.dial()
-		wantLen(t, &group, "several Upgraders may have one group", 2)
+		wantLen(t, group, "several Upgraders may have one group", 2)
 		server.dial().Close()
-		wantLen(t, &group, "one came, and went", 2)
+		wantLen(t, group, "one came, and went", 2)
 
 		if err := first.Shutdown(t.Context(), CloseNormalClosure, ""); err != nil {
 			t.Error(err)
 		}
-		wantLen(t, &group, "the client closes, and HandlerFunc with it", 1)
+		wantLen(t, group, "the client closes, and HandlerFunc with it", 1)
 		second := <-here
-		begin(t, func() (string, error) {
-			_, _, err := second.ReadMessage()
-			return "", err
-		})
+		go second.ReadMessage()
 		second.Close()
-		wantLen(t, &group, "Close takes a connection out", 0)
+		wantLen(t, group, "Close takes a connection out", 0)
 		second.Close()
-		wantLen(t, &group, "but once", 0)
+		wantLen(t, group, "but once", 0)
 
 		third := other.dial()
-		wantLen(t, &group, "another one", 1)
-		shutdown := begin(t, func() (string, error) {
-			return "", (<-here).Shutdown(t.Context(), CloseNormalClosure, "")
-		})
-		if _, _, err := third.ReadMessage(); !IsCloseError(err, CloseNormalClosure) {
-			t.Errorf("got %v, want close 1000", err)
-		}
+		wantLen(t, group, "another one", 1)
+		shutdown := inBackground(t, func() error { return (<-here).Shutdown(t.Context(), CloseNormalClosure, "") })
+		hsWantClose(t, third, CloseNormalClosure)
 		shutdown.want("the client has answered", 0, noError)
-		wantLen(t, &group, "Shutdown takes a connection out", 0)
+		wantLen(t, group, "Shutdown takes a connection out", 0)
 	})
 }
 
-// All connections are closed at the same time: it takes one round trip, not n.
+// All connections are closed at the same time: it takes one round trip, not n. Shutdown may be called several times,
+// and by several at once.
 func TestGroupShutdown(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	inGroup(t, nil, func(t *testing.T, group *Group, server *groupServer) {
 		const n = 100
-		var group Group
-		server := newGroupServer(t, (&Upgrader{Group: &group}).HandlerFunc(echoing))
 		var clients []*Conn
 		for range n {
 			clients = append(clients, server.dial())
 		}
-		wantLen(t, &group, "all are here", n)
-		shutdown := shutdownGroup(t, t.Context(), &group)
-		shutdown.wantWaiting("the clients have not answered")
-		wantLen(t, &group, "the handshakes are going on", n)
+		wantLen(t, group, "all are here", n)
+		calls := []*call{shutdownGroup(t, group, 0), shutdownGroup(t, group, 0)}
+		wantLen(t, group, "the handshakes are going on", n)
 
 		const roundTrip = time.Second
 		time.Sleep(roundTrip)
@@ -148,14 +165,27 @@ func TestGroupShutdown(t *testing.T) {
 			if _, _, err := c.ReadMessage(); fmt.Sprint(err) != "websocket: close 1001 (going away)" {
 				t.Errorf("got %v, want close 1001 without a reason", err)
 			}
+			if _, err := c.NetConn().Read(make([]byte, 1)); err == nil {
+				t.Error("got another frame, want one Close frame")
+			}
 		}
-		wantLen(t, &group, "one has not answered", 1)
-		shutdown.wantWaiting("one has not answered")
+		wantLen(t, group, "one has not answered", 1)
+		for _, x := range calls {
+			x.wantWaiting("one has not answered")
+		}
 		time.Sleep(roundTrip)
 		clients[0].ReadMessage()
-		shutdown.want("all have answered", 2*roundTrip, noError)
-		wantLen(t, &group, "nobody is left", 0)
-		shutdownGroup(t, t.Context(), &group).want("there is nothing more to do", 0, noError)
+		for _, x := range calls {
+			x.want("all have answered", 2*roundTrip, noError)
+		}
+		wantLen(t, group, "nobody is left", 0)
+		shutdownGroup(t, group, 0).want("there is nothing more to do", 0, noError)
+	})
+	inGroup(t, nil, func(t *testing.T, group *Group, server *groupServer) {
+		server.dial()
+		patient, hasty := shutdownGroup(t, group, 0), shutdownGroup(t, group, time.Second)
+		hasty.want("its context ends", time.Second, "context deadline exceeded")
+		patient.want("nobody is left", time.Second, noError)
 	})
 }
 
@@ -163,9 +193,7 @@ func TestGroupShutdown(t *testing.T) {
 func TestGroupShutdownSilentPeers(t *testing.T) {
 	for _, tt := range closingContexts {
 		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				var group Group
-				server := newGroupServer(t, (&Upgrader{Group: &group}).HandlerFunc(echoing))
+			inGroup(t, nil, func(t *testing.T, group *Group, server *groupServer) {
 				var silent []*Conn
 				for range 10 {
 					silent = append(silent, server.dial())
@@ -173,18 +201,16 @@ func TestGroupShutdownSilentPeers(t *testing.T) {
 				}
 				ctx, cancel := tt.make(t.Context())
 				defer cancel()
-				shutdown := shutdownGroup(t, ctx, &group)
-				wantLen(t, &group, "those that answer are gone", 10)
+				shutdown := inBackground(t, func() error { return group.Shutdown(ctx) })
+				wantLen(t, group, "those that answer are gone", 10)
 				shutdown.want("the context ends", time.Minute, tt.want)
 				wantErrorIs(t, shutdown.err, tt.wants...)
-				wantLen(t, &group, "all are closed", 0)
+				wantLen(t, group, "all are closed", 0)
 				for _, c := range silent {
 					if !c.NetConn().(*pipeConn).in.writeClosed() {
 						t.Fatal("a network connection is open")
 					}
-					if _, _, err := c.ReadMessage(); !IsCloseError(err, CloseGoingAway) {
-						t.Errorf("got %v, want close 1001 in the end", err)
-					}
+					hsWantClose(t, c, CloseGoingAway)
 				}
 			})
 		})
@@ -193,227 +219,421 @@ func TestGroupShutdownSilentPeers(t *testing.T) {
 
 // Connections that failed for reasons of their own are no reason for an error.
 func TestGroupShutdownOtherErrors(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var group Group
-		server := newGroupServer(t, (&Upgrader{Group: &group}).HandlerFunc(echoing))
+	inGroup(t, nil, func(t *testing.T, group *Group, server *groupServer) {
 		gone, wrong := server.dial(), server.dial()
-		shutdown := shutdownGroup(t, t.Context(), &group)
+		shutdown := shutdownGroup(t, group, 0)
 		synctest.Wait()
 		gone.Close()
 		wrong.NetConn().Write([]byte("what is this?"))
 		wrong.NetConn().Close()
 		shutdown.want("both have ended", 0, noError)
-		wantLen(t, &group, "both have ended", 0)
+		wantLen(t, group, "both have ended", 0)
 	})
 }
 
 // Without any time left all are closed at once.
 func TestGroupShutdownEndedContext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var group Group
-		server := newGroupServer(t, (&Upgrader{Group: &group}).HandlerFunc(echoing))
+	inGroup(t, nil, func(t *testing.T, group *Group, server *groupServer) {
 		c := server.dial()
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		shutdownGroup(t, ctx, &group).want("no time", 0, "context canceled")
-		wantLen(t, &group, "all are closed", 0)
-		if _, _, err := c.ReadMessage(); !IsCloseError(err, CloseAbnormalClosure) {
-			t.Errorf("got %v, want the end of the connection", err)
+		if err := group.Shutdown(cancelled(errMine)); fmt.Sprint(err) != "websocket: context canceled: mine" {
+			t.Errorf("got %v, want the error of the context", err)
 		}
-	})
-	var empty Group
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := empty.Shutdown(ctx); err != nil {
-		t.Errorf("a group without connections: got %v, want nil", err)
-	}
-}
-
-// It may be called several times, and by several at once.
-func TestGroupShutdownSeveral(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var group Group
-		server := newGroupServer(t, (&Upgrader{Group: &group}).HandlerFunc(echoing))
-		var clients []*Conn
-		for range 10 {
-			clients = append(clients, server.dial())
-		}
-		var all []*call
-		for range 5 {
-			all = append(all, shutdownGroup(t, t.Context(), &group))
-		}
-		for _, s := range all {
-			s.wantWaiting("the clients have not answered")
-		}
-		for _, c := range clients {
-			if _, _, err := c.ReadMessage(); !IsCloseError(err, CloseGoingAway) {
-				t.Errorf("got %v, want close 1001", err)
-			}
-			if _, err := c.NetConn().Read(make([]byte, 1)); err == nil {
-				t.Error("got another frame, want one Close frame")
-			}
-		}
-		for _, s := range all {
-			s.want("the clients have answered", 0, noError)
-		}
-	})
-	synctest.Test(t, func(t *testing.T) {
-		var group Group
-		server := newGroupServer(t, (&Upgrader{Group: &group}).HandlerFunc(echoing))
-		server.dial()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		patient := shutdownGroup(t, t.Context(), &group)
-		hasty := shutdownGroup(t, ctx, &group)
-		hasty.want("its context ends", time.Second, "context deadline exceeded")
-		<-patient.done
-		if patient.took != time.Second {
-			t.Errorf("got the other end after %v, want 1s: nobody is left", patient.took)
+		wantLen(t, group, "all are closed", 0)
+		hsWantEnd(t, c)
+		if err := group.Shutdown(cancelled(errMine)); err != nil {
+			t.Errorf("a group without connections: got %v, want nil", err)
 		}
 	})
 }
 
 // http.Server.Shutdown brings it about.
 func TestGroupRegisterOnShutdown(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var group Group
-		server := newGroupServer(t, (&Upgrader{Group: &group}).HandlerFunc(echoing))
+	inGroup(t, nil, func(t *testing.T, group *Group, server *groupServer) {
 		server.http.RegisterOnShutdown(func() { group.Shutdown(t.Context()) })
 		clients := []*Conn{server.dial(), server.dial()}
 		if err := server.http.Shutdown(t.Context()); err != nil {
 			t.Errorf("got %v, want nil", err)
 		}
 		for _, c := range clients {
-			if _, _, err := c.ReadMessage(); !IsCloseError(err, CloseGoingAway) {
-				t.Errorf("got %v, want close 1001", err)
-			}
+			hsWantClose(t, c, CloseGoingAway)
 		}
-		wantLen(t, &group, "all are closed", 0)
-	})
-}
-
-// A connection's own goroutine shuts the group down that the connection belongs to.
-func TestGroupShutdownByAMember(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var group Group
-		result := make(chan error, 1)
-		server := newGroupServer(t, (&Upgrader{Group: &group}).HandlerFunc(func(c *Conn, _ *http.Request) {
-			if _, p, _ := c.ReadMessage(); string(p) == "quit" {
-				result <- group.Shutdown(t.Context())
-			}
-		}))
-		admin, other := server.dial(), server.dial()
-		go other.ReadMessage()
-		if err := admin.WriteMessage(TextMessage, []byte("quit")); err != nil {
-			t.Fatal(err)
-		}
-		if _, _, err := admin.ReadMessage(); !IsCloseError(err, CloseGoingAway) {
-			t.Errorf("got %v, want close 1001", err)
-		}
-		if err := <-result; err != nil {
-			t.Errorf("got %v, want nil", err)
-		}
-		wantLen(t, &group, "all are closed", 0)
+		wantLen(t, group, "all are closed", 0)
 	})
 }
 
 // Most programs return when a write fails, and after our Close frame every write does.
 // The closing handshake is not cut by that.
 func TestGroupShutdownOfHandlersThatReturn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var group Group
-		returned := make(chan bool, 1)
-		server := newGroupServer(t, (&Upgrader{Group: &group}).HandlerFunc(func(c *Conn, _ *http.Request) {
-			hsEcho(c)
-			returned <- true
-		}))
+	returned := false
+	serve := func(_ *Group, c *Conn) {
+		hsEcho(c)
+		returned = true
+	}
+	inGroup(t, serve, func(t *testing.T, group *Group, server *groupServer) {
 		client := server.dial()
-		shutdown := shutdownGroup(t, t.Context(), &group)
+		shutdown := shutdownGroup(t, group, 0)
 		synctest.Wait()
-		if err := client.WriteMessage(TextMessage, []byte("this cannot be echoed")); err != nil {
-			t.Fatal(err)
-		}
-		<-returned
+		wantWrite(t, client, "this cannot be echoed")
 		time.Sleep(time.Minute)
 		shutdown.wantWaiting("the client has not answered")
-		if client.NetConn().(*pipeConn).in.writeClosed() {
-			t.Error("the network connection was closed before the client has answered")
+		if !returned || client.NetConn().(*pipeConn).in.writeClosed() {
+			t.Errorf("got returned %v, want it, and an open network connection until the client has answered", returned)
 		}
-		if err := client.WriteMessage(TextMessage, make([]byte, 100_000)); err != nil {
-			t.Errorf("got %v, want the rest to be taken", err)
-		}
-		if _, _, err := client.ReadMessage(); !IsCloseError(err, CloseGoingAway) {
-			t.Errorf("got %v, want close 1001", err)
-		}
+		wantWrite(t, client, strings.Repeat("the rest is taken", 6000))
+		hsWantClose(t, client, CloseGoingAway)
 		shutdown.want("the client has answered, and nobody has come for its message", time.Minute+claimTime, noError)
-		wantLen(t, &group, "all are closed", 0)
+		wantLen(t, group, "all are closed", 0)
 	})
 }
 
-// Shutdown waits for the functions of HandlerFunc, but not for the one that calls it, nor longer than its
-// context.
+// Shutdown waits for the functions of HandlerFunc, but not longer than its context.
 func TestGroupShutdownAwaitsFunctions(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var group Group
-		server := newGroupServer(t, (&Upgrader{Group: &group}).HandlerFunc(func(c *Conn, _ *http.Request) {
-			for {
-				if _, _, err := c.ReadMessage(); err != nil {
-					break
-				}
+	serve := func(_ *Group, c *Conn) {
+		for {
+			if _, _, err := c.ReadMessage(); err != nil {
+				break
 			}
-			time.Sleep(time.Minute) // what is to be saved in the end
-		}))
+		}
+		time.Sleep(time.Minute) // what is to be saved in the end
+	}
+	inGroup(t, serve, func(t *testing.T, group *Group, server *groupServer) {
 		server.dial().Close()
 		for range 2 {
 			go server.dial().ReadMessage()
 		}
 		synctest.Wait()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		shutdownGroup(t, ctx, &group).want("its context ends first", time.Second, "context deadline exceeded")
-		wantLen(t, &group, "the connections are closed all the same", 0)
-		shutdownGroup(t, t.Context(), &group).want("the functions return", time.Minute-time.Second, noError)
+		shutdownGroup(t, group, time.Second).want("its context ends first", time.Second, "context deadline exceeded")
+		wantLen(t, group, "the connections are closed all the same", 0)
+		shutdownGroup(t, group, 0).want("the functions return", time.Minute-time.Second, noError)
 	})
+}
+
+// A function of HandlerFunc that calls Shutdown, however deep in its stack, waits neither for itself nor for another
+// one that does so. A call from elsewhere waits for it.
+func TestGroupShutdownByMembers(t *testing.T) {
+	var deep func(n int, g *Group) error
+	deep = func(n int, g *Group) error {
+		if n == 0 {
+			return g.Shutdown(context.Background())
+		}
+		return deep(n-1, g)
+	}
+	for members, pause := range map[int]time.Duration{1: time.Minute, 2: 0} {
+		results := make(chan error, 2)
+		serve := func(g *Group, c *Conn) {
+			c.ReadMessage()
+			results <- deep(300, g)
+			time.Sleep(pause)
+		}
+		inGroup(t, serve, func(t *testing.T, group *Group, server *groupServer) {
+			for range members {
+				client := server.dial()
+				time.AfterFunc(time.Second, func() {
+					client.WriteMessage(TextMessage, nil)
+					hsWantClose(t, client, CloseGoingAway)
+				})
+			}
+			time.Sleep(time.Second)
+			wantLen(t, group, "all are closed", 0)
+			if len(results) != members {
+				t.Errorf("got %d calls that have returned, want all at once", len(results))
+			}
+			shutdownGroup(t, group, 0).want("the functions return", pause, noError)
+			for range members {
+				if err := <-results; err != nil {
+					t.Errorf("got %v, want nil", err)
+				}
+			}
+		})
+	}
+}
+
+// A request that comes after is refused while it is still HTTP.
+func TestGroupShutdownRefusesRequests(t *testing.T) {
+	const text = "websocket: the server is shutting down"
+	var group Group
+	if err := group.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ownError := func(w http.ResponseWriter, r *http.Request, status int, reason error) {
+		http.Error(w, reason.Error(), status)
+	}
+	for _, u := range []Upgrader{{Group: &group}, {Group: &group, Error: ownError}} {
+		near, _ := newPipe(t, 1<<10)
+		w := groupHijacker{&hsHijacker{ResponseRecorder: httptest.NewRecorder(), conn: near}, func() {
+			t.Error("the connection was hijacked, want it left alone")
+		}}
+		c, err := u.Upgrade(w, hsRequest(), nil)
+		var refused HandshakeError
+		if c != nil || !errors.As(err, &refused) || err.Error() != text {
+			t.Errorf("got %v, %T %v, want nil, a HandshakeError, %s", c, err, err, text)
+		}
+		want := text
+		if u.Error == nil {
+			want = "Service Unavailable\n" + strings.TrimPrefix(text, "websocket: ")
+		}
+		if got := strings.TrimSpace(w.Body.String()); w.Code != http.StatusServiceUnavailable || got != want {
+			t.Errorf("got %d %q, want 503 %q", w.Code, got, want)
+		}
+	}
+	// What is wrong with the request is said first.
+	r := hsRequest()
+	r.Header.Del("Connection")
+	w := httptest.NewRecorder()
+	if _, err := (&Upgrader{Group: &group}).Upgrade(w, r, nil); err == nil || w.Code != http.StatusBadRequest {
+		t.Errorf("a bad request: got %d, %v, want 400", w.Code, err)
+	}
+}
+
+// groupHijacker runs a function when Upgrade takes the connection over.
+type groupHijacker struct {
+	*hsHijacker
+	hijacked func()
+}
+
+func (w groupHijacker) Unwrap() http.ResponseWriter { return w.hsHijacker }
+
+func (w groupHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	w.hijacked()
+	return w.hsHijacker.Hijack()
+}
+
+// answerConn runs a function before each Write, and has it fail if that returns an error.
+type answerConn struct {
+	net.Conn
+	writing func() error
+}
+
+func (c answerConn) Write(p []byte) (int, error) {
+	if err := c.writing(); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
+}
+
+// upgradeWhile upgrades a request, runs functions when the connection is taken over and before each write to it,
+// and returns the other end, too.
+func upgradeWhile(t *testing.T, u Upgrader, hijacked func(), writing func() error) (*Conn, *pipeConn, error) {
+	near, far := newPipe(t, 1<<16)
+	w := &hsHijacker{ResponseRecorder: httptest.NewRecorder(), conn: answerConn{near, writing}}
+	c, err := u.Upgrade(groupHijacker{w, hijacked}, hsRequest(), nil)
+	if c != nil {
+		t.Cleanup(func() { c.Close() })
+	}
+	return c, far, err
+}
+
+// Shutdown begins while a request is being upgraded: it waits for it, and closes the connection like one that has been
+// there before, at the latest when the context ends.
+func TestGroupShutdownDuringUpgrade(t *testing.T) {
+	type state struct {
+		*testing.T
+		group    Group
+		shutdown *call
+	}
+	nothing := func(*state) {}
+	for _, tt := range []struct {
+		name              string
+		hijacked, writing func(x *state)
+		before            bool // there is another connection
+		answers           bool // the clients
+		took              time.Duration
+		err               string
+	}{
+		{"the request is not answered yet", func(x *state) {
+			x.shutdown = shutdownGroup(x.T, &x.group, time.Minute)
+			time.Sleep(time.Second)
+			_, _, err := upgradeWhile(x.T, Upgrader{Group: &x.group}, nil, nil)
+			if err == nil || err.Error() != "websocket: the server is shutting down" {
+				x.Errorf("got %v, want that further requests are refused", err)
+			}
+		}, nothing, true, true, time.Second, noError},
+		{"the clients are silent", func(x *state) {
+			x.shutdown = shutdownGroup(x.T, &x.group, time.Minute)
+			x.shutdown.wantWaiting("nobody answers")
+		}, nothing, true, false, time.Minute, "context deadline exceeded"},
+		{"a call that gives up leaves the connection to the one that goes on", func(x *state) {
+			x.shutdown = shutdownGroup(x.T, &x.group, 0)
+			synctest.Wait()
+			shutdownGroup(x.T, &x.group, time.Second).want("its context ends", time.Second, "context deadline exceeded")
+		}, nothing, false, true, time.Second, noError},
+		{"a client that has seen the answer is a member", nothing, func(x *state) {
+			if x.shutdown == nil {
+				wantLen(x.T, &x.group, "the answer is about to leave", 1)
+				x.shutdown = shutdownGroup(x.T, &x.group, time.Minute)
+				x.shutdown.wantWaiting("the answer has not left")
+			}
+		}, false, true, 0, noError},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x := &state{T: t}
+				var reads []*call
+				var clients []*pipeConn
+				upgrade := func(hijacked, writing func(x *state)) {
+					c, far, err := upgradeWhile(t, Upgrader{Group: &x.group}, func() { hijacked(x) }, func() error {
+						writing(x)
+						return nil
+					})
+					if err != nil {
+						t.Fatal(err)
+					}
+					clients = append(clients, far)
+					reads = append(reads, inBackground(t, func() error { return second3(c.ReadMessage()) }))
+				}
+				if tt.before {
+					upgrade(nothing, nothing)
+				}
+				upgrade(tt.hijacked, tt.writing)
+				x.shutdown.wantWaiting("the clients have not answered")
+				for i, far := range clients {
+					answer, rest, _ := strings.Cut(string(far.take()), "\r\n\r\n")
+					if !strings.HasPrefix(answer, "HTTP/1.1 101 ") || rest != "\x88\x02\x03\xe9" {
+						t.Errorf("client %d: got %q and %q, want 101 and a Close frame with 1001", i, answer, rest)
+					}
+					reads[i].wantWaiting("the client has not answered")
+					if tt.answers {
+						far.Write(closingFrame(true, closeFrame(CloseGoingAway, "")))
+						reads[i].want("the client's answer", anyTime, "websocket: close 1001 (going away)")
+					}
+				}
+				x.shutdown.want(tt.name, tt.took, tt.err)
+				for _, read := range reads {
+					<-read.done
+				}
+				wantLen(t, &x.group, "all are closed", 0)
+			})
+		})
+	}
+}
+
+// A connection whose answer did not leave is no member any more, and one whose upgrade ended in a panic, which net/http
+// recovers, never was one: Shutdown does not wait for them.
+func TestGroupUpgradeFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var group Group
-		result := make(chan error, 2)
-		server := newGroupServer(t, (&Upgrader{Group: &group}).HandlerFunc(func(c *Conn, _ *http.Request) {
-			c.ReadMessage()
-			result <- group.Shutdown(t.Context())
-		}))
-		for _, client := range []*Conn{server.dial(), server.dial()} {
-			client.WriteMessage(TextMessage, nil)
-			go client.ReadMessage()
+		func() {
+			defer func() {
+				if recover() != http.ErrAbortHandler {
+					t.Error("got no panic, want that of Hijack")
+				}
+			}()
+			upgradeWhile(t, Upgrader{Group: &group}, func() { panic(http.ErrAbortHandler) }, nil)
+		}()
+		var shutdown *call
+		c, _, err := upgradeWhile(t, Upgrader{Group: &group}, func() {}, func() error {
+			shutdown = shutdownGroup(t, &group, 0)
+			shutdown.wantWaiting("the answer has not left")
+			return errMine
+		})
+		if c != nil || err != errMine {
+			t.Errorf("got %v, %v, want no connection and the error of the network", c, err)
 		}
-		for range 2 {
-			if err := <-result; err != nil {
-				t.Errorf("got %v, want nil: neither waits for itself or for the other", err)
-			}
-		}
+		shutdown.want("the connection is closed", 0, noError)
+		wantLen(t, &group, "the connection has failed", 0)
 	})
-	// A call from elsewhere waits for a function that calls Shutdown, too, however deep in its stack.
+}
+
+// If the answer cannot be sent, Upgrade returns at once, though keepalive has a ping to send.
+func TestUpgradeAnswerFailsWithAPingDue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var group Group
-		var deep func(n int) error
-		deep = func(n int) error {
-			if n == 0 {
-				return group.Shutdown(t.Context())
+		inBackground(t, func() error {
+			_, _, err := upgradeWhile(t, Upgrader{PingInterval: time.Second / 2}, func() {}, func() error {
+				time.Sleep(time.Second)
+				return errMine
+			})
+			return err
+		}).want("the network takes a second", time.Second, "mine")
+	})
+}
+
+// Clients come, talk and go while the server is shut down. Each is refused, or goes by
+// itself, or sees 1001.
+func TestGroupShutdownAmongComingAndGoing(t *testing.T) {
+	var group Group
+	u := Upgrader{Group: &group, ReadBufferSize: 4096}
+	serve := func(c *Conn, r *http.Request) {
+		// What programs set after Upgrade, when the group has the connection already.
+		c.SetReadLimit(1 << 20)
+		c.SetPingHandler(c.PingHandler())
+		c.SetPongHandler(func(string) error { return nil })
+		c.SetCloseHandler(nil)
+		for {
+			messageType, p, err := c.ReadMessage()
+			if err != nil {
+				return
 			}
-			return deep(n - 1)
+			if err := c.WriteMessage(messageType, p); err != nil && err != ErrCloseSent {
+				t.Errorf("the server's write: got %v, want nil or ErrCloseSent", err)
+			}
 		}
-		result := make(chan error, 1)
-		server := newGroupServer(t, (&Upgrader{Group: &group}).HandlerFunc(func(c *Conn, _ *http.Request) {
-			c.ReadMessage()
-			result <- deep(300)
-			time.Sleep(time.Minute)
-		}))
-		client := server.dial()
-		client.WriteMessage(TextMessage, nil)
-		go client.ReadMessage()
-		synctest.Wait()
-		shutdownGroup(t, t.Context(), &group).want("the function returns", time.Minute, noError)
-		if err := <-result; err != nil {
-			t.Errorf("got %v, want nil", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/func", u.HandlerFunc(serve))
+	mux.HandleFunc("/plain", func(w http.ResponseWriter, r *http.Request) {
+		c, err := u.Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		serve(c, r)
+		if err := c.Shutdown(closingContext(t), CloseNormalClosure, ""); err != nil {
+			t.Errorf("the handler's own Shutdown: got %v, want nil", err)
 		}
 	})
+	server := httptest.NewServer(mux)
+	defer server.Close()
+
+	// client is the life of one client. It returns whether there may be another.
+	client := func(path string, messages int) bool {
+		c, resp, err := (&Dialer{}).Dial(server.URL+path, nil)
+		if err == ErrBadHandshake && resp.StatusCode == http.StatusServiceUnavailable {
+			return false
+		}
+		if err != nil {
+			t.Errorf("dial: got %v, want a connection or 503", err)
+			return false
+		}
+		defer c.Close()
+		for i := range messages {
+			text := fmt.Sprint(i)
+			if err := c.WriteMessage(TextMessage, []byte(text)); err != nil {
+				t.Errorf("the client's write: got %v, want nil", err)
+				return false
+			}
+			err := readText(c, text)
+			if IsCloseError(err, CloseGoingAway) {
+				return false
+			}
+			if err != nil {
+				t.Errorf("the client's read: got %v, want message %d, or close 1001", err, i)
+				return false
+			}
+		}
+		if err := c.Shutdown(closingContext(t), CloseNormalClosure, ""); err != nil {
+			t.Errorf("the client's Shutdown: got %v, want nil", err)
+		}
+		return true
+	}
+
+	var clients sync.WaitGroup
+	var lives atomic.Int32
+	enough := make(chan struct{})
+	for i := range 16 {
+		clients.Go(func() {
+			path := []string{"/func", "/plain"}[i%2]
+			for n := 0; client(path, n%7*i); n++ {
+				if lives.Add(1) == 200 {
+					close(enough)
+				}
+			}
+		})
+	}
+	<-enough
+	if err := group.Shutdown(closingContext(t)); err != nil {
+		t.Errorf("got %v, want nil", err)
+	}
+	clients.Wait()
+	if got := group.Len(); got != 0 {
+		t.Errorf("got %d connections in the end, want none", got)
+	}
 }
