@@ -14,7 +14,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,7 +26,8 @@ type closing struct {
 	t      *testing.T
 	c      *Conn
 	wire   *pipeConn
-	server bool // c is one
+	server bool      // c is one
+	r      io.Reader // of a message that the program is reading
 }
 
 // closingOn is what a script runs on.
@@ -50,7 +50,7 @@ func (on closingOn) run(t *testing.T, script func(t *testing.T, tc *closing)) {
 			c := newConn(near, server, nil, on.options)
 			t.Cleanup(func() { time.Sleep(time.Hour) }) // in the end, for goroutines that still wait
 			t.Cleanup(func() { c.Close() })
-			script(t, &closing{t, c, wire, server})
+			script(t, &closing{t: t, c: c, wire: wire, server: server})
 		})
 	})
 }
@@ -201,14 +201,6 @@ func (tc *closing) read() *call {
 		_, p, err := tc.c.ReadMessage()
 		return string(p), err
 	})
-}
-
-// finish has the peer end the handshake of Shutdown, which returns when it has taken so long.
-func (tc *closing) finish(shutdown *call, took time.Duration) {
-	tc.t.Helper()
-	tc.send(closeFrame(CloseNormalClosure, "bye"))
-	tc.hangUp()
-	shutdown.want("the handshake is complete", took, noError)
 }
 
 // hangUp has the peer end the network connection when everything waits.
@@ -452,33 +444,11 @@ func TestShutdownLingers(t *testing.T) {
 	}
 }
 
-// overlappingReads is a connection that counts the reads that are at work, and knows the most at a time.
-type overlappingReads struct {
-	*pipeConn
-	mu      sync.Mutex
-	n, most int
-}
-
-func (c *overlappingReads) Read(p []byte) (int, error) {
-	c.mu.Lock()
-	c.n++
-	c.most = max(c.most, c.n)
-	c.mu.Unlock()
-	defer func() {
-		c.mu.Lock()
-		c.n--
-		c.mu.Unlock()
-	}()
-	return c.pipeConn.Read(p)
-}
-
-// Several calls of Shutdown wait together for the end of the network connection: one of them reads, and a
-// later one does not begin anew. The program's reads know already.
+// Several calls of Shutdown wait together for the end of the network connection: a later one does not begin anew. The program's reads know already.
 func TestShutdownLingersOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := newPipe(t, 1000)
-		counted := &overlappingReads{pipeConn: near}
-		tc := &closing{t, newConn(counted, false, nil, connOptions{}), far, false}
+		tc := &closing{t: t, c: newConn(near, false, nil, connOptions{}), wire: far}
 		tc.send(closeFrame(CloseNormalClosure, ""))
 		var calls []*call
 		for range 3 {
@@ -488,9 +458,6 @@ func TestShutdownLingersOnce(t *testing.T) {
 		}
 		for i, x := range calls {
 			x.want(fmt.Sprint("call ", i), lingerTime-time.Duration(i)*time.Second, noError)
-		}
-		if counted.most != 1 {
-			t.Errorf("got %d reads at a time, want one", counted.most)
 		}
 	})
 }
@@ -606,6 +573,24 @@ func TestCloseDuringShutdown(t *testing.T) {
 	}
 }
 
+// In a ping or pong handler Shutdown waits for the read that has called the handler, but not longer than its context.
+func TestShutdownInPingHandler(t *testing.T) {
+	inClosing(t, func(t *testing.T, tc *closing) {
+		handler := func(string) error {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			return tc.c.Shutdown(ctx, CloseNormalClosure, "")
+		}
+		tc.c.SetPingHandler(handler)
+		tc.c.SetPongHandler(handler)
+		read := tc.read()
+		tc.send("\x89", closeFrame(CloseNormalClosure, ""))
+		tc.want("Shutdown begins with it", closeFrame(CloseNormalClosure, ""))
+		read.want("the handler's error", time.Second, "context deadline exceeded")
+		tc.wantClosed("Shutdown closes the network connection", true)
+	})
+}
+
 // Shutdown in the close handler answers in place of the default, also that of another goroutine that the handler
 // waits for.
 func TestShutdownInCloseHandler(t *testing.T) {
@@ -635,163 +620,8 @@ func TestShutdownInCloseHandler(t *testing.T) {
 	}
 }
 
-// A handler of the program's read is at work, which may be the one that calls Shutdown: that waits for the read, as
-// long as its context lasts.
-func TestShutdownWaitsForHandlers(t *testing.T) {
-	inClosing(t, func(t *testing.T, tc *closing) {
-		handler := func(string) error {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			return tc.c.Shutdown(ctx, CloseNormalClosure, "")
-		}
-		tc.c.SetPingHandler(handler)
-		tc.c.SetPongHandler(handler)
-		read := tc.read()
-		tc.send("\x89", closeFrame(CloseNormalClosure, ""))
-		tc.want("Shutdown begins with it", closeFrame(CloseNormalClosure, ""))
-		read.want("the handler's error", time.Second, "context deadline exceeded")
-		tc.wantClosed("Shutdown closes the network connection", true)
-	})
-	inClosing(t, func(t *testing.T, tc *closing) {
-		tc.c.SetPongHandler(func(string) error { time.Sleep(time.Minute); return nil })
-		read := tc.read()
-		tc.send("\x8a")
-		synctest.Wait()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		tc.shutdown(ctx, CloseNormalClosure, "").want("the context ends", time.Second, "context deadline exceeded")
-		read.wantIs("the handler returns", time.Minute, net.ErrClosed)
-	})
-}
-
-// The goroutine that reads closes, in its loop or after it.
-func TestShutdownByTheReader(t *testing.T) {
-	inClosing(t, func(t *testing.T, tc *closing) {
-		reader := inBackground(t, func() error {
-			for {
-				_, p, err := tc.c.ReadMessage()
-				if err != nil {
-					return err
-				}
-				if string(p) == "quit" {
-					if err := tc.c.Shutdown(t.Context(), CloseNormalClosure, ""); err != nil {
-						t.Errorf("got %v, want nil", err)
-					}
-				}
-			}
-		})
-		tc.send("\x81one", "\x81quit")
-		tc.want("the loop shuts down", closeFrame(CloseNormalClosure, ""))
-		tc.send(closeFrame(CloseNormalClosure, "bye"))
-		tc.hangUp()
-		reader.want("and then reads on", 0, "websocket: close 1000 (normal): bye")
-	})
-	inClosing(t, func(t *testing.T, tc *closing) {
-		loop := inBackground(t, func() error {
-			for {
-				if _, _, err := tc.c.ReadMessage(); err != nil {
-					return tc.c.Shutdown(t.Context(), CloseInternalServerErr, "")
-				}
-			}
-		})
-		tc.send("\x81one", "\xc1")
-		tc.want("the reader fails the connection", "\x88\x03\xeareserved bit RSV1 is set")
-		time.Sleep(time.Second)
-		tc.wire.Close()
-		loop.want("the peer's end is waited for", time.Second, "websocket: reserved bit RSV1 is set")
-	})
-}
-
-// The deadlines that the program has set are for its own reads and writes, also for the read of a message that
-// Shutdown has found.
-func TestShutdownAndDeadlines(t *testing.T) {
-	inClosing(t, func(t *testing.T, tc *closing) {
-		tc.c.SetReadDeadline(time.Now().Add(time.Second))
-		tc.c.SetWriteDeadline(aLongTimeAgo)
-		shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
-		tc.want("no write deadline applies", closeFrame(CloseNormalClosure, ""))
-		time.Sleep(2 * time.Second)
-		shutdown.wantWaiting("no read deadline applies")
-		tc.c.SetReadDeadline(aLongTimeAgo)
-		shutdown.wantWaiting("nor one that is set meanwhile")
-
-		tc.c.SetReadDeadline(time.Now().Add(time.Second))
-		tc.send("\x01part")
-		shutdown.wantWaiting("Shutdown has found a message")
-		tc.read().wantIs("its own deadline", time.Second, os.ErrDeadlineExceeded)
-		tc.c.SetReadDeadline(time.Time{})
-		tc.send("\x80 and rest")
-		tc.read().wantMessage("nothing is lost", "part and rest")
-		tc.finish(shutdown, 3*time.Second)
-	})
-}
-
-// Shutdown waits for nothing that a message writer holds.
-func TestShutdownWithinAMessage(t *testing.T) {
-	inClosing(t, func(t *testing.T, tc *closing) {
-		w, err := tc.c.NextWriter(TextMessage)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.Write([]byte("never finished"))
-		shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
-		tc.want("a Close frame passes between fragments", closeFrame(CloseNormalClosure, ""))
-		tc.finish(shutdown, 0)
-		if err := w.Close(); err != ErrCloseSent && !errors.Is(err, net.ErrClosed) {
-			t.Errorf("the message writer: got %v, want ErrCloseSent or net.ErrClosed", err)
-		}
-	})
-}
-
-// closingReaders are ways to read all messages.
-var closingReaders = []struct {
-	name string
-	next func(c *Conn, ctx context.Context) (string, error)
-}{
-	{"ReadMessage", func(c *Conn, _ context.Context) (string, error) {
-		_, p, err := c.ReadMessage()
-		return string(p), err
-	}},
-	{"AppendMessage", func(c *Conn, _ context.Context) (string, error) {
-		_, p, err := c.AppendMessage(make([]byte, 0, 8))
-		return string(p), err
-	}},
-	{"ReadMessageContext", func(c *Conn, ctx context.Context) (string, error) {
-		_, p, err := c.ReadMessageContext(ctx)
-		return string(p), err
-	}},
-	{"NextReader", func(c *Conn, _ context.Context) (string, error) {
-		_, r, err := c.NextReader()
-		if err != nil {
-			return "", err
-		}
-		p, err := io.ReadAll(oneByteReader{r})
-		return string(p), err
-	}},
-	{"NextReader, not to io.EOF", func(c *Conn, _ context.Context) (string, error) {
-		_, r, err := c.NextReader()
-		if err != nil {
-			return "", err
-		}
-		p := make([]byte, 1)
-		if _, err := io.ReadFull(r, p); err == io.EOF {
-			return "", nil // an empty message
-		} else if err != nil {
-			return "", err
-		}
-		rest := make([]byte, p[0]-'0') // the rest of a message begins with its length
-		n, err := io.ReadFull(r, rest)
-		return string(p) + string(rest[:n]), err
-	}},
-}
-
-// oneByteReader reads one byte at a time.
-type oneByteReader struct{ r io.Reader }
-
-func (o oneByteReader) Read(p []byte) (int, error) { return o.r.Read(p[:min(1, len(p))]) }
-
-// closingMessages come after our Close frame: messages that begin with their length,
-// in one frame and in several, an empty one, and control frames between them.
+// closingMessages come after our Close frame: in one frame and in several, an empty one, and control frames between
+// them.
 var closingMessages = []string{
 	"\x813one", "\x82", "\x89ping", "\x012t", "\x80w", "\x025th", "\x89", "\x00r", "\x8aunasked", "\x00", "\x80ee", "\x814four",
 }
@@ -801,7 +631,7 @@ var closingWant = []string{"3one", "", "2tw", "5three", "4four"}
 // The reader that is at work, or comes soon, gets every message, and then the
 // *CloseError, however it reads.
 func TestShutdownReaderGetsAll(t *testing.T) {
-	for _, reader := range closingReaders {
+	for _, reader := range readWays {
 		for _, pause := range []time.Duration{0, 1, claimTime / 2, claimTime - 1} {
 			for _, first := range []string{"the reader", "Shutdown", "the messages"} {
 				t.Run(fmt.Sprint(reader.name, " every ", pause, ", first comes ", first), func(t *testing.T) {
@@ -812,11 +642,11 @@ func TestShutdownReaderGetsAll(t *testing.T) {
 								if first != "the reader" || len(got) > 0 {
 									time.Sleep(pause)
 								}
-								m, err := reader.next(tc.c, t.Context())
+								_, m, err := reader.read(tc.c)
 								if err != nil {
 									return fmt.Sprint(got), err
 								}
-								got = append(got, m)
+								got = append(got, string(m))
 							}
 						}
 						var read, shutdown *call
@@ -846,8 +676,8 @@ func TestShutdownReaderGetsAll(t *testing.T) {
 	}
 }
 
-// The reader and Shutdown change places at every byte: the read, which ends with a context or a deadline, has its
-// time, and loses nothing.
+// The reader and Shutdown change places at every byte: a read that ends with a context or a deadline has its time, and
+// loses nothing.
 func TestShutdownReaderAtEveryByte(t *testing.T) {
 	inClosing(t, func(t *testing.T, tc *closing) {
 		shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
@@ -862,22 +692,25 @@ func TestShutdownReaderAtEveryByte(t *testing.T) {
 		var got []string
 		for i := 0; ; i++ {
 			time.Sleep(2500 * time.Microsecond) // so that a byte comes before, during or after the read
+			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+			deadline, _ := ctx.Deadline()
 			var read *call
 			switch i % 3 {
 			case 0:
-				ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-				read = begin(t, func() (string, error) { return closingReaders[2].next(tc.c, ctx) })
-				<-read.done
-				cancel()
+				read = begin(t, func() (string, error) {
+					_, p, err := tc.c.ReadMessageContext(ctx)
+					return string(p), err
+				})
 			case 1:
-				tc.c.SetReadDeadline(time.Now().Add(time.Millisecond))
+				tc.c.SetReadDeadline(deadline)
 				read = tc.read()
 			case 2:
 				read = tc.read()
 				synctest.Wait()
-				tc.c.SetReadDeadline(time.Now().Add(time.Millisecond))
+				tc.c.SetReadDeadline(deadline)
 			}
 			<-read.done
+			cancel()
 			tc.c.SetReadDeadline(time.Time{})
 			if errors.Is(read.err, context.DeadlineExceeded) || errors.Is(read.err, os.ErrDeadlineExceeded) {
 				if read.took != time.Millisecond {
@@ -899,223 +732,190 @@ func TestShutdownReaderAtEveryByte(t *testing.T) {
 	})
 }
 
-// A reader within a message comes back in time, and gets the rest. Who has come for a message may take his time with
-// it: the next one waits its own time.
-func TestShutdownWithinAMessageOfThePeer(t *testing.T) {
-	inClosing(t, func(t *testing.T, tc *closing) {
-		tc.send("\x01one ")
-		_, r, err := tc.c.NextReader()
-		if err != nil {
-			t.Fatal(err)
-		}
-		io.ReadFull(r, make([]byte, 4))
-		shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
-		shutdown.wantWaiting("the reader may come back")
-		tc.send("\x00message", "\x80 in parts")
-		time.Sleep(claimTime - 1)
-		if rest, err := io.ReadAll(r); string(rest) != "message in parts" || err != nil {
-			t.Errorf("got %q, %v, want the rest of the message", rest, err)
-		}
-		time.Sleep(5 * claimTime)
-		tc.send("\x82another", closeFrame(CloseNormalClosure, "bye"))
-		time.Sleep(claimTime - 1)
-		tc.read().wantMessage("the next one", "another")
-		time.Sleep(claimTime - 1)
-		tc.read().want("the last one", 0, "websocket: close 1000 (normal): bye")
-		tc.wire.Close()
-		shutdown.want("the handshake is complete", anyTime, noError)
-	})
-}
-
-// The end of a message that was read to its last byte is its end, whatever Shutdown, the next message and its reader
-// do meanwhile.
-func TestShutdownReaderAtTheEndOfItsMessage(t *testing.T) {
-	for _, message := range []string{"", "one"} {
-		for _, next := range []string{"a message", "the reader of a message", "the Close frame"} {
-			inClosing(t, func(t *testing.T, tc *closing) {
-				tc.send("\x82" + message)
-				if next == "the Close frame" {
-					tc.send(closeFrame(CloseNormalClosure, ""))
-				}
-				_, r, err := tc.c.NextReader()
-				if err != nil {
-					t.Fatal(err)
-				}
-				io.ReadFull(r, make([]byte, len(message)))
-				shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
-				synctest.Wait()
-				read := func() (string, error) { return closingReaders[0].next(tc.c, nil) }
-				if next != "the Close frame" {
-					tc.send("\x82two")
-					synctest.Wait() // Shutdown has seen it begin
-				}
-				if next == "the reader of a message" {
-					_, second, err := tc.c.NextReader()
-					if err != nil {
-						t.Fatal(err)
-					}
-					read = func() (string, error) {
-						p, err := io.ReadAll(second)
-						return string(p), err
-					}
-				}
-				if n, err := r.Read(make([]byte, 10)); n != 0 || err != io.EOF {
-					t.Errorf("before %s: got %d bytes, %v of the first message, want 0, io.EOF", next, n, err)
-				}
-				if next != "the Close frame" {
-					begin(t, read).wantMessage("nothing is lost", "two")
-					tc.send(closeFrame(CloseNormalClosure, ""))
-				}
-				tc.hangUp()
-				shutdown.want("the handshake is complete", 0, noError)
-			})
-		}
+// sends returns a step of a script in which frames come.
+func sends(frames ...string) func(tc *closing) {
+	return func(tc *closing) {
+		tc.send(frames...)
+		synctest.Wait()
 	}
 }
 
-// What an interrupted read has of a message is kept for claimTime.
-func TestShutdownAfterInterruptedRead(t *testing.T) {
-	inClosing(t, func(t *testing.T, tc *closing) {
-		tc.interruptedRead("\x01one ")
-		shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
-		shutdown.wantWaiting("the program may go on reading")
-		tc.send("\x80message", "\x82another")
-		time.Sleep(claimTime - 1)
-		tc.read().wantMessage("in time", "one message")
-		tc.read().wantMessage("in time", "another")
-		tc.finish(shutdown, claimTime-1)
+// openReader has the program begin to read a message by NextReader, of which so many bytes are there, after the frames.
+func openReader(n int, frames ...string) func(tc *closing) {
+	return func(tc *closing) {
+		tc.t.Helper()
+		tc.send(frames...)
+		var err error
+		if _, tc.r, err = tc.c.NextReader(); err != nil {
+			tc.t.Fatal(err)
+		}
+		io.ReadFull(tc.r, make([]byte, n))
+	}
+}
+
+// rest reads the rest of the message.
+func (tc *closing) rest() *call {
+	return begin(tc.t, func() (string, error) {
+		p, err := io.ReadAll(tc.r)
+		return string(p), err
 	})
+}
+
+// wantCut says that the rest of the message is lost. What the program has is not the whole message, so the end must
+// not look like io.EOF.
+func wantCut(tc *closing) {
+	for range 2 {
+		rest := tc.rest()
+		rest.want("the message is cut", 0, "websocket: close 1000 (normal): bye")
+		if rest.result != "" {
+			tc.t.Errorf("got %q, want nothing", rest.result)
+		}
+	}
 }
 
 // interruptedRead has a read end within the message that the frame begins.
-func (tc *closing) interruptedRead(frame string) {
-	tc.t.Helper()
-	tc.send(frame)
-	tc.c.SetReadDeadline(time.Now())
-	tc.read().wantIs("it does not end", 0, os.ErrDeadlineExceeded)
-	tc.c.SetReadDeadline(time.Time{})
-}
-
-// A read that comes too late, when Shutdown has begun to discard, fails at once, and so do all others until the peer's
-// Close frame has come: a later message would have a hole before it.
-func TestShutdownLeavesNoHole(t *testing.T) {
-	for _, reader := range closingReaders {
-		for _, interrupted := range []bool{false, true} {
-			t.Run(fmt.Sprint(reader.name, ", interrupted ", interrupted), func(t *testing.T) {
-				inClosing(t, func(t *testing.T, tc *closing) {
-					if interrupted {
-						tc.interruptedRead("\x023o")
-					} else {
-						tc.send("\x023o")
-					}
-					shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
-					tc.send("\x80ne", "\x023t")
-					time.Sleep(claimTime + 1)
-					for range 2 {
-						late := begin(t, func() (string, error) { return reader.next(tc.c, t.Context()) })
-						late.want("no message after a hole", 0,
-							"websocket: Shutdown has discarded messages: use of closed network connection")
-						if wantErrorIs(t, late.err, net.ErrClosed); late.result != "" {
-							t.Errorf("got %q with the error, want nothing", late.result)
-						}
-						tc.send("\x80wo", "\x023t")
-					}
-					shutdown.wantWaiting("the peer's Close frame has not come")
-					tc.send("\x80wo")
-					tc.finish(shutdown, claimTime+1)
-					tc.read().want("it is over", 0, "websocket: close 1000 (normal): bye")
-				})
-			})
-		}
+func interruptedRead(frame string) func(tc *closing) {
+	return func(tc *closing) {
+		tc.send(frame)
+		tc.c.SetReadDeadline(time.Now())
+		tc.read().wantIs("the message does not end", 0, os.ErrDeadlineExceeded)
+		tc.c.SetReadDeadline(time.Time{})
 	}
 }
 
-// Messages that nobody comes for are discarded after claimTime, all together.
-func TestShutdownNobodyReads(t *testing.T) {
+// lateReads has reads come when Shutdown has begun to discard what the frames begin: they fail at once, since a later
+// message would have a hole before it.
+func lateReads(frames ...string) func(tc *closing) {
+	return func(tc *closing) {
+		tc.send(frames...)
+		time.Sleep(claimTime + 1)
+		for _, way := range readWays {
+			late := begin(tc.t, func() (string, error) {
+				_, p, err := way.read(tc.c)
+				return string(p), err
+			})
+			late.want(way.name, 0, "websocket: Shutdown has discarded messages: use of closed network connection")
+			if wantErrorIs(tc.t, late.err, net.ErrClosed); late.result != "" {
+				tc.t.Errorf("%s: got %q with the error, want nothing", way.name, late.result)
+			}
+			tc.send("\x80wo", "\x02t")
+		}
+		tc.send("\x80wo")
+	}
+}
+
+// Messages that nobody comes for are discarded after claimTime, all together, with the one that the program is reading.
+// The program's reads get what they come for in time.
+func TestShutdownWithMessages(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		frames []string
+		before func(tc *closing) // Shutdown is called
+		during func(tc *closing) // it waits for the peer's Close frame
 		took   time.Duration
+		after  func(tc *closing)
 	}{
-		{"no message", nil, 0},
-		{"control frames", []string{"\x89ping", "\x8apong"}, 0},
-		{"a message", []string{"\x82one"}, claimTime},
-		{"an empty message", []string{"\x82"}, claimTime},
-		{"many messages", closingMessages, claimTime},
-		{"a message in part", []string{"\x02part"}, claimTime},
+		{"no message", nil, nil, 0, nil},
+		{"control frames", nil, sends("\x89ping", "\x8apong"), 0, nil},
+		{"a message", nil, sends("\x82one"), claimTime, nil},
+		{"an empty message", nil, sends("\x82"), claimTime, nil},
+		{"many messages", nil, sends(closingMessages...), claimTime, nil},
+		{"a message in part", nil, sends("\x02part"), claimTime, nil},
+		{"messages that come while others are discarded", nil, func(tc *closing) {
+			for range 20 {
+				tc.send("\x82message", "\x02in", "\x89", "\x80parts")
+				time.Sleep(claimTime * 3 / 4)
+			}
+		}, 20 * claimTime * 3 / 4, nil},
+		{"reads that come too late", nil, lateReads("\x02one", "\x80", "\x02t"), claimTime + 1, nil},
+		{"reads that come too late for the rest", interruptedRead("\x02o"), lateReads("\x80ne", "\x02t"), claimTime + 1, nil},
+		{"a read that comes in time for the rest", interruptedRead("\x02o"), func(tc *closing) {
+			tc.send("\x80ne")
+			time.Sleep(claimTime - 1)
+			tc.read().wantMessage("in time", "one")
+		}, claimTime - 1, nil},
+
+		{"a reader that does not come back", openReader(4, "\x02part"), sends("\x80 the rest"), claimTime, wantCut},
+		{"a reader whose message goes on, with another behind it", openReader(4, "\x02part"),
+			sends("\x00 some", "\x80 the rest", "\x82another"), claimTime, wantCut},
+		{"a reader whose message has nothing more", openReader(4, "\x02part"), sends("\x80"), claimTime, wantCut},
+		{"a reader that comes back in time, and takes its time", openReader(4, "\x02one "), func(tc *closing) {
+			tc.send("\x00message", "\x80 in parts")
+			time.Sleep(claimTime - 1)
+			tc.rest().wantMessage("in time", "message in parts")
+			time.Sleep(5 * claimTime)
+			tc.send("\x82another")
+			time.Sleep(claimTime - 1)
+			tc.read().wantMessage("the next one has its own time", "another")
+		}, 7*claimTime - 2, nil},
+		{"a message that the program has given up", openReader(0, "\x02part"), func(tc *closing) {
+			interruptedRead("\x00more")(tc)
+			tc.send("\x80rest")
+		}, 0, nil},
+
+		// The end of a message that was read to its last byte is its end, though the program has not asked for it.
+		{"a reader at its end", openReader(3, "\x82one"), nil, 0,
+			func(tc *closing) { tc.rest().wantMessage("its end", "") }},
+		{"a reader of nothing", openReader(0, "\x82"), nil, 0,
+			func(tc *closing) { tc.rest().wantMessage("its end", "") }},
+		{"a reader at its end, and another message", openReader(3, "\x82one"), func(tc *closing) {
+			sends("\x82two")(tc)
+			tc.rest().wantMessage("its end", "")
+			tc.read().wantMessage("nothing is lost", "two")
+		}, 0, nil},
+		{"a reader of nothing, and that of another message", openReader(0, "\x82"), func(tc *closing) {
+			first := tc.r
+			openReader(1, "\x82two")(tc)
+			if n, err := first.Read(make([]byte, 3)); n != 0 || err != io.EOF {
+				tc.t.Errorf("got %d bytes, %v of the first reader, want its end", n, err)
+			}
+			tc.rest().wantMessage("nothing is lost", "wo")
+		}, 0, nil},
+
+		{"deadlines of the program", func(tc *closing) {
+			tc.c.SetReadDeadline(time.Now().Add(time.Second))
+			tc.c.SetWriteDeadline(aLongTimeAgo)
+		}, func(tc *closing) {
+			time.Sleep(2 * time.Second) // the Close frame has left, and no read deadline applies
+			tc.c.SetReadDeadline(aLongTimeAgo)
+			synctest.Wait() // nor one that is set meanwhile
+			tc.c.SetReadDeadline(time.Now().Add(time.Second))
+			sends("\x02part")(tc)
+			tc.read().wantIs("but to the program's reads", time.Second, os.ErrDeadlineExceeded)
+			tc.c.SetReadDeadline(time.Time{})
+			tc.send("\x80 and rest")
+			tc.read().wantMessage("nothing is lost", "part and rest")
+		}, 3 * time.Second, nil},
+		{"a message of the program that never ends", func(tc *closing) {
+			w, _ := tc.c.NextWriter(TextMessage)
+			io.WriteString(w, "a Close frame passes between fragments")
+		}, nil, 0, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inClosing(t, func(t *testing.T, tc *closing) {
+				if tt.before != nil {
+					tt.before(tc)
+				}
 				shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
-				tc.send(tt.frames...)
+				tc.want("Shutdown begins with it", closeFrame(CloseNormalClosure, ""))
+				if tt.during != nil {
+					tt.during(tc)
+				}
+				shutdown.wantWaiting("the peer's Close frame has not come")
 				tc.send(closeFrame(CloseNormalClosure, "bye"))
-				if tt.took > 0 {
-					time.Sleep(tt.took - 1)
+				if rest := tt.took - time.Since(shutdown.start); rest > 0 {
+					time.Sleep(rest - 1)
 					shutdown.wantWaiting("somebody may come")
 					time.Sleep(1)
 				}
 				tc.hangUp()
-				shutdown.want("nobody came", tt.took, noError)
-				tc.read().want("who comes now", 0, "websocket: close 1000 (normal): bye")
+				shutdown.want("the handshake is complete", tt.took, noError)
+				tc.read().want("it is over", 0, "websocket: close 1000 (normal): bye")
+				if tt.after != nil {
+					tt.after(tc)
+				}
 			})
 		})
 	}
-}
-
-// One message after another comes: Shutdown waits for somebody once.
-func TestShutdownDiscardsAllThatFollows(t *testing.T) {
-	inClosing(t, func(t *testing.T, tc *closing) {
-		shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
-		for range 20 {
-			tc.send("\x82message", "\x02in", "\x89", "\x80parts")
-			time.Sleep(claimTime * 3 / 4)
-		}
-		tc.finish(shutdown, 20*claimTime*3/4)
-	})
-}
-
-// A reader within a message comes back too late, or is the one that shuts down. What it
-// has is not the whole message, so the end must not look like io.EOF.
-func TestShutdownCutsAMessage(t *testing.T) {
-	for _, rest := range [][]string{
-		{"\x80 the rest"},
-		{"\x00 some", "\x80 the rest", "\x82another message"},
-		{"\x80"},
-	} {
-		inClosing(t, func(t *testing.T, tc *closing) {
-			tc.send("\x02part")
-			_, r, err := tc.c.NextReader()
-			if err != nil {
-				t.Fatal(err)
-			}
-			io.ReadFull(r, make([]byte, 4))
-			tc.send(rest...)
-			tc.send(closeFrame(CloseNormalClosure, "bye"))
-			time.AfterFunc(claimTime, tc.hangUp)
-			tc.shutdown(t.Context(), CloseNormalClosure, "").want("this goroutine is the one that reads", claimTime, noError)
-			for range 2 {
-				n, err := r.Read(make([]byte, 10))
-				if n != 0 || fmt.Sprint(err) != "websocket: close 1000 (normal): bye" {
-					t.Errorf("got %d bytes, %v, want none and the *CloseError", n, err)
-				}
-			}
-		})
-	}
-}
-
-// A message that the program has given up before is not waited for.
-func TestShutdownAfterAbandonedMessage(t *testing.T) {
-	inClosing(t, func(t *testing.T, tc *closing) {
-		tc.send("\x02part")
-		if _, _, err := tc.c.NextReader(); err != nil {
-			t.Fatal(err)
-		}
-		tc.c.SetReadDeadline(time.Now().Add(time.Second))
-		tc.read().wantIs("the message does not end", time.Second, os.ErrDeadlineExceeded)
-		shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
-		tc.send("\x80rest")
-		tc.finish(shutdown, 0)
-	})
 }
 
 // A read that Shutdown makes way for may fail before it has begun: Shutdown does not wait for it.
@@ -1191,7 +991,7 @@ func TestShutdownBehindTheLastByte(t *testing.T) {
 				if _, err := io.ReadFull(r, got); err != nil || string(got) != message {
 					t.Fatalf("%s: got %q, %v, want the message", name, got, err)
 				}
-				tc := &closing{t, c, wire, true}
+				tc := &closing{t: t, c: c, wire: wire, server: true}
 				shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
 				tc.send(closeFrame(CloseNormalClosure, ""))
 				shutdown.want(name, 0, noError)
@@ -1362,38 +1162,6 @@ func TestShutdownSilentPeer(t *testing.T) {
 				})
 			})
 		}
-	}
-}
-
-// The Close frame with our verdict is stuck, as a whole or in part, because the peer does not
-// read. When it does, in time, it gets all of it.
-func TestShutdownOwesACloseFrame(t *testing.T) {
-	for room := range 26 { // the Close frame is longer
-		const size = 200
-		closingOn{size: size}.run(t, func(t *testing.T, tc *closing) {
-			n := size - room - 4 // 4 for a server's header, 8 for a client's
-			if !tc.server {
-				n -= 4
-			}
-			if err := tc.c.WriteMessage(BinaryMessage, make([]byte, n)); err != nil {
-				t.Fatal(err)
-			}
-			tc.send("\xf1")
-			tc.read().want("our verdict", 0, "websocket: reserved bit RSV1 is set")
-			shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
-			time.Sleep(time.Hour)
-			shutdown.wantWaiting("the peer has not read anything")
-
-			peer := newConn(wrappedConn{tc.wire}, !tc.server, nil, connOptions{})
-			if _, p, err := peer.ReadMessage(); len(p) != n || err != nil {
-				t.Errorf("room for %d: got %d bytes, %v, want %d", room, len(p), err, n)
-			}
-			if _, _, err := peer.ReadMessage(); !IsCloseError(err, CloseProtocolError) {
-				t.Errorf("room for %d: got %v, want close 1002", room, err)
-			}
-			tc.wire.Close()
-			shutdown.want("the peer has it", time.Hour, "websocket: reserved bit RSV1 is set")
-		})
 	}
 }
 
@@ -1609,78 +1377,6 @@ func TestShutdownResetsNothing(t *testing.T) {
 				<-shutdown.done
 				if fmt.Sprint(shutdown.err) != tt.err {
 					t.Errorf("Shutdown: got %v, want %s", shutdown.err, tt.err)
-				}
-			})
-		})
-	}
-}
-
-// A peer that resets the connection has not closed it.
-func TestShutdownReset(t *testing.T) {
-	near, far := tcpPair(t)
-	c := newConn(near, true, nil, connOptions{})
-	far.(*net.TCPConn).SetLinger(0)
-	far.Close()
-	err := c.Shutdown(closingContext(t), CloseNormalClosure, "")
-	if err == nil || errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("got %v, want an error of the network", err)
-	}
-}
-
-// Messages go both ways while one side, or both, shut down: each side gets all that the
-// other's writes have reported as sent, and the *CloseError behind it. In the bubble the
-// clock stands still while the kernel is waited for, so that no reader comes too late for a
-// message, however slow the machine is.
-func TestShutdownLosesNothing(t *testing.T) {
-	type side struct {
-		c         *Conn
-		shuts     bool // while messages go on
-		sent, got int
-		readErr   error
-	}
-	for _, who := range []string{"one side", "both"} {
-		eachLink(t, func(t *testing.T, l testLink) {
-			near, far := l.pair(t)
-			sides := []*side{
-				{c: newConn(near, l.server, nil, connOptions{}), shuts: true},
-				{c: newConn(far, !l.server, nil, connOptions{}), shuts: who == "both"},
-			}
-			synctest.Test(t, func(t *testing.T) {
-				var all sync.WaitGroup
-				for i, s := range sides {
-					all.Go(func() {
-						for {
-							if err := s.c.WriteMessage(TextMessage, fmt.Append(nil, s.sent)); err != nil {
-								if err != ErrCloseSent {
-									t.Errorf("side %d: write: got %v, want ErrCloseSent", i, err)
-								}
-								return
-							}
-							s.sent++
-						}
-					})
-					all.Go(func() {
-						for ; s.readErr == nil; s.got++ {
-							if s.got == 100 && s.shuts {
-								all.Go(func() {
-									if err := s.c.Shutdown(closingContext(t), CloseNormalClosure, ""); err != nil {
-										t.Errorf("side %d: Shutdown: got %v, want nil", i, err)
-									}
-								})
-							}
-							s.readErr = readText(s.c, fmt.Sprint(s.got))
-						}
-						s.got-- // no message came with the error
-						if err := s.c.Shutdown(closingContext(t), CloseNormalClosure, ""); err != nil {
-							t.Errorf("side %d: the second Shutdown: got %v, want nil", i, err)
-						}
-					})
-				}
-				all.Wait()
-				for i, s := range sides {
-					if sent := sides[1-i].sent; s.got != sent || !IsCloseError(s.readErr, CloseNormalClosure) {
-						t.Errorf("side %d: got %d messages, %v, want the %d that were sent", i, s.got, s.readErr, sent)
-					}
 				}
 			})
 		})
