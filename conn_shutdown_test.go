@@ -405,6 +405,7 @@ func TestShutdownAfter(t *testing.T) {
 				tc.hangUp()
 				shutdown.want(tt.name, 0, tt.err)
 				tc.wantClosed("Shutdown closes the network connection", true)
+				tc.shutdown(ctx, CloseGoingAway, "").want("again", 0, tt.err)
 			})
 		})
 	}
@@ -520,38 +521,15 @@ func TestShutdownCloseFrameCannotLeave(t *testing.T) {
 	}
 }
 
-// Several goroutines, and several times: one Close frame, one result.
-func TestShutdownSeveral(t *testing.T) {
-	inClosing(t, func(t *testing.T, tc *closing) {
-		var all []*call
-		for i := range 10 {
-			all = append(all, tc.shutdown(t.Context(), 4000+i, ""))
-		}
-		synctest.Wait()
-		if got := len(readFrames(t, tc.wire, 1)); got != 1 {
-			t.Fatalf("got %d frames, want one Close frame", got)
-		}
-		for _, c := range all {
-			c.wantWaiting("the peer has not answered")
-		}
-		tc.send(closeFrame(CloseNormalClosure, ""))
-		tc.hangUp()
-		for _, c := range all {
-			c.want("all of them", 0, noError)
-		}
-		for range 3 {
-			tc.shutdown(t.Context(), CloseNormalClosure, "").want("again", 0, noError)
-		}
-	})
-	// The one whose context ends first closes the connection for all.
+// The call whose context ends first closes the connection for all.
+func TestShutdownSeveralContexts(t *testing.T) {
 	inClosing(t, func(t *testing.T, tc *closing) {
 		short, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		patient := tc.shutdown(t.Context(), CloseNormalClosure, "")
-		hasty := tc.shutdown(short, CloseNormalClosure, "")
-		hasty.want("its own context", time.Second, "context deadline exceeded")
+		tc.shutdown(short, CloseNormalClosure, "").want("its own context", time.Second, "context deadline exceeded")
 		patient.wantIs("the other's context", time.Second, net.ErrClosed)
-		tc.shutdown(t.Context(), CloseNormalClosure, "").wantIs("again", 0, net.ErrClosed)
+		tc.want("there is one Close frame", closeFrame(CloseNormalClosure, ""))
 	})
 }
 
@@ -623,113 +601,7 @@ func TestShutdownInCloseHandler(t *testing.T) {
 // closingMessages come after our Close frame: in one frame and in several, an empty one, and control frames between
 // them.
 var closingMessages = []string{
-	"\x813one", "\x82", "\x89ping", "\x012t", "\x80w", "\x025th", "\x89", "\x00r", "\x8aunasked", "\x00", "\x80ee", "\x814four",
-}
-
-var closingWant = []string{"3one", "", "2tw", "5three", "4four"}
-
-// The reader that is at work, or comes soon, gets every message, and then the
-// *CloseError, however it reads.
-func TestShutdownReaderGetsAll(t *testing.T) {
-	for _, reader := range readWays {
-		for _, pause := range []time.Duration{0, 1, claimTime / 2, claimTime - 1} {
-			for _, first := range []string{"the reader", "Shutdown", "the messages"} {
-				t.Run(fmt.Sprint(reader.name, " every ", pause, ", first comes ", first), func(t *testing.T) {
-					inClosing(t, func(t *testing.T, tc *closing) {
-						readAll := func() (string, error) {
-							var got []string
-							for {
-								if first != "the reader" || len(got) > 0 {
-									time.Sleep(pause)
-								}
-								_, m, err := reader.read(tc.c)
-								if err != nil {
-									return fmt.Sprint(got), err
-								}
-								got = append(got, string(m))
-							}
-						}
-						var read, shutdown *call
-						steps := map[string]func(){
-							"the reader":   func() { read = begin(t, readAll) },
-							"Shutdown":     func() { shutdown = tc.shutdown(t.Context(), CloseNormalClosure, "") },
-							"the messages": func() { tc.send(append(closingMessages, closeFrame(CloseNormalClosure, "bye"))...) },
-						}
-						steps[first]()
-						synctest.Wait()
-						for _, name := range []string{"Shutdown", "the reader", "the messages"} {
-							if name != first {
-								steps[name]()
-							}
-						}
-						<-read.done
-						want := fmt.Sprint(closingWant)
-						if read.result != want || fmt.Sprint(read.err) != "websocket: close 1000 (normal): bye" {
-							t.Errorf("got %v, %v, want %v and the peer's Close frame", read.result, read.err, want)
-						}
-						tc.wire.Close()
-						shutdown.want("the handshake is complete", anyTime, noError)
-					})
-				})
-			}
-		}
-	}
-}
-
-// The reader and Shutdown change places at every byte: a read that ends with a context or a deadline has its time, and
-// loses nothing.
-func TestShutdownReaderAtEveryByte(t *testing.T) {
-	inClosing(t, func(t *testing.T, tc *closing) {
-		shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
-		go func() {
-			for _, f := range append(closingMessages, closeFrame(CloseNormalClosure, "bye")) {
-				for _, b := range closingFrame(tc.server, f) {
-					time.Sleep(10 * time.Millisecond)
-					tc.wire.Write([]byte{b})
-				}
-			}
-		}()
-		var got []string
-		for i := 0; ; i++ {
-			time.Sleep(2500 * time.Microsecond) // so that a byte comes before, during or after the read
-			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-			deadline, _ := ctx.Deadline()
-			var read *call
-			switch i % 3 {
-			case 0:
-				read = begin(t, func() (string, error) {
-					_, p, err := tc.c.ReadMessageContext(ctx)
-					return string(p), err
-				})
-			case 1:
-				tc.c.SetReadDeadline(deadline)
-				read = tc.read()
-			case 2:
-				read = tc.read()
-				synctest.Wait()
-				tc.c.SetReadDeadline(deadline)
-			}
-			<-read.done
-			cancel()
-			tc.c.SetReadDeadline(time.Time{})
-			if errors.Is(read.err, context.DeadlineExceeded) || errors.Is(read.err, os.ErrDeadlineExceeded) {
-				if read.took != time.Millisecond {
-					t.Fatalf("got %v after %v, want it after 1ms", read.err, read.took)
-				}
-				continue
-			}
-			if read.err != nil {
-				read.want("the peer's Close frame", anyTime, "websocket: close 1000 (normal): bye")
-				break
-			}
-			got = append(got, read.result)
-		}
-		if !slices.Equal(got, closingWant) {
-			t.Errorf("got %q, want %q", got, closingWant)
-		}
-		tc.wire.Close()
-		shutdown.want("the handshake is complete", anyTime, noError)
-	})
+	"\x81one", "\x82", "\x89ping", "\x01t", "\x80wo", "\x02th", "\x89", "\x00r", "\x8aunasked", "\x00", "\x80ee", "\x81four",
 }
 
 // sends returns a step of a script in which frames come.
@@ -820,6 +692,13 @@ func TestShutdownWithMessages(t *testing.T) {
 		{"an empty message", nil, sends("\x82"), claimTime, nil},
 		{"many messages", nil, sends(closingMessages...), claimTime, nil},
 		{"a message in part", nil, sends("\x02part"), claimTime, nil},
+		{"many messages, in time", nil, func(tc *closing) {
+			tc.send(closingMessages...)
+			for _, want := range []string{"one", "", "two", "three", "four"} {
+				time.Sleep(claimTime - 1)
+				tc.read().wantMessage("each has its own time", want)
+			}
+		}, 5 * (claimTime - 1), nil},
 		{"messages that come while others are discarded", nil, func(tc *closing) {
 			for range 20 {
 				tc.send("\x82message", "\x02in", "\x89", "\x80parts")
@@ -918,48 +797,6 @@ func TestShutdownWithMessages(t *testing.T) {
 	}
 }
 
-// A read that Shutdown makes way for may fail before it has begun: Shutdown does not wait for it.
-func TestShutdownMakesWayForAReadThatFails(t *testing.T) {
-	canceled, cancel := context.WithCancel(context.Background())
-	cancel()
-	for _, tt := range []struct {
-		name string
-		read func(c *Conn) error
-		want error
-	}{
-		{"the context has ended", func(c *Conn) error { return c.awaitRead(&limit{ctx: canceled}) }, context.Canceled},
-		{"messages are discarded", func(c *Conn) error {
-			c.readLock.end(phaseDiscarded, errDiscarded, nil)
-			return second3(c.ReadMessage())
-		}, errDiscarded},
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			c, _ := newTestConn(t, true)
-			other := make(chan struct{})
-			c.readLock.tryAcquire(lockDrain)
-			done := make(chan bool)
-			go func() {
-				came, err := c.readLock.yield(lockDrain, func() bool { return true }, time.Time{}, &noLimit)
-				done <- came && err == nil
-			}()
-			synctest.Wait()
-			c.readLock.tryAcquire(lockDrain) // another one has been faster, so that the read must wait
-			go func() {
-				defer close(other)
-				if err := tt.read(c); err != tt.want {
-					t.Errorf("%s: got %v, want %v", tt.name, err, tt.want)
-				}
-			}()
-			<-other
-			c.readLock.release(false)
-			if held := <-done; !held {
-				t.Errorf("%s: got the lock to another one, want it back", tt.name)
-			}
-			c.endRead()
-		})
-	}
-}
-
 // A message that was read to its last byte has been read, though the program did not ask for io.EOF:
 // Shutdown does not wait for that.
 func TestShutdownBehindTheLastByte(t *testing.T) {
@@ -1031,25 +868,26 @@ func TestShutdownReadsThatAlwaysTimeOut(t *testing.T) {
 	}
 }
 
+// slowConn is a connection whose writes take a little longer than half of claimTime.
+type slowConn struct{ *pipeConn }
+
+func (c slowConn) Write(p []byte) (int, error) {
+	time.Sleep(claimTime/2 + time.Millisecond)
+	return c.pipeConn.Write(p)
+}
+
 // The context of one Shutdown ends while a message waits for the program, which has time left to come for it.
 // The program is not told that the peer has closed the connection cleanly behind what it has not got.
 func TestShutdownWhoseContextEndsDiscardsNothing(t *testing.T) {
-	for range 100 {
-		synctest.Test(t, func(t *testing.T) {
-			near, far := newPipe(t, 1<<20)
-			c := newConn(slowConn{near}, true, nil, connOptions{})
-			defer c.Close()
-			far.Write(peerFrames(true, peerFrame{true, opText, "message"}, peerClose))
-			var calls []*call
-			for _, limit := range []time.Duration{claimTime / 2, time.Hour} {
-				calls = append(calls, begin(t, func() (string, error) {
-					ctx, cancel := context.WithTimeout(t.Context(), limit)
-					defer cancel()
-					return "", c.Shutdown(ctx, CloseNormalClosure, "")
-				}))
-			}
+	for range 50 { // what ends first is a matter of chance
+		on := closingOn{wrap: func(near *pipeConn) net.Conn { return slowConn{near} }}
+		on.run(t, func(t *testing.T, tc *closing) {
+			tc.send("\x81message", closeFrame(CloseNormalClosure, "bye"))
+			ctx, cancel := context.WithTimeout(t.Context(), claimTime/2)
+			defer cancel()
+			calls := []*call{tc.shutdown(ctx, CloseNormalClosure, ""), tc.shutdown(t.Context(), CloseNormalClosure, "")}
 			time.Sleep(claimTime * 6 / 10)
-			if _, p, err := c.ReadMessage(); err == nil || IsCloseError(err, CloseNormalClosure) {
+			if _, p, err := tc.c.ReadMessage(); err == nil || IsCloseError(err, CloseNormalClosure) {
 				t.Errorf("got %q, %v, want that the connection was closed by Shutdown", p, err)
 			}
 			for _, x := range calls {
@@ -1057,14 +895,6 @@ func TestShutdownWhoseContextEndsDiscardsNothing(t *testing.T) {
 			}
 		})
 	}
-}
-
-// slowConn is a connection whose writes take a little longer than half of claimTime.
-type slowConn struct{ *pipeConn }
-
-func (c slowConn) Write(p []byte) (int, error) {
-	time.Sleep(claimTime/2 + time.Millisecond)
-	return c.pipeConn.Write(p)
 }
 
 // closingContexts are the ways in which a context ends after a minute, with the error
@@ -1193,93 +1023,87 @@ func TestShutdownAndKeepalive(t *testing.T) {
 // with its context, and nothing is left of the connections: no goroutine, and neither
 // a context that lives on, nor a timer nor anything else holds on to them.
 func TestAttackNeverFinishesClosing(t *testing.T) {
+	nobody := func(*Conn, context.Context) {}
+	reader := func(c *Conn, _ context.Context) { c.ReadMessage() }
 	takeover := &CompressionOptions{ContextTakeover: true}
 	for _, tt := range []struct {
 		name        string
 		read        func(c *Conn, ctx context.Context)
 		compression *CompressionOptions
 	}{
-		{"nobody reads", func(c *Conn, ctx context.Context) {}, nil},
-		{"a reader", func(c *Conn, ctx context.Context) { c.ReadMessage() }, nil},
+		{"nobody reads", nobody, nil},
+		{"a reader", reader, nil},
 		{"a reader with a context", func(c *Conn, ctx context.Context) { c.ReadMessageContext(ctx) }, nil},
-		{"compressed, nobody reads", func(c *Conn, ctx context.Context) {}, takeover},
-		{"compressed, a reader", func(c *Conn, ctx context.Context) { c.ReadMessage() }, takeover},
-		{"without takeover, a reader", func(c *Conn, ctx context.Context) { c.ReadMessage() }, &CompressionOptions{}},
+		{"compressed, nobody reads", nobody, takeover},
+		{"compressed, a reader", reader, takeover},
+		{"without takeover, a reader", reader, &CompressionOptions{}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n := 1000
-				if tt.compression != nil {
-					n = 100 // each takes much memory for a while
-				}
+				const n = 100
 				long, cancel := context.WithCancel(t.Context())
 				defer cancel()
-				neverFinishClosing(t, long, n, tt.read, tt.compression) // what the runtime allocates once
 				codecs := codecsOnLoan.Load()
-				var got int64
-				for range 5 { // which it keeps for as many goroutines as there have been at a time
+				grown := int64(n*100 + 1)
+				for i := 0; i < 6 && grown > n*100; i++ { // the runtime keeps what it has allocated once
 					goroutines, heap := runtime.NumGoroutine(), heapInUse()
-					conns := neverFinishClosing(t, long, n, tt.read, tt.compression)
+					conns := make([]weak.Pointer[Conn], n)
+					for i := range conns {
+						conns[i] = neverFinishesClosing(t, long, attack{i%2 == 0, tt.compression}, i%3, tt.read)
+					}
+					time.Sleep(time.Minute)
+					synctest.Wait()
 					if got := runtime.NumGoroutine(); got >= goroutines+n {
 						t.Errorf("got %d goroutines, want the %d of before", got, goroutines)
 					}
 					time.Sleep(24 * time.Hour) // the runtime forgets timers that were stopped
-					got = int64(heapInUse()) - int64(heap)
+					grown = int64(heapInUse()) - int64(heap)
 					if slices.ContainsFunc(conns, func(c weak.Pointer[Conn]) bool { return c.Value() != nil }) {
 						t.Error("got connections in memory, want none")
 					}
 					if n := codecsOnLoan.Load() - codecs; n != 0 {
 						t.Errorf("got %d codecs that were not returned, want none", n)
 					}
-					if got <= int64(n*100) {
-						break
-					}
 				}
-				if got > int64(n*100) {
-					t.Errorf("got %d bytes more than before, want none", got)
+				if grown > n*100 {
+					t.Errorf("got %d bytes more than before, want none", grown)
 				}
 			})
 		})
 	}
 }
 
-// neverFinishClosing closes n connections whose peers have sent a message, or the beginning of one, and stay silent.
-// It returns when that is over.
-func neverFinishClosing(t *testing.T, long context.Context, n int, read func(*Conn, context.Context), o *CompressionOptions) []weak.Pointer[Conn] {
-	ctx, cancel := context.WithTimeout(long, time.Minute)
-	defer cancel()
-	conns := make([]weak.Pointer[Conn], n)
-	for i := range n {
-		toPeer, fromPeer := newPipeHalf(4096), newPipeHalf(4096)
-		a := attack{i%2 == 0, o}
-		c := newConn(&pipeConn{in: fromPeer, out: toPeer}, a.server, nil, a.options(t, connOptions{pingInterval: time.Hour}))
-		conns[i] = weak.Make(c)
-		if o != nil {
-			if err := c.WriteMessage(TextMessage, textLike(1000, 1)); err != nil {
-				t.Error(err)
-			}
-			first := a.frame(0x01, a.payload("a message that does not end"))
-			fromPeer.data = append(fromPeer.data, first[:len(first)-i%3]...)
+// neverFinishesClosing has Shutdown close a connection in a minute whose peer stays silent. With compression the peer has
+// sent the beginning of a message, of which the last bytes are missing.
+func neverFinishesClosing(t *testing.T, long context.Context, a attack, missing int,
+	read func(*Conn, context.Context)) weak.Pointer[Conn] {
+	toPeer, fromPeer := newPipeHalf(4096), newPipeHalf(4096)
+	c := newConn(&pipeConn{in: fromPeer, out: toPeer}, a.server, nil, a.options(t, connOptions{pingInterval: time.Hour}))
+	if a.compression != nil {
+		if err := c.WriteMessage(TextMessage, textLike(1000, 1)); err != nil {
+			t.Error(err)
 		}
-		go read(c, long)
-		go func() {
-			if err := c.Shutdown(ctx, CloseGoingAway, ""); err != context.DeadlineExceeded {
-				t.Errorf("got %v, want the context's error", err)
-			}
-			if !toPeer.writeClosed() {
-				t.Error("the network connection is open")
-			}
-			if err := c.WriteMessageContext(long, TextMessage, nil); err == nil {
-				t.Error("got no error from a write afterwards")
-			}
-			if _, _, err := c.ReadMessageContext(long); err == nil {
-				t.Error("got no error from a read afterwards")
-			}
-		}()
+		first := a.frame(0x01, a.payload("a message that does not end"))
+		fromPeer.data = append(fromPeer.data, first[:len(first)-missing]...)
 	}
-	time.Sleep(time.Minute)
-	synctest.Wait()
-	return conns
+	go read(c, long)
+	go func() {
+		ctx, cancel := context.WithTimeout(long, time.Minute)
+		defer cancel()
+		if err := c.Shutdown(ctx, CloseGoingAway, ""); err != context.DeadlineExceeded {
+			t.Errorf("got %v, want the context's error", err)
+		}
+		if !toPeer.writeClosed() {
+			t.Error("the network connection is open")
+		}
+		if err := c.WriteMessageContext(long, TextMessage, nil); err == nil {
+			t.Error("got no error from a write afterwards")
+		}
+		if _, _, err := c.ReadMessageContext(long); err == nil {
+			t.Error("got no error from a read afterwards")
+		}
+	}()
+	return weak.Make(c)
 }
 
 // heapInUse collects what nobody uses, and returns the bytes that are left.
@@ -1316,18 +1140,16 @@ func (c patientConn) SetReadDeadline(t time.Time) error {
 func TestShutdownResetsNothing(t *testing.T) {
 	const flight = 2 << 20 // more than the kernel holds, so somebody must read it
 	for _, tt := range []struct {
-		name   string
-		first  string // what the peer sends before the flood
-		flood  string // of these frames, which then ends with a Close frame
-		failed bool   // by the first read of the program
-		code   int    // of our Close frame
-		err    string // of Shutdown
+		name  string
+		first string // what the peer sends before a flood of pongs and a Close frame
+		code  int    // of our Close frame: that of Shutdown, or of the program's read, which has failed before
+		err   string // of Shutdown
 	}{
-		{"handshake", "\x89ping", "\x8a" + string(make([]byte, 125)), false, 4000, noError},
-		{"protocol error", "\xf1", "\x82" + string(make([]byte, 1000)), true, 1002, "websocket: reserved bit RSV1 is set"},
-		{"read limit", "\x82" + string(make([]byte, 100)), "\x82" + string(make([]byte, 1000)), true, 1009, "websocket: read limit exceeded"},
-		{"bad text", "\x81\xff", "\x82" + string(make([]byte, 1000)), true, 1007, "websocket: text is not valid UTF-8"},
-		{"protocol error that Shutdown sees", "\xf1", "\x82" + string(make([]byte, 1000)), false, 4000, "websocket: reserved bit RSV1 is set"},
+		{"handshake", "\x89ping", 4000, noError},
+		{"protocol error", "\xf1", CloseProtocolError, "websocket: reserved bit RSV1 is set"},
+		{"read limit", "\x82" + string(make([]byte, 100)), CloseMessageTooBig, "websocket: read limit exceeded"},
+		{"bad text", "\x81\xff", CloseInvalidFramePayloadData, "websocket: text is not valid UTF-8"},
+		{"protocol error that Shutdown sees", "\xf1", 4000, "websocket: reserved bit RSV1 is set"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bothSides(t, func(t *testing.T, server bool) {
@@ -1335,7 +1157,7 @@ func TestShutdownResetsNothing(t *testing.T) {
 				near.(*net.TCPConn).SetReadBuffer(64 << 10)
 				far.(*net.TCPConn).SetWriteBuffer(64 << 10)
 				near.(*net.TCPConn).SetWriteBuffer(1 << 20)
-				var wire net.Conn = near
+				wire := near
 				if tt.err != noError { // the flood is read after the connection has failed, for lingerTime at most
 					wire = patientConn{near.(*net.TCPConn)}
 				}
@@ -1345,15 +1167,13 @@ func TestShutdownResetsNothing(t *testing.T) {
 					t.Fatal(err)
 				}
 				far.Write(closingFrame(server, tt.first))
-				if tt.failed {
+				if tt.code != 4000 {
 					if _, _, err := c.ReadMessage(); fmt.Sprint(err) != tt.err {
 						t.Fatalf("got %v, want %s", err, tt.err)
 					}
 				}
-				shutdown := begin(t, func() (string, error) {
-					return "", c.Shutdown(closingContext(t), 4000, "")
-				})
-				frame := closingFrame(server, tt.flood)
+				shutdown := inBackground(t, func() error { return c.Shutdown(closingContext(t), 4000, "") })
+				frame := closingFrame(server, "\x8a"+string(make([]byte, 125)))
 				flood := append(bytes.Repeat(frame, flight/len(frame)), closingFrame(server, closeFrame(4001, ""))...)
 				if n, err := far.Write(flood); err != nil {
 					t.Fatalf("the peer could send %d of %d bytes, %v; want them to be taken", n, len(flood), err)
@@ -1364,20 +1184,13 @@ func TestShutdownResetsNothing(t *testing.T) {
 
 				peer := newConn(wrappedConn{far}, !server, nil, connOptions{})
 				peer.SetCloseHandler(func(int, string) error { return nil }) // it has sent its Close frame
-				if _, p, err := peer.ReadMessage(); !bytes.Equal(p, data) || err != nil {
-					t.Fatalf("the peer got %d bytes, %v, want all %d", len(p), err, len(data))
-				}
-				if _, _, err := peer.ReadMessage(); !IsCloseError(err, tt.code) {
-					t.Fatalf("the peer got %v, want close %d", err, tt.code)
-				}
+				wantRead(t, peer, string(data))
+				hsWantClose(t, peer, tt.code)
 				if n, err := far.Read(make([]byte, 1)); n != 0 || err != io.EOF {
 					t.Errorf("the peer got %d bytes, %v behind the Close frame, want the end", n, err)
 				}
 				far.Close()
-				<-shutdown.done
-				if fmt.Sprint(shutdown.err) != tt.err {
-					t.Errorf("Shutdown: got %v, want %s", shutdown.err, tt.err)
-				}
+				shutdown.want("the peer has gone", anyTime, tt.err)
 			})
 		})
 	}
@@ -1388,22 +1201,22 @@ func TestCloseRead(t *testing.T) {
 	const notWanted = "a message came after CloseRead"
 	for _, tt := range []struct {
 		name string
-		end  func(tc *closing, cancel context.CancelCauseFunc)
+		end  func(tc *closing, cancel func(error))
 		sent []string // to the peer
 		good bool     // the connection is open afterwards
 	}{
-		{"the peer closes", func(tc *closing, _ context.CancelCauseFunc) { tc.send(closeFrame(1000, "")) },
+		{"the peer closes", func(tc *closing, _ func(error)) { tc.send(closeFrame(1000, "")) },
 			[]string{closeFrame(1000, "")}, false},
-		{"the peer is gone", func(tc *closing, _ context.CancelCauseFunc) { tc.wire.Close() }, nil, false},
-		{"a message", func(tc *closing, _ context.CancelCauseFunc) { tc.send("\x81") },
+		{"the peer is gone", func(tc *closing, _ func(error)) { tc.wire.Close() }, nil, false},
+		{"a message", func(tc *closing, _ func(error)) { tc.send("\x81") },
 			[]string{closeFrame(1008, notWanted)}, false},
-		{"the beginning of a message", func(tc *closing, _ context.CancelCauseFunc) { tc.send("\x01a") },
+		{"the beginning of a message", func(tc *closing, _ func(error)) { tc.send("\x01a") },
 			[]string{closeFrame(1008, notWanted)}, false},
-		{"a broken rule", func(tc *closing, _ context.CancelCauseFunc) { tc.send("\x80") },
+		{"a broken rule", func(tc *closing, _ func(error)) { tc.send("\x80") },
 			[]string{closeFrame(1002, "continuation frame without a message to continue")}, false},
-		{"Close", func(tc *closing, _ context.CancelCauseFunc) { tc.c.Close() }, nil, false},
-		{"its context", func(_ *closing, cancel context.CancelCauseFunc) { cancel(errMine) }, nil, true},
-		{"a read deadline", func(tc *closing, _ context.CancelCauseFunc) { tc.c.SetReadDeadline(time.Now()) }, nil, true},
+		{"Close", func(tc *closing, _ func(error)) { tc.c.Close() }, nil, false},
+		{"its context", func(_ *closing, cancel func(error)) { cancel(errMine) }, nil, true},
+		{"a read deadline", func(tc *closing, _ func(error)) { tc.c.SetReadDeadline(time.Now()) }, nil, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inClosing(t, func(t *testing.T, tc *closing) {
