@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"sync"
@@ -112,34 +111,22 @@ func TestLimit(t *testing.T) {
 
 // The context's error and its cause can be found, and the prefix is there once.
 func TestContextError(t *testing.T) {
-	expired, cancel := context.WithTimeout(context.Background(), -1)
-	defer cancel()
-	because, cancel := context.WithTimeoutCause(context.Background(), -1, errMine)
-	defer cancel()
-	for _, tt := range []struct {
-		ctx     context.Context
-		want    error
-		text    string
-		cause   bool
-		timeout bool
-	}{
-		{cancelled(nil), context.Canceled, "context canceled", false, false},
-		{cancelled(errMine), context.Canceled, "websocket: context canceled: mine", true, false},
-		{expired, context.DeadlineExceeded, "context deadline exceeded", false, true},
-		{because, context.DeadlineExceeded, "websocket: context deadline exceeded: mine", true, true},
-	} {
-		err := contextError(tt.ctx)
-		if err.Error() != tt.text || !errors.Is(err, tt.want) || errors.Is(err, errMine) != tt.cause {
-			t.Errorf("got %q, is %v: %t, is its cause: %t, want %q, true, %t",
-				err, tt.want, errors.Is(err, tt.want), errors.Is(err, errMine), tt.text, tt.cause)
-		}
-		var ne net.Error
-		if timeout := errors.As(err, &ne) && ne.Timeout(); timeout != tt.timeout {
-			t.Errorf("%q: got a timeout: %t, want %t", err, timeout, tt.timeout)
-		}
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("%q: got an error that is os.ErrDeadlineExceeded; no deadline of the network has passed", err)
-		}
+	for _, tt := range closingContexts {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := tt.make(t.Context())
+			defer cancel()
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			err := contextError(ctx)
+			if wantErrorIs(t, err, tt.wants...); err.Error() != tt.want {
+				t.Errorf("%s: got %q, want %q", tt.name, err, tt.want)
+			}
+			var ne net.Error
+			timeout, want := errors.As(err, &ne) && ne.Timeout(), errors.Is(err, context.DeadlineExceeded)
+			if timeout != want || errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("%s: got a timeout %t, want %t, and not of the network, whose deadline has not passed", tt.name, timeout, want)
+			}
+		})
 	}
 }
 
@@ -210,22 +197,22 @@ func TestWatchLateFunction(t *testing.T) {
 	interrupts := 0
 	w := countingWatch(t, &interrupts)
 	old, ctx := newCountedContext(), newCountedContext()
-	w.begin(old)
-	w.end()
-	w.begin(ctx)
-	w.fire(old.done)
-	if interrupted := w.end(); interrupted || interrupts != 0 {
-		t.Errorf("late function of another context: got %t and %d interrupts, want none", interrupted, interrupts)
+	operation := func(ctx *countedContext, late ...*countedContext) (interrupted bool) {
+		w.begin(ctx)
+		for _, other := range late {
+			w.fire(other.done)
+		}
+		return w.end()
 	}
-	w.fire(ctx.done)
-	if interrupts != 0 {
-		t.Errorf("late function between operations: got %d interrupts, want none", interrupts)
+	operation(old)
+	if operation(ctx, old) || interrupts != 0 {
+		t.Errorf("of another context: got %d interrupts, want none", interrupts)
 	}
-	w.begin(ctx)
-	w.fire(ctx.done)
-	w.fire(ctx.done)
-	if interrupted := w.end(); !interrupted || interrupts != 1 {
-		t.Errorf("got %t and %d interrupts, want true and one", interrupted, interrupts)
+	if w.fire(ctx.done); interrupts != 0 {
+		t.Errorf("between operations: got %d interrupts, want none", interrupts)
+	}
+	if !operation(ctx, ctx, ctx) || interrupts != 1 {
+		t.Errorf("of its own context, twice: got %d interrupts, want one", interrupts)
 	}
 }
 
@@ -260,14 +247,6 @@ func TestCloseTakesTheConnectionOffContexts(t *testing.T) {
 	}{
 		{"after a read", read, 1, 1, nil},
 		{"during a read", func(e ends) { go e.c.ReadMessageContext(e.ctx) }, 1, 1, nil},
-		{"during a read without a context", func(e ends) {
-			read(e)
-			go e.c.ReadMessage()
-		}, 1, 1, nil},
-		{"during NextReader", func(e ends) {
-			read(e)
-			go e.c.NextReader()
-		}, 1, 1, nil},
 		{"during Read", func(e ends) {
 			read(e)
 			e.wire.Write(unhex(e, "81 05"))
@@ -369,21 +348,19 @@ func TestContextsAllocateNothing(t *testing.T) {
 		for name, ctx := range map[string]context.Context{
 			"Background": context.Background(), "cancellable": ctx, "with a deadline": deadline,
 		} {
-			read := func() {
-				if _, p, err := c.ReadMessageContext(ctx); len(p) != size || err != nil {
-					t.Fatalf("got %d bytes, %v", len(p), err)
+			for _, tt := range []struct {
+				method string
+				call   func() error
+				want   float64
+			}{
+				{"ReadMessageContext", func() error { return second3(c.ReadMessageContext(ctx)) }, plain},
+				{"WriteMessageContext", func() error { return c.WriteMessageContext(ctx, BinaryMessage, data) }, 0},
+			} {
+				var err error
+				n := testing.AllocsPerRun(100, func() { err = errors.Join(err, tt.call()) })
+				if n != tt.want || err != nil {
+					t.Errorf("%d bytes, %s: got %v allocations and %v for %s, want %v", size, name, n, err, tt.method, tt.want)
 				}
-			}
-			if n := testing.AllocsPerRun(100, read); n != plain {
-				t.Errorf("%d bytes, %s: got %v allocations for ReadMessageContext, want the %v of ReadMessage", size, name, n, plain)
-			}
-			write := func() {
-				if err := c.WriteMessageContext(ctx, BinaryMessage, data); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if n := testing.AllocsPerRun(100, write); n != 0 {
-				t.Errorf("%d bytes, %s: got %v allocations for WriteMessageContext, want none", size, name, n)
 			}
 		}
 	}
@@ -409,6 +386,9 @@ func TestContextsAreRegisteredOnce(t *testing.T) {
 // something else meanwhile is not.
 func TestWatchAborts(t *testing.T) {
 	always := func(time.Duration) uint32 { return 7 }
+	never := func(time.Duration) uint32 { return 0 }
+	oneAfterTheOther := func(since time.Duration) uint32 { return uint32(since/time.Millisecond) | 1 }
+	later := func(since time.Duration) uint32 { return uint32(since / (10 * abortTime)) }
 	for _, tt := range []struct {
 		interrupt error
 		waiting   func(since time.Duration) uint32
@@ -418,11 +398,11 @@ func TestWatchAborts(t *testing.T) {
 		{nil, always, abortTime - 1, -1},
 		{nil, always, time.Second, abortTime},
 		{errMine, always, time.Second, 0},
-		{nil, func(time.Duration) uint32 { return 0 }, time.Hour, -1},
-		{errMine, func(time.Duration) uint32 { return 0 }, time.Hour, -1},
-		{nil, func(since time.Duration) uint32 { return uint32(since/time.Millisecond) | 1 }, time.Hour, -1}, // one after the other
-		{nil, func(since time.Duration) uint32 { return uint32(since / (10 * abortTime)) }, time.Hour, 10*abortTime + abortTime/2},
-		{errMine, func(since time.Duration) uint32 { return uint32(since / (10 * abortTime)) }, time.Hour, 10*abortTime + abortTime/2},
+		{nil, never, time.Hour, -1},
+		{errMine, never, time.Hour, -1},
+		{nil, oneAfterTheOther, time.Hour, -1},
+		{nil, later, time.Hour, 10*abortTime + abortTime/2},
+		{errMine, later, time.Hour, 10*abortTime + abortTime/2},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			start, aborted := time.Now(), time.Duration(-1)
@@ -452,106 +432,85 @@ func TestWatchAborts(t *testing.T) {
 	}
 }
 
-// A read that waits for its turn can be ended by its context, and a second reader,
+// A read that waits for its turn can be ended by its context, and by a deadline when it has its turn. A second reader,
 // which is a mistake, harms nothing.
-func TestReadMessageContextWaitsForItsTurn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, wire := newTestConn(t, false)
+func TestReadsWaitForTheirTurn(t *testing.T) {
+	inClosing(t, func(t *testing.T, tc *closing) {
 		read := func(ctx context.Context) *call {
 			return begin(t, func() (string, error) {
-				_, p, err := c.ReadMessageContext(ctx)
+				_, p, err := tc.c.ReadMessageContext(ctx)
 				return string(p), err
 			})
 		}
-		first := read(t.Context())
-		first.wantWaiting("nothing has come")
-		ctx, cancel := context.WithCancelCause(t.Context())
-		time.AfterFunc(time.Second, func() { cancel(errMine) })
-		second := read(ctx)
-		second.want("another read goes on", time.Second, "websocket: context canceled: mine")
-		wantCancelled(t, "while another read goes on", second.err)
-		expired, cancelExpired := context.WithTimeout(t.Context(), time.Second)
-		defer cancelExpired()
-		if second = read(expired); second.result != "" {
-			t.Errorf("got %q, want nothing", second.result)
+		for _, tt := range closingContexts {
+			first := tc.read()
+			first.wantWaiting("nothing has come")
+			ctx, cancel := tt.make(t.Context())
+			second := read(ctx)
+			second.want(tt.name, time.Minute, tt.want)
+			if cancel(); second.result != "" {
+				t.Errorf("got %q, want nothing", second.result)
+			}
+			tc.send("\x81a", "\x81b")
+			first.wantMessage("the first message is the first reader's", "a")
+			read(t.Context()).wantMessage("the second one", "b")
 		}
-		second.want("its deadline", time.Second, context.DeadlineExceeded.Error())
 
-		wire.Write(unhex(t, "81 01 61 81 01 62"))
-		first.wantMessage("the first message is the first reader's", "a")
-		read(t.Context()).wantMessage("the second one", "b")
-	})
-}
-
-// SetReadDeadline ends the read that goes on, and the one that waits for its turn then has its.
-func TestReadDeadlineEndsReadsInTurn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, wire := newTestConn(t, false)
-		read := func() *call { return inBackground(t, func() error { return second3(c.ReadMessage()) }) }
-		both := []*call{read(), read()}
+		both := []*call{tc.read(), read(t.Context())}
 		synctest.Wait()
-		c.SetReadDeadline(time.Now().Add(time.Second))
+		tc.c.SetReadDeadline(time.Now().Add(time.Second))
 		for _, x := range both {
 			x.wantIs("the deadline", time.Second, os.ErrDeadlineExceeded)
 		}
-		c.SetReadDeadline(time.Time{})
-		wire.Write(unhex(t, "81 01 61"))
-		wantRead(t, c, "a")
+		tc.c.SetReadDeadline(time.Time{})
+		tc.send("\x81a")
+		tc.read().wantMessage("the connection is good", "a")
 	})
 }
 
 // A write that its context ends while it waits for its turn has not happened.
 func TestWriteMessageContextInterruptedInTurn(t *testing.T) {
-	for _, tt := range []struct {
-		name  string
-		block func(c *Conn) (unblock func())
-		want  string // on the wire in the end, before the message that is sent
-	}{
-		{"a message writer is open", func(c *Conn) func() {
+	large := make([]byte, 1000)
+	for name, block := range map[string]func(c *Conn) (unblock func()){
+		"a message writer is open": func(c *Conn) func() {
 			w, _ := c.NextWriter(BinaryMessage)
-			w.Write([]byte("open"))
-			return func() { w.Close() }
-		}, `fin=true op=2 masked=false "open"`},
-		{"a message is being written", func(c *Conn) func() {
-			go c.WriteMessage(BinaryMessage, make([]byte, 1000))
+			w.Write(large[:99])
+			return func() {
+				w.Write(large[99:])
+				w.Close()
+			}
+		},
+		"a message is being written": func(c *Conn) func() {
+			go c.WriteMessage(BinaryMessage, large)
 			return func() {}
-		}, fmt.Sprintf("fin=true op=2 masked=false %q", make([]byte, 1000))},
-		{"a control frame is being written", func(c *Conn) func() {
-			go c.WriteControl(PingMessage, make([]byte, 125), time.Time{})
-			return func() {}
-		}, fmt.Sprintf("fin=true op=9 masked=false %q", make([]byte, 125))},
+		},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				a, wire := newPipe(t, 100)
-				c := newConn(a, true, nil, connOptions{})
-				unblock := tt.block(c)
-				write := func(ctx context.Context, text string) *call {
-					synctest.Wait()
-					return inBackground(t, func() error { return c.WriteMessageContext(ctx, TextMessage, []byte(text)) })
-				}
-				ctx, cancel := context.WithCancelCause(t.Context())
-				time.AfterFunc(time.Second, func() { cancel(errMine) })
-				write(ctx, "not sent").want("in turn", time.Second, "websocket: context canceled: mine")
-				write(ctx, "not sent").want("cancelled before", 0, "websocket: context canceled: mine")
-				expired, cancelExpired := context.WithTimeout(t.Context(), time.Second)
-				defer cancelExpired()
-				write(expired, "not sent").want("its deadline", time.Second, context.DeadlineExceeded.Error())
-				c.SetWriteDeadline(time.Now().Add(time.Second))
-				write(t.Context(), "not sent").want("the deadline is before the end of the context", time.Second, errWriteTimeout.Error())
-				c.SetWriteDeadline(time.Time{})
+		closingOn{size: 100}.run(t, func(t *testing.T, tc *closing) {
+			unblock := block(tc.c)
+			write := func(ctx context.Context, text string) *call {
+				synctest.Wait()
+				return inBackground(t, func() error { return tc.c.WriteMessageContext(ctx, TextMessage, []byte(text)) })
+			}
+			for _, tt := range closingContexts {
+				ctx, cancel := tt.make(t.Context())
+				write(ctx, "not sent").want(name, time.Minute, tt.want)
+				write(ctx, "not sent").want("ended before", 0, tt.want)
+				cancel()
+			}
+			tc.c.SetWriteDeadline(time.Now().Add(time.Second))
+			write(t.Context(), "not sent").wantIs("the deadline is before the end of the context", time.Second, errWriteTimeout)
+			tc.c.SetWriteDeadline(time.Time{})
 
-				unblock()
-				sent := write(t.Context(), "small")
-				var all bytes.Buffer
-				for synctest.Wait(); len(wire.in.data) > 0; synctest.Wait() {
-					all.Write(wire.take())
-				}
-				sent.want("the connection is good", 0, noError)
-				wire.in.data = all.Bytes()
-				wantFrames(t, wire, tt.want, `fin=true op=1 masked=false "small"`)
-				c.send.wantFree(t)
-			})
+			go unblock()
+			sent := write(t.Context(), "small")
+			var all bytes.Buffer
+			for synctest.Wait(); len(tc.wire.in.data) > 0; synctest.Wait() {
+				all.Write(tc.wire.take())
+			}
+			sent.want("the connection is good", 0, noError)
+			tc.wire.in.data = all.Bytes()
+			tc.want("nothing else was sent", "\x82"+string(large), "\x81small")
+			tc.c.send.wantFree(t)
 		})
 	}
 }
