@@ -217,20 +217,6 @@ func TestGroupShutdownSilentPeers(t *testing.T) {
 	}
 }
 
-// Connections that failed for reasons of their own are no reason for an error.
-func TestGroupShutdownOtherErrors(t *testing.T) {
-	inGroup(t, nil, func(t *testing.T, group *Group, server *groupServer) {
-		gone, wrong := server.dial(), server.dial()
-		shutdown := shutdownGroup(t, group, 0)
-		synctest.Wait()
-		gone.Close()
-		wrong.NetConn().Write([]byte("what is this?"))
-		wrong.NetConn().Close()
-		shutdown.want("both have ended", 0, noError)
-		wantLen(t, group, "both have ended", 0)
-	})
-}
-
 // Without any time left all are closed at once.
 func TestGroupShutdownEndedContext(t *testing.T) {
 	inGroup(t, nil, func(t *testing.T, group *Group, server *groupServer) {
@@ -246,17 +232,20 @@ func TestGroupShutdownEndedContext(t *testing.T) {
 	})
 }
 
-// http.Server.Shutdown brings it about.
+// http.Server.Shutdown brings it about. Connections that fail for reasons of their own are no reason for an error.
 func TestGroupRegisterOnShutdown(t *testing.T) {
 	inGroup(t, nil, func(t *testing.T, group *Group, server *groupServer) {
-		server.http.RegisterOnShutdown(func() { group.Shutdown(t.Context()) })
-		clients := []*Conn{server.dial(), server.dial()}
-		if err := server.http.Shutdown(t.Context()); err != nil {
-			t.Errorf("got %v, want nil", err)
-		}
-		for _, c := range clients {
-			hsWantClose(t, c, CloseGoingAway)
-		}
+		var shutdown *call
+		server.http.RegisterOnShutdown(func() { shutdown = shutdownGroup(t, group, 0) })
+		gone, wrong, orderly := server.dial(), server.dial(), server.dial()
+		inBackground(t, func() error { return server.http.Shutdown(t.Context()) }).want("it does not wait", 0, noError)
+		synctest.Wait()
+		gone.Close()
+		wrong.NetConn().Write([]byte("what is this?"))
+		wrong.NetConn().Close()
+		shutdown.wantWaiting("one has not answered")
+		hsWantClose(t, orderly, CloseGoingAway)
+		shutdown.want("all have ended", 0, noError)
 		wantLen(t, group, "all are closed", 0)
 	})
 }
@@ -552,21 +541,13 @@ func TestUpgradeAnswerFailsWithAPingDue(t *testing.T) {
 func TestGroupShutdownAmongComingAndGoing(t *testing.T) {
 	var group Group
 	u := Upgrader{Group: &group, ReadBufferSize: 4096}
-	serve := func(c *Conn, r *http.Request) {
+	serve := func(c *Conn, _ *http.Request) {
 		// What programs set after Upgrade, when the group has the connection already.
 		c.SetReadLimit(1 << 20)
 		c.SetPingHandler(c.PingHandler())
 		c.SetPongHandler(func(string) error { return nil })
 		c.SetCloseHandler(nil)
-		for {
-			messageType, p, err := c.ReadMessage()
-			if err != nil {
-				return
-			}
-			if err := c.WriteMessage(messageType, p); err != nil && err != ErrCloseSent {
-				t.Errorf("the server's write: got %v, want nil or ErrCloseSent", err)
-			}
-		}
+		hsEcho(c)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/func", u.HandlerFunc(serve))
@@ -583,36 +564,26 @@ func TestGroupShutdownAmongComingAndGoing(t *testing.T) {
 	server := httptest.NewServer(mux)
 	defer server.Close()
 
-	// client is the life of one client. It returns whether there may be another.
-	client := func(path string, messages int) bool {
+	// client is the life of one client. The error ends those of its kind.
+	client := func(path string, messages int) error {
 		c, resp, err := (&Dialer{}).Dial(server.URL+path, nil)
 		if err == ErrBadHandshake && resp.StatusCode == http.StatusServiceUnavailable {
-			return false
+			return &CloseError{Code: CloseGoingAway} // it is refused
 		}
 		if err != nil {
-			t.Errorf("dial: got %v, want a connection or 503", err)
-			return false
+			return err
 		}
 		defer c.Close()
 		for i := range messages {
 			text := fmt.Sprint(i)
 			if err := c.WriteMessage(TextMessage, []byte(text)); err != nil {
-				t.Errorf("the client's write: got %v, want nil", err)
-				return false
+				return err
 			}
-			err := readText(c, text)
-			if IsCloseError(err, CloseGoingAway) {
-				return false
-			}
-			if err != nil {
-				t.Errorf("the client's read: got %v, want message %d, or close 1001", err, i)
-				return false
+			if err := readText(c, text); err != nil {
+				return err
 			}
 		}
-		if err := c.Shutdown(closingContext(t), CloseNormalClosure, ""); err != nil {
-			t.Errorf("the client's Shutdown: got %v, want nil", err)
-		}
-		return true
+		return c.Shutdown(closingContext(t), CloseNormalClosure, "")
 	}
 
 	var clients sync.WaitGroup
@@ -621,10 +592,15 @@ func TestGroupShutdownAmongComingAndGoing(t *testing.T) {
 	for i := range 16 {
 		clients.Go(func() {
 			path := []string{"/func", "/plain"}[i%2]
-			for n := 0; client(path, n%7*i); n++ {
+			var err error
+			for n := 0; err == nil; n++ {
+				err = client(path, n%7*i)
 				if lives.Add(1) == 200 {
 					close(enough)
 				}
+			}
+			if !IsCloseError(err, CloseGoingAway) {
+				t.Errorf("got %v of a client, want a refusal or close 1001", err)
 			}
 		})
 	}

@@ -245,20 +245,8 @@ func TestCloseTakesTheConnectionOffContexts(t *testing.T) {
 		total      int // and later
 		after      func(e ends)
 	}{
-		{"after a read", read, 1, 1, nil},
 		{"during a read", func(e ends) { go e.c.ReadMessageContext(e.ctx) }, 1, 1, nil},
-		{"during Read", func(e ends) {
-			read(e)
-			e.wire.Write(unhex(e, "81 05"))
-			_, r, _ := e.c.NextReader()
-			go r.Read(make([]byte, 5))
-		}, 1, 1, nil},
-		{"after a write", write, 1, 1, nil},
 		{"during a write", func(e ends) { go e.c.WriteMessageContext(e.ctx, TextMessage, make([]byte, 1000)) }, 1, 1, nil},
-		{"during a write without a context", func(e ends) {
-			write(e)
-			go e.c.WriteMessage(TextMessage, make([]byte, 1000))
-		}, 1, 1, nil},
 		{"a write that is done just now", func(e ends) {
 			e.near.before = func() { e.c.Close() }
 			go e.c.WriteMessageContext(e.ctx, TextMessage, nil)
