@@ -387,62 +387,51 @@ func borrowed(c *Conn) string {
 // Close gives back what the connection has borrowed, at once or, if a call is at work, when that ends.
 func TestCloseGivesBack(t *testing.T) {
 	eachLink(t, func(t *testing.T, l testLink) {
-		for _, busy := range []string{"nobody", "nobody, no writer", "nobody, messages are unread", "a read", "a write"} {
-			for _, o := range []*CompressionOptions{nil, {Threshold: 1}, {Threshold: 1, ContextTakeover: true}} {
+		for _, o := range []*CompressionOptions{nil, {Threshold: 1}, {Threshold: 1, ContextTakeover: true}} {
+			for name, atWork := range map[string]func(c *Conn, w io.Writer) error{
+				"nobody": func(*Conn, io.Writer) error { return net.ErrClosed },
+				"a read": func(c *Conn, _ io.Writer) error { return second3(c.ReadMessage()) },
+				"a write": func(_ *Conn, w io.Writer) (err error) {
+					for err == nil {
+						_, err = w.Write(noise(1<<20, 1))
+					}
+					return err
+				},
+			} {
 				near, far := l.pair(t)
 				options := attack{l.server, o}.options(t, connOptions{})
 				c, peer := newConn(near, l.server, nil, options), newConn(far, !l.server, nil, options)
-				wantBytes := func(n int, read func() (int, []byte, error)) {
-					t.Helper()
-					if _, p, err := read(); len(p) != n || err != nil {
-						t.Fatalf("%s: got %d bytes and %v, want a message", busy, len(p), err)
-					}
-				}
-				// A message for whose beginning a read has waited in vain, and one that is being written.
+				// A message for whose rest a read has waited in vain, and one that is being written.
 				peer.WriteMessage(BinaryMessage, make([]byte, 10))
-				wantBytes(10, func() (int, []byte, error) { return c.ReadMessageContext(newCountedContext()) })
+				if _, p, err := c.ReadMessageContext(newCountedContext()); len(p) != 10 || err != nil {
+					t.Fatalf("%s: got %d bytes and %v, want a message", name, len(p), err)
+				}
 				halves, _ := peer.NextWriter(BinaryMessage)
 				halves.Write(noise(10_000, 1))
 				c.SetReadDeadline(time.Now().Add(5 * time.Millisecond))
 				if _, _, err := c.ReadMessage(); !isTimeout(err) {
-					t.Fatalf("%s: got %v, want a timeout", busy, err)
+					t.Fatalf("%s: got %v, want a timeout", name, err)
 				}
 				c.SetReadDeadline(time.Time{})
 				c.WriteMessage(BinaryMessage, make([]byte, 10))
-				var w io.Writer
-				if busy != "nobody, no writer" {
-					w, _ = c.NextWriter(BinaryMessage)
-					w.Write(make([]byte, 100))
-				}
-
-				atWork := func() error { return net.ErrClosed }
-				switch busy {
-				case "nobody, messages are unread":
+				w, _ := c.NextWriter(BinaryMessage)
+				w.Write(make([]byte, 100))
+				if name == "nobody" { // messages are there that nobody reads
 					peer.Cork()
 					halves.Close()
 					peer.WriteMessage(BinaryMessage, make([]byte, 10))
-					peer.WriteMessage(BinaryMessage, make([]byte, 10))
 					peer.Flush()
-					wantBytes(10_000, c.ReadMessage)
-				case "a read":
-					atWork = func() error { return second3(c.ReadMessage()) }
-				case "a write":
-					atWork = func() (err error) {
-						for err == nil {
-							_, err = w.Write(noise(1<<20, 1))
-						}
-						return err
-					}
+					c.ReadMessage()
 				}
-				done := inBackground(t, atWork)
-				for busy == "a read" && !c.readLock.has(locked) || busy == "a write" && !c.send.lock.has(locked) {
+
+				done := inBackground(t, func() error { return atWork(c, w) })
+				for name == "a read" && !c.readLock.has(locked) || name == "a write" && !c.send.lock.has(locked) {
 					time.Sleep(time.Millisecond)
 				}
 				c.Close()
-				<-done.done
-				wantErrorIs(t, done.err, net.ErrClosed)
+				done.wantIs(name, anyTime, net.ErrClosed)
 				if got := borrowed(c); got != "" {
-					t.Errorf("%s: got that %s was not given back", busy, got)
+					t.Errorf("%s: got that %s was not given back", name, got)
 				}
 				peer.Close()
 			}
