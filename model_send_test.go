@@ -338,8 +338,8 @@ func withoutLayers(c net.Conn) net.Conn {
 		return c.Conn
 	case *fullConn:
 		return c.pipeConn
-	case *faultyConn:
-		return c.Conn
+	case writeFunc:
+		return c.pipeConn
 	case *tls.Conn:
 		return c.NetConn()
 	}
@@ -357,7 +357,6 @@ func modelNumber(name string, otherwise uint64) uint64 {
 // first run, which a failure names, and WEBSOCKET_TEST_ROUNDS the number of runs.
 func eachModel(t *testing.T, run func(m *model)) {
 	first := modelNumber("WEBSOCKET_TEST_SEED", uint64(time.Now().UnixNano()%1e6))
-	serverTLS, clientTLS := tlsConfigs()
 	for i := range modelNumber("WEBSOCKET_TEST_ROUNDS", 100) {
 		seed := first + i
 		each := func(t *testing.T, near, far net.Conn) {
@@ -382,12 +381,8 @@ func eachModel(t *testing.T, run func(m *model)) {
 			if i%10 == 0 {
 				eachTransport(t, each)
 				t.Run("tls", func(t *testing.T) {
-					a, b := tcpPair(t)
-					near, far := tls.Server(a, serverTLS), tls.Client(b, clientTLS)
-					go far.Handshake()
-					if err := near.Handshake(); err != nil {
-						t.Fatal(err)
-					}
+					near, far := tcpPair(t)
+					near, far = overTLS(t, near, far)
 					each(t, near, far)
 				})
 			}
@@ -422,21 +417,6 @@ func (f *fullConn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// faultyConn does something else for every fifth write.
-type faultyConn struct {
-	net.Conn
-	writes int
-	fault  func(p []byte) []byte
-}
-
-func (f *faultyConn) Write(p []byte) (int, error) {
-	if f.writes++; f.writes%5 != 0 {
-		return f.Conn.Write(p)
-	}
-	_, err := f.Conn.Write(f.fault(p))
-	return len(p), err
-}
-
 // The model notices writes that are lost, repeated or cut off.
 func TestSendModelNoticesFaults(t *testing.T) {
 	for name, fault := range map[string]func(p []byte) []byte{
@@ -447,7 +427,14 @@ func TestSendModelNoticesFaults(t *testing.T) {
 		for seed := range uint64(20) {
 			synctest.Test(t, func(t *testing.T) {
 				near, far := newPipe(t, 1000)
-				m := newModel(t, seed, &faultyConn{Conn: near, fault: fault}, far)
+				writes := 0
+				m := newModel(t, seed, writeFunc{near, func(p []byte) (int, error) {
+					if writes++; writes%5 != 0 {
+						return near.Write(p)
+					}
+					_, err := near.Write(fault(p))
+					return len(p), err
+				}}, far)
 				m.calm, m.short, m.ending = true, false, "close"
 				if m.run(); len(m.problems) == 0 {
 					t.Errorf("%s, seed %d: got no problem", name, seed)
@@ -952,8 +939,7 @@ func (t *tightTransport) SetWriteDeadline(d time.Time) error {
 // interrupted writes to a connection with deadlines that pass at any byte, and looks after every
 // step at what the peer has, in a bubble.
 type interrupted struct {
-	t       testing.TB
-	server  bool
+	testing.TB
 	c       *Conn
 	s       io.Writer // a stream of c
 	wire    *tightTransport
@@ -970,7 +956,7 @@ func newInterrupted(t testing.TB, server bool) *interrupted {
 	c := newConn(wire, server, nil, connOptions{})
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
-	return &interrupted{t: t, server: server, c: c, s: NewStream(c, BinaryMessage), wire: wire, ctx: ctx}
+	return &interrupted{TB: t, c: c, s: NewStream(c, BinaryMessage), wire: wire, ctx: ctx}
 }
 
 // payload returns bytes of which no masking key hides a shift.
@@ -994,7 +980,7 @@ func (i *interrupted) limit(room int) {
 // write writes a message for which there is so much room, with all that leaves before it. A
 // direct one is not corked.
 func (i *interrupted) write(size, room int, direct bool) {
-	i.t.Helper()
+	i.Helper()
 	p := i.payload(size)
 	before := bytes.Clone(p)
 	ctx := context.Background()
@@ -1004,13 +990,13 @@ func (i *interrupted) write(size, room int, direct bool) {
 	i.limit(room)
 	err := i.c.WriteMessageContext(ctx, BinaryMessage, p)
 	if !bytes.Equal(p, before) {
-		i.t.Fatal("the caller's data was changed")
+		i.Fatal("the caller's data was changed")
 	}
 	f := peerFrame{true, opBinary, string(p)}
 	switch {
 	case i.err != nil:
 		if err != i.err {
-			i.t.Fatalf("got %v, want the error that has failed the connection, %v", err, i.err)
+			i.Fatalf("got %v, want the error that has failed the connection, %v", err, i.err)
 		}
 	case err == nil:
 		i.waiting = append(i.waiting, f)
@@ -1018,21 +1004,21 @@ func (i *interrupted) write(size, room int, direct bool) {
 		// Nothing of it has left, and nothing will.
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		i.err = err
-		i.checkBegun(f)
+		i.check(f)
 		return
 	default:
-		i.t.Fatalf("a message of %d bytes with room for %d: got %v, want a timeout", size, room, err)
+		i.Fatalf("a message of %d bytes with room for %d: got %v, want a timeout", size, room, err)
 	}
 	i.check()
 }
 
 // flush flushes corked frames, for which there is so much room.
 func (i *interrupted) flush(room int) {
-	i.t.Helper()
+	i.Helper()
 	i.limit(room)
 	i.corked = false
 	if err := i.c.Flush(); err != i.err && err != errWriteTimeout {
-		i.t.Fatalf("Flush with room for %d: got %v, want %v or a write timeout", room, err, i.err)
+		i.Fatalf("Flush with room for %d: got %v, want %v or a write timeout", room, err, i.err)
 	}
 	i.check()
 }
@@ -1044,7 +1030,7 @@ func (i *interrupted) cork() {
 
 // pong posts a pong.
 func (i *interrupted) pong() {
-	i.t.Helper()
+	i.Helper()
 	i.pongs++
 	f := peerFrame{true, opPong, fmt.Sprint("pong ", i.pongs)}
 	i.c.reply(opPong, []byte(f.payload))
@@ -1056,89 +1042,73 @@ func (i *interrupted) pong() {
 
 // post writes to the stream.
 func (i *interrupted) post(size int) {
-	i.t.Helper()
+	i.Helper()
 	p := i.payload(size)
 	n, err := i.s.Write(p)
 	if err != i.err && size > 0 || err == nil && n != size {
-		i.t.Fatalf("the stream: got %d, %v, want %d, %v", n, err, size, i.err)
+		i.Fatalf("the stream: got %d, %v, want %d, %v", n, err, size, i.err)
 	}
-	for p = p[:n]; len(p) > 0; {
-		part := p[:min(len(p), maxStreamPayload)]
+	for part := range slices.Chunk(p[:n], maxStreamPayload) {
 		i.waiting = append(i.waiting, peerFrame{true, opBinary, string(part)})
-		p = p[len(part):]
 	}
 	i.check()
 }
 
-// take waits for the flusher, and takes the whole frames off that the peer has. They must be those
-// that are waiting. It returns what is behind them.
-func (i *interrupted) take() (begun []byte) {
-	i.t.Helper()
+// check waits for the flusher, and checks that the peer has all frames, unless they are corked. If the
+// connection fails now, the peer has a part of torn, too; if it has failed before, nothing more.
+func (i *interrupted) check(torn ...peerFrame) {
+	i.Helper()
 	i.c.send.acquireFlushed()
 	defer i.c.send.unlock()
 	i.wire.mu.Lock()
 	defer i.wire.mu.Unlock()
-	n, begun := wholeFrames(i.wire.wire)
-	if n > len(i.waiting) {
-		i.t.Fatalf("the peer has %d frames, want %d", n, len(i.waiting))
+	for {
+		frame, rest := cutFrame(i.wire.wire)
+		if frame == "" {
+			break
+		}
+		if len(i.waiting) == 0 || frame != fmt.Sprintf("%d %s", i.waiting[0].op, i.waiting[0].payload) {
+			i.Fatalf("the peer has the frame %.40q, which is not the next of the %d that wait", frame, len(i.waiting))
+		}
+		i.waiting, i.wire.wire = i.waiting[1:], rest
 	}
-	for _, f := range i.waiting[:n] {
-		b := i.wire.wire
-		h, head, _ := parseHeader(b)
-		i.wire.wire = b[head+int(h.length):]
-		i.compare(b[:head+int(h.length)], f)
+	begun, next := i.wire.wire, append(i.waiting, torn...)
+	switch {
+	case torn != nil && (len(i.waiting) > 0 || len(begun) == 0):
+		i.Fatalf("the connection has failed with %d bytes of a frame and without %d before it", len(begun), len(i.waiting))
+	case torn == nil && i.err != nil && len(begun) > 0:
+		i.Fatalf("the peer has %d more bytes of a connection that has failed", len(begun))
+	case i.err == nil && !i.corked && len(i.waiting) > 0:
+		i.Fatalf("the peer lacks %d frames", len(i.waiting))
+	case len(begun) > 0 && len(next) == 0:
+		i.Fatalf("the peer has %d bytes of a frame that was not sent", len(begun))
+	case len(begun) > 0:
+		i.checkBegun(begun, next[0])
 	}
-	i.waiting = i.waiting[n:]
-	return begun
+	if torn != nil {
+		i.wire.wire = nil
+	}
 }
 
-// compare compares a frame, or the beginning of one.
-func (i *interrupted) compare(b []byte, f peerFrame) {
-	i.t.Helper()
+// checkBegun compares the beginning of a frame.
+func (i *interrupted) checkBegun(b []byte, f peerFrame) {
+	i.Helper()
 	h, n, err := parseHeader(b)
 	if err != nil {
-		i.t.Fatalf("a frame's header is wrong: %v", err)
+		i.Fatalf("a frame's header is wrong: %v", err)
 	}
 	if n == 0 {
-		return // it has begun
+		return
 	}
-	if want := (header{fin: true, opcode: f.op, masked: !i.server, key: h.key, length: int64(len(f.payload))}); h != want {
-		i.t.Fatalf("got header %+v, want %+v", h, want)
+	want := header{fin: true, opcode: f.op, masked: !i.c.recv.server, key: h.key, length: int64(len(f.payload))}
+	if h != want {
+		i.Fatalf("got header %+v, want %+v", h, want)
 	}
 	payload := bytes.Clone(b[n:])
 	maskEach(payload, h.key, 0)
 	if string(payload) != f.payload[:len(payload)] {
-		i.t.Fatalf("the peer has %d bytes of a frame that are not those that were written", len(payload))
+		i.Fatalf("the peer has %d bytes of a frame that are not those that were written", len(payload))
 	}
-}
-
-// check checks that the peer has all frames, unless they are corked or the connection has failed.
-func (i *interrupted) check() {
-	i.t.Helper()
-	begun := i.take()
-	switch {
-	case i.err != nil:
-		if len(begun) > 0 {
-			i.t.Fatalf("the peer has %d more bytes of a connection that has failed", len(begun))
-		}
-	case !i.corked && len(i.waiting) > 0:
-		i.t.Fatalf("the peer lacks %d frames", len(i.waiting))
-	case len(begun) > 0 && len(i.waiting) == 0:
-		i.t.Fatalf("the peer has %d bytes of a frame that was not sent", len(begun))
-	case len(begun) > 0:
-		i.compare(begun, i.waiting[0])
-	}
-}
-
-// checkBegun checks that the peer has the frames before f and the beginning of f.
-func (i *interrupted) checkBegun(f peerFrame) {
-	i.t.Helper()
-	begun := i.take()
-	if len(i.waiting) > 0 || len(begun) == 0 {
-		i.t.Fatalf("the connection has failed with %d bytes of a frame and without %d before it", len(begun), len(i.waiting))
-	}
-	i.compare(begun, f)
-	i.wire.wire = nil
 }
 
 // plenty is room for everything.
@@ -1150,7 +1120,7 @@ const plenty = 1 << 30
 func TestWriteInterruptedAtEveryByte(t *testing.T) {
 	bothSides(t, func(t *testing.T, server bool) {
 		for _, size := range []int{0, 1, 125, 126, 150} {
-			for _, corked := range []int{0, 1, 2} {
+			for corked := range 3 {
 				synctest.Test(t, func(t *testing.T) {
 					for room := range (size+maxHeaderSize)*(2*corked+1) + 1 {
 						i := newInterrupted(t, server)
@@ -1170,17 +1140,17 @@ func TestWriteInterruptedAtEveryByte(t *testing.T) {
 	})
 }
 
-// The same with large frames, at the bytes where they begin and end.
+// The same with large frames, at the bytes where they begin and end, and where a client's is cut into pieces.
 func TestLargeWriteInterrupted(t *testing.T) {
 	bothSides(t, func(t *testing.T, server bool) {
 		for _, size := range []int{maxCopied - maxHeaderSize, maxCopied - maxHeaderSize + 1, 64 << 10, 100_000, 200_000} {
 			frame := len((&header{masked: !server, length: int64(size)}).append(nil)) + size
-			rooms := []int{segmentSize - 1, segmentSize, segmentSize + 1, maxBufferSize - 1, maxBufferSize, maxBufferSize + 1}
+			var rooms []int
 			for room := range maxHeaderSize {
 				rooms = append(rooms, room)
 			}
-			for around := range 4 {
-				rooms = append(rooms, frame-around, frame+1+around)
+			for _, around := range []int{segmentSize, maxBufferSize, frame} {
+				rooms = append(rooms, around-3, around-2, around-1, around, around+1, around+4)
 			}
 			synctest.Test(t, func(t *testing.T) {
 				for _, room := range rooms {
