@@ -10,7 +10,6 @@ import (
 	"net"
 	"os"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -109,17 +108,18 @@ func TestBatchOnOneProcessor(t *testing.T) {
 	}
 }
 
-// Over the kernel's connections nothing is lost or mixed up.
+// Over the kernel's connections nothing is lost or mixed up, of small messages and of large ones.
 func TestBatchOverTheKernel(t *testing.T) {
 	eachTransport(t, func(t *testing.T, near, far net.Conn) {
-		server, client := newConn(near, true, nil, connOptions{}), newConn(far, false, nil, connOptions{})
+		server, client := newConn(near, true, nil, connOptions{}), newConn(far, false, nil, connOptions{readLimit: -1})
 		for _, pair := range [][2]*Conn{{server, client}, {client, server}} {
 			const writers, messages = 64, 20
+			payload := func(i, j int) []byte { return bytes.Repeat([]byte{byte(i), byte(j)}, 1+i*j) }
 			var all sync.WaitGroup
 			for i := range writers {
 				all.Go(func() {
 					for j := range messages {
-						if err := pair[0].WriteMessage(BinaryMessage, bytes.Repeat([]byte{byte(i), byte(j)}, 1+i*j)); err != nil {
+						if err := pair[0].WriteMessage(BinaryMessage, payload(i, j)); err != nil {
 							t.Errorf("got %v, want nil", err)
 						}
 					}
@@ -132,12 +132,23 @@ func TestBatchOverTheKernel(t *testing.T) {
 					t.Fatal(err)
 				}
 				i, j := int(p[0]), int(p[1])
-				if next[i] != j || !bytes.Equal(p, bytes.Repeat([]byte{byte(i), byte(j)}, 1+i*j)) {
+				if next[i] != j || !bytes.Equal(p, payload(i, j)) {
 					t.Fatalf("got message %d of writer %d, or a part of it, want message %d", j, i, next[i])
 				}
 				next[i]++
 			}
 			all.Wait()
+		}
+		for _, size := range []int{defaultBufferSize, 100_000, headStart - 1, headStart, headStart + 1, 3 << 20} {
+			want := noise(size, 1)
+			written := make(chan error)
+			go func() { written <- server.WriteMessage(BinaryMessage, want) }()
+			if _, p, err := client.ReadMessage(); !bytes.Equal(p, want) || err != nil {
+				t.Errorf("%d bytes: got %d others, %v", size, len(p), err)
+			}
+			if err := <-written; err != nil {
+				t.Errorf("%d bytes: got %v, want nil", size, err)
+			}
 		}
 	})
 }
@@ -149,15 +160,13 @@ func TestBatchAndAnError(t *testing.T) {
 			c, wire := newBusyConn(t, true)
 			wire.fails = fails
 			const writers = 10
-			errs := make([]error, writers)
-			var all sync.WaitGroup
-			for i := range writers {
-				all.Go(func() { errs[i] = c.WriteMessage(TextMessage, []byte("x")) })
+			errs := make(chan error, writers)
+			for range writers {
+				go func() { errs <- c.WriteMessage(TextMessage, []byte("x")) }()
 			}
-			all.Wait()
 			good := 0
-			for _, err := range errs {
-				if err == nil {
+			for range writers {
+				if err := <-errs; err == nil {
 					good++
 				} else if err != errMine {
 					t.Errorf("got %v, want the network's error", err)
@@ -173,128 +182,109 @@ func TestBatchAndAnError(t *testing.T) {
 	}
 }
 
+// writers are calls of WriteMessage, each in a goroutine, and how they have ended.
+type writers struct {
+	b       *bubble
+	results map[string]string // by message: the error, and when
+	mu      sync.Mutex
+}
+
+// begin begins to write a message with a deadline, or with none if timeout is 0. The calls before have got as
+// far as they can.
+func (w *writers) begin(text string, timeout time.Duration) {
+	w.b.c.SetWriteDeadline(time.Time{})
+	if timeout > 0 {
+		w.b.c.SetWriteDeadline(time.Now().Add(timeout))
+	}
+	go func() {
+		err := w.b.c.WriteMessage(TextMessage, []byte(text))
+		result := fmt.Sprint(err)
+		if err == errWriteTimeout {
+			result = fmt.Sprint("timeout at ", time.Since(w.b.start))
+		} else if errors.Is(err, os.ErrDeadlineExceeded) {
+			result = "network"
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.results[text] = result
+	}()
+	synctest.Wait()
+}
+
+// want checks how the calls for the messages have ended.
+func (w *writers) want(results map[string]string) {
+	w.b.Helper()
+	synctest.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for text, want := range results {
+		if got := w.results[text]; got != want {
+			w.b.Errorf("%s: got %q, want %q", text, got, want)
+		}
+	}
+}
+
+// Frames that wait to leave together, of which the network has taken n bytes when the time of the first has
+// come, whose call writes them, and a second later that of the next. A frame that has begun to leave is sent
+// all the same, and the calls of those behind it go on waiting. The connection has failed only where the
+// call's own frame has left in part.
+func TestDeadlineWithinABatch(t *testing.T) {
+	for n := range 4*7 + 1 {
+		eachPipe(t, connOptions{}, func(b *bubble) {
+			size := len(peerFrames(!b.server, textFrame("a")))
+			b.full()
+			w := &writers{b: b, results: map[string]string{}}
+			w.begin("a", 0) // the others wait meanwhile
+			w.begin("b", time.Second)
+			w.begin("c", 2*time.Second)
+			w.begin("d", 0)
+			w.begin("e", 0)
+			b.room(size + n)
+			time.Sleep(3 * time.Second)
+			b.open()
+			results := map[string]string{"a": noError, "b": noError, "c": noError, "d": noError, "e": noError}
+			frames := []string{"1 a", "1 b", "1 c", "1 d", "1 e"}
+			switch {
+			case n == 0: // nothing of the batch has left
+				results["b"], results["c"] = "timeout at 1s", "timeout at 2s"
+				frames = []string{"1 a", "1 d", "1 e"}
+			case n < size: // some of the call's own frame has
+				frames = frames[:1]
+				for text := range results {
+					results[text] = "network"
+				}
+				results["a"] = noError
+			case n == size: // all of that has, and nothing of the next
+				results["c"] = "timeout at 2s"
+				frames = []string{"1 a", "1 b", "1 d", "1 e"}
+			}
+			w.want(results)
+			b.want(fmt.Sprint(n, " bytes have left in time"), frames...)
+			if len(frames) > 1 {
+				b.wantGood()
+				b.c.wantNothingUnsent(b)
+			}
+		})
+	}
+}
+
 // A frame with an earlier deadline than that of the holder of the lock does not join its batch: its
 // call ends at the deadline, and the connection is good.
 func TestBatchAndDeadlines(t *testing.T) {
-	bothSides(t, func(t *testing.T, server bool) {
-		synctest.Test(t, func(t *testing.T) {
-			a, _ := newPipe(t, 10)
-			wire := &loggedConn{pipeConn: a}
-			c := newConn(wire, server, nil, connOptions{})
-			type result struct {
-				text string
-				err  error
-				at   time.Duration
-			}
-			results := make(chan result, 10)
-			start := time.Now()
-			write := func(text string, timeout time.Duration) {
-				var deadline time.Time
-				if timeout > 0 {
-					deadline = start.Add(timeout)
-				}
-				c.SetWriteDeadline(deadline)
-				go func() {
-					err := c.WriteMessage(TextMessage, []byte(text))
-					results <- result{text, err, time.Since(start)}
-				}()
-				synctest.Wait()
-			}
-			write("the first, which fills", 0)
-			write("the next, without any", 0)
-			write("late", time.Second)
-			write("early enough", time.Hour)
-			// Now the next one is in the system call, with the frames that may join it.
-			if got := drainFrames(t, wire, 1); got != "1 22 bytes" {
-				t.Errorf("got %q, want the first", got)
-			}
-			if r := <-results; r.err != nil {
-				t.Errorf("%q: got %v, want nil", r.text, r.err)
-			}
-			if r := <-results; r.text != "late" || r.err != errWriteTimeout || r.at != time.Second {
-				t.Errorf("got %v for %q at %v, want a write timeout for the one that is late", r.err, r.text, r.at)
-			}
-			if got, want := drainFrames(t, wire, 2), "1 21 bytes|1 early enough"; got != want {
-				t.Errorf("got %q, want %q", got, want)
-			}
-			for range 2 {
-				if r := <-results; r.err != nil {
-					t.Errorf("%q: got %v, want nil", r.text, r.err)
-				}
-			}
-		})
-	})
-}
-
-// If the time of the call that writes a batch ends first, a frame that has begun to leave is sent all
-// the same, and the calls of those behind it go on waiting. Only within the call's own frame the
-// connection has failed.
-func TestBatchAndATimeout(t *testing.T) {
-	bothSides(t, func(t *testing.T, server bool) {
-		size := len(peerFrames(!server, texts("a")...))
-		for _, tt := range []struct {
-			name string
-			room int      // for the batch
-			want []string // the results of b, c and d
-			sent string
-		}{
-			{"nothing has left", 0, []string{"b write timeout", "c ok", "d ok"}, "1 a|1 c|1 d"},
-			{"some of its own frame", 1, []string{"b network", "c network", "d network"}, ""},
-			{"its own frame", size, []string{"b ok", "c ok", "d ok"}, "1 a|1 b|1 c|1 d"},
-			{"some of the next", size + 1, []string{"b ok", "c ok", "d ok"}, "1 a|1 b|1 c|1 d"},
-			{"all but a byte", 3*size - 1, []string{"b ok", "c ok", "d ok"}, "1 a|1 b|1 c|1 d"},
-		} {
-			t.Run(tt.name, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					near, far := newPipe(t, 0)
-					wire := &loggedConn{pipeConn: near}
-					c := newConn(wire, server, nil, connOptions{})
-					var mu sync.Mutex
-					var results []string
-					write := func(text string, timeout time.Duration) {
-						c.SetWriteDeadline(time.Time{})
-						if timeout > 0 {
-							c.SetWriteDeadline(time.Now().Add(timeout))
-						}
-						go func() {
-							err := c.WriteMessage(TextMessage, []byte(text))
-							mu.Lock()
-							defer mu.Unlock()
-							switch {
-							case err == nil:
-								text += " ok"
-							case err == errWriteTimeout:
-								text += " write timeout"
-							case errors.Is(err, os.ErrDeadlineExceeded):
-								text += " network"
-							}
-							results = append(results, text)
-						}()
-						synctest.Wait()
-					}
-					write("a", 0)
-					write("b", time.Second)
-					write("c", 0)
-					write("d", 0)
-					room(far, size+tt.room) // so that b is written, with those that wait
-					time.Sleep(time.Second)
-					synctest.Wait()
-					room(far, 1<<20)
-					synctest.Wait()
-					slices.Sort(results)
-					if want := append([]string{"a ok"}, tt.want...); !slices.Equal(results, want) {
-						t.Errorf("got %q, want %q", results, want)
-					}
-					if tt.sent != "" {
-						wantFrames := strings.Count(tt.sent, "|") + 1
-						if got := drainFrames(t, wire, wantFrames); got != tt.sent {
-							t.Errorf("got %q, want %q", got, tt.sent)
-						}
-					}
-					c.wantNothingUnsent(t)
-				})
-			})
-		}
+	eachPipe(t, connOptions{}, func(b *bubble) {
+		b.full()
+		w := &writers{b: b, results: map[string]string{}}
+		w.begin("first", 0)
+		w.begin("next", 0)
+		w.begin("late", time.Second)
+		w.begin("early enough", time.Hour)
+		b.room(len(peerFrames(!b.server, textFrame("first"))))
+		// Now the next one is in the system call, with the frames that may join it.
+		time.Sleep(time.Minute)
+		w.want(map[string]string{"first": noError, "next": "", "late": "timeout at 1s", "early enough": ""})
+		b.open()
+		b.want("without the one that is late", "1 first", "1 next", "1 early enough")
+		w.want(map[string]string{"next": noError, "early enough": noError})
 	})
 }
 
@@ -312,12 +302,38 @@ func TestBatchAndContexts(t *testing.T) {
 		go func() { given <- c.WriteMessageContext(ctx, TextMessage, []byte("c")) }()
 		synctest.Wait()
 		go c.WriteMessage(TextMessage, []byte("d"))
-		err := <-given
-		if !errors.Is(err, errMine) || c.send.lock.err() != nil {
+		if err := <-given; !errors.Is(err, errMine) || c.send.lock.err() != nil {
 			t.Errorf("got %v, want the cause, and a good connection", err)
 		}
 		time.Sleep(time.Second)
 		wire.wantWrites(t, "without the one that gave up", "1 a", "1 b|1 d")
+	})
+}
+
+// Goroutines that write to a full network at the same time, with different deadlines: the
+// messages of those whose time has passed never arrive, and all others do.
+func TestDeadlinesOfManyWriters(t *testing.T) {
+	eachPipe(t, connOptions{}, func(b *bubble) {
+		b.full()
+		w := &writers{b: b, results: map[string]string{}}
+		results := map[string]string{}
+		var frames []string
+		const n = 100
+		for i := range n {
+			text, timeout := fmt.Sprint("message ", i), time.Duration(0)
+			if i%2 == 0 {
+				timeout = time.Duration(1+i*37%n) * time.Second
+				results[text] = fmt.Sprint("timeout at ", timeout)
+			} else {
+				results[text] = noError
+				frames = append(frames, "1 "+text)
+			}
+			w.begin(text, timeout)
+		}
+		time.Sleep(n * time.Second)
+		b.open()
+		w.want(results)
+		b.want("without those whose time has passed", frames...)
 	})
 }
 
@@ -327,10 +343,7 @@ func TestNothingFollowsACloseFrame(t *testing.T) {
 		"WriteControl": func(c *Conn) error { return c.WriteControl(CloseMessage, nil, time.Time{}) },
 		"WriteMessage": func(c *Conn) error { return c.WriteMessage(CloseMessage, nil) },
 		"Shutdown":     func(c *Conn) error { return c.Shutdown(context.Background(), CloseNoStatusReceived, "") },
-		"prepared": func(c *Conn) error {
-			pm, _ := NewPreparedMessage(CloseMessage, nil)
-			return c.WritePreparedMessage(pm)
-		},
+		"prepared":     func(c *Conn) error { return answers["WritePreparedMessage"](c, CloseMessage, nil) },
 	} {
 		bothSides(t, func(t *testing.T, server bool) {
 			synctest.Test(t, func(t *testing.T) {
@@ -355,4 +368,46 @@ func TestNothingFollowsACloseFrame(t *testing.T) {
 			})
 		})
 	}
+}
+
+// After many goroutines have written to a connection at the same time it needs as little memory as
+// before.
+func TestMemoryAfterAStorm(t *testing.T) {
+	bothSides(t, func(t *testing.T, server bool) {
+		synctest.Test(t, func(t *testing.T) {
+			const conns, calls, most = 100, 200, 1000
+			storm := func(c *Conn, far *pipeConn) {
+				room(far, 0)
+				for range calls {
+					go func() {
+						if err := c.WriteMessage(TextMessage, []byte("storm")); err != nil {
+							t.Error(err)
+						}
+					}()
+				}
+				synctest.Wait() // all of them wait
+				room(far, 1<<20)
+				synctest.Wait()
+				far.take()
+			}
+			var list []*Conn
+			var fars []*pipeConn
+			for range 1 + conns {
+				c, far := newTestConn(t, server)
+				wantWrite(t, c, "first")
+				far.take()
+				list, fars = append(list, c), append(fars, far)
+			}
+			storm(list[conns], fars[conns]) // now the runtime has its goroutines
+			before := heapInUse()
+			for i, c := range list[:conns] {
+				storm(c, fars[i])
+			}
+			after := heapInUse()
+			runtime.KeepAlive(list)
+			if per := (int64(after) - int64(before)) / conns; per > most {
+				t.Errorf("got %d bytes for each connection, want at most %d", per, most)
+			}
+		})
+	})
 }

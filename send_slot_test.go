@@ -3,12 +3,14 @@
 package websocket
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,200 +26,122 @@ func (s *send) wantFree(t *testing.T) {
 	s.unlock()
 }
 
-// The holder of the lock writes the replies before it gives the lock back.
+// The holder of the lock writes the replies before it gives the lock back. Nothing follows a Close frame,
+// whoever sends it, and no pong replaces it.
 func TestHolderOfTheLockWritesReplies(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, wire := newTestConn(t, true)
-		c.send.lock.acquire(lockFrame, nil, &limit{})
-		c.reply(opPong, []byte("one"))
-		c.reply(opPong, []byte("two"))
-		synctest.Wait()
-		wantFrames(t, wire)
-		c.send.unlock()
-		synctest.Wait()
-		wantFrames(t, wire, `fin=true op=10 masked=false "one"`, `fin=true op=10 masked=false "two"`)
-		c.send.wantFree(t)
-	})
-}
-
-// Nothing follows a Close frame, and no pong replaces it.
-func TestReplyCloseIsTheLast(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, wire := newTestConn(t, true)
-		c.send.lock.acquire(lockFrame, nil, &limit{})
-		c.reply(opPong, []byte("one"))
-		c.replyClose(CloseGoingAway)
-		c.reply(opPong, []byte("two"))
-		c.replyClose(CloseNormalClosure)
-		c.send.unlock()
-		synctest.Wait()
-		wantFrames(t, wire, `fin=true op=10 masked=false "one"`, `fin=true op=8 masked=false "\x03\xe9"`)
-		if err := c.WriteMessage(TextMessage, nil); err != ErrCloseSent {
-			t.Errorf("got %v, want ErrCloseSent", err)
-		}
-		c.send.wantFree(t)
-	})
-}
-
-// After a Close frame of ours no reply leaves.
-func TestNoReplyAfterACloseFrame(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, wire := newTestConn(t, true)
-		c.WriteControl(CloseMessage, nil, time.Time{})
-		c.reply(opPong, []byte("late"))
-		synctest.Wait()
-		wantFrames(t, wire, `fin=true op=8 masked=false ""`)
-		c.send.wantFree(t)
-	})
+	for name, tt := range map[string]struct {
+		reply func(c *Conn)
+		now   string // what leaves before the lock is free
+		then  string
+		err   error // of the next write
+	}{
+		"pongs": {func(c *Conn) {
+			c.reply(opPong, []byte("one"))
+			c.reply(opPong, []byte("two"))
+		}, "", "10 one|10 two", nil},
+		"Close frames and pongs": {func(c *Conn) {
+			c.reply(opPong, []byte("one"))
+			c.replyClose(CloseGoingAway)
+			c.reply(opPong, []byte("two"))
+			c.replyClose(CloseNormalClosure)
+		}, "", "10 one|8 \x03\xe9", ErrCloseSent},
+		"a Close frame of a caller": {func(c *Conn) {
+			c.send.writeLocked(&frame{fin: true, opcode: opClose}, &limit{})
+			c.reply(opPong, []byte("late"))
+		}, "8 ", "", ErrCloseSent},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c, wire := newTestConn(t, true)
+			c.send.lock.acquire(lockFrame, nil, &limit{})
+			tt.reply(c)
+			synctest.Wait()
+			now := describeFrames(t, wire.take())
+			c.send.unlock()
+			synctest.Wait()
+			if then := describeFrames(t, wire.take()); now != tt.now || then != tt.then {
+				t.Errorf("%s: got %q, and then %q, want %q, %q", name, now, then, tt.now, tt.then)
+			}
+			c.send.wantFree(t)
+			if err := c.WriteMessage(TextMessage, nil); err != tt.err {
+				t.Errorf("%s: got %v, want %v", name, err, tt.err)
+			}
+		})
+	}
 }
 
 // RFC 6455, 5.5.3: "If an endpoint receives a Ping frame and has not yet sent Pong frame(s) in
 // response to previous Ping frame(s), the endpoint MAY elect to send a Pong frame for only the
-// most recently processed Ping frame." That is done where the slot is full, and a Close frame has
-// room in any case.
+// most recently processed Ping frame." That is done where the slot is full, of pongs or of what a stream
+// has posted, which itself waits for room then. A Close frame has room in any case.
 func TestReplySlotIsFull(t *testing.T) {
 	bothSides(t, func(t *testing.T, server bool) {
-		synctest.Test(t, func(t *testing.T) {
-			c, wire := newLoggedConn(t, server, connOptions{})
-			c.send.lock.acquire(lockFrame, nil, &limit{})
-			text := func(i int) string { return fmt.Sprintf("%0125d", i) }
-			const n = 100
-			for i := range n {
-				c.reply(opPong, []byte(text(i)))
-			}
-			c.replyClose(CloseGoingAway)
-			c.send.unlock()
-			synctest.Wait()
-			got := wire.take(t)
-			if len(got) != 1 {
-				t.Fatalf("got %d writes, want 1", len(got))
-			}
-			frames := strings.Split(got[0], "|")
-			if len(frames) < 25 || !strings.HasPrefix(frames[len(frames)-1], "8 ") {
-				t.Errorf("got %d frames, want some pongs and a Close frame at the end", len(frames))
-			}
-		})
-	})
-	c, _ := newTestConn(t, true)
-	for i := range 1000 {
-		c.send.reply(opPong, []byte(fmt.Sprint(i)))
-	}
-	b := c.send.slot.Load()
-	if last := string(b.buf.b[b.pong+2 : b.n]); last != "999" {
-		t.Errorf("got %q last, want the most recent", last)
-	}
-}
-
-// Any goroutine may reply; the frames of none are torn or lost as long as there is room.
-func TestRepliesOfManyGoroutines(t *testing.T) {
-	c, peer := newConnPair(t)
-	const goroutines, replies = 8, 50
-	var all sync.WaitGroup
-	for i := range goroutines {
-		all.Go(func() {
-			for range replies {
-				c.PingHandler()(fmt.Sprint(i))
-			}
-		})
-	}
-	var seen [goroutines]int
-	peer.SetPongHandler(func(appData string) error {
-		seen[appData[0]-'0']++
-		return nil
-	})
-	go func() {
-		all.Wait()
-		c.WriteMessage(TextMessage, nil)
-	}()
-	if _, _, err := peer.ReadMessage(); err != nil {
-		t.Fatal(err)
-	}
-	for i, n := range seen {
-		if n == 0 || n > replies {
-			t.Errorf("goroutine %d: got %d pongs, want up to %d", i, n, replies)
+		for _, full := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				c, wire := newLoggedConn(t, server, connOptions{})
+				c.send.lock.acquire(lockFrame, nil, &limit{})
+				least, most := 25, 300
+				if full {
+					s := NewStream(c, BinaryMessage)
+					least = len(fillStream(t, s)) + 2
+					most = least
+					s.SetWriteDeadline(time.Now().Add(time.Second))
+					if n, err := s.Write([]byte("more")); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+						t.Errorf("got %d, %v, want a timeout: the slot is full", n, err)
+					}
+				}
+				for i := range 1000 {
+					c.reply(opPong, fmt.Appendf(nil, "%020d", i))
+				}
+				c.replyClose(CloseGoingAway)
+				c.send.unlock()
+				synctest.Wait()
+				got := strings.Split(strings.Join(wire.take(t), "|"), "|")
+				last := []string{fmt.Sprintf("10 %020d", 999), "8 \x03\xe9"}
+				if len(got) < least || len(got) > most || !slices.Equal(got[len(got)-2:], last) {
+					t.Errorf("got %d frames, at the end %q, want %d to %d, and then %q", len(got), got[len(got)-2:], least, most, last)
+				}
+			})
 		}
-	}
-}
-
-// A stream that has filled the slot waits for room; a ping that comes then is answered all the
-// same, by a pong for the most recent, and a Close frame has room.
-func TestRepliesToAFullSlot(t *testing.T) {
-	bothSides(t, func(t *testing.T, server bool) {
-		synctest.Test(t, func(t *testing.T) {
-			c, wire := newLoggedConn(t, server, connOptions{})
-			c.send.lock.acquire(lockFrame, nil, &limit{})
-			s := NewStream(c, BinaryMessage)
-			frames := fillStream(t, s)
-			s.SetWriteDeadline(time.Now().Add(time.Second))
-			if n, err := s.Write([]byte("more")); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
-				t.Errorf("got %d, %v, want a timeout: the slot is full", n, err)
-			}
-			for i := range 3 {
-				c.reply(opPong, fmt.Appendf(nil, "%0125d", i))
-			}
-			c.replyClose(CloseGoingAway)
-			c.send.unlock()
-			synctest.Wait()
-			got := strings.Split(strings.Join(wire.take(t), "|"), "|")
-			want := []string{"10 125 bytes", "8 \x03\xe9"}
-			if len(got) != len(frames)+2 || !slices.Equal(got[len(frames):], want) {
-				t.Errorf("got %q, want %d data frames, then %q", got, len(frames), want)
-			}
-		})
 	})
 }
 
-// newTornConn returns a connection of which a pong has left in part.
-func newTornConn(t *testing.T) (*Conn, *loggedConn) {
-	a, _ := newPipe(t, 4)
-	wire := &loggedConn{pipeConn: a}
-	c := newConn(wire, true, nil, connOptions{})
-	c.reply(opPong, []byte("123456"))
-	synctest.Wait()
-	return c, wire
-}
-
-// The rest of a pong that the network did not take goes out before the next frame.
+// The rest of a pong that the network did not take goes out before the next frame. A write whose deadline
+// passes meanwhile has not happened.
 func TestTornPongGoesOnFirst(t *testing.T) {
+	next := []byte("next")
 	for name, write := range map[string]func(c *Conn) error{
-		"WriteMessage": func(c *Conn) error { return c.WriteMessage(TextMessage, []byte("next")) },
+		"WriteMessage": func(c *Conn) error { return c.WriteMessage(TextMessage, next) },
 		"corked": func(c *Conn) error {
 			c.Cork()
-			if err := c.WriteMessage(TextMessage, []byte("next")); err != nil {
-				return err
-			}
-			return c.Flush()
+			return errors.Join(c.WriteMessage(TextMessage, next), c.Flush())
 		},
-		"stream": func(c *Conn) error { return second(NewStream(c, TextMessage).Write([]byte("next"))) },
+		"stream": func(c *Conn) error { return second(NewStream(c, TextMessage).Write(next)) },
+		"deadline": func(c *Conn) error {
+			err := c.WriteControl(PingMessage, nil, time.Now().Add(time.Second))
+			if err != errWriteTimeout {
+				return fmt.Errorf("got %v, want a write timeout", err)
+			}
+			return c.WriteMessage(TextMessage, next)
+		},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			c, wire := newTornConn(t)
+			a, wire := newPipe(t, 4)
+			c := newConn(a, true, nil, connOptions{})
+			c.reply(opPong, []byte("123456"))
+			synctest.Wait()
 			done := make(chan error, 1)
 			go func() { done <- write(c) }()
-			if got := drainFrames(t, wire, 2); got != "10 123456|1 next" {
+			time.Sleep(time.Minute)
+			room(wire, 1<<20)
+			if got := describeFrames(t, wire.takeFrames(2)); got != "10 123456|1 next" {
 				t.Errorf("%s: got %q, want the pong and the message", name, got)
 			}
 			if err := <-done; err != nil {
 				t.Errorf("%s: got %v, want nil", name, err)
 			}
-			synctest.Wait()
 			c.wantNothingUnsent(t)
 		})
 	}
-}
-
-// A write whose deadline passes while the rest of a pong is being sent has not happened.
-func TestTornPongAndADeadline(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, wire := newTornConn(t)
-		if err := c.WriteControl(PingMessage, nil, time.Now().Add(time.Second)); err != errWriteTimeout {
-			t.Errorf("got %v, want write timeout", err)
-		}
-		go c.WriteMessage(TextMessage, []byte("next"))
-		if got := drainFrames(t, wire, 2); got != "10 123456|1 next" {
-			t.Errorf("got %q, want the pong and the message", got)
-		}
-	})
 }
 
 // Where the outbox has no room for what is in the slot, that still leaves before any later frame.
@@ -226,34 +150,27 @@ func TestSlotBehindACorkedOutbox(t *testing.T) {
 		last func(c *Conn) error
 		want string
 	}{
-		"a Close frame": {func(c *Conn) error { return c.WriteControl(CloseMessage, nil, time.Time{}) }, "8:0"},
+		"a Close frame": {func(c *Conn) error { return c.WriteControl(CloseMessage, nil, time.Time{}) }, "8 "},
 		"a posted frame": {func(c *Conn) error {
 			return c.send.post(&frame{fin: true, opcode: opText, payload: make([]byte, 7000)}, &noLimit, false)
-		}, "1:7000"},
+		}, "1 7000 bytes"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			c, wire := newTestConn(t, true)
 			c.Cork()
 			c.WriteMessage(BinaryMessage, make([]byte, 10_000))
-			want := []string{"2:10000"}
-			for c.send.tryPost(&frame{fin: true, opcode: opBinary, payload: make([]byte, 8000)}) { // and nobody has flushed it yet
-				want = append(want, "2:8000")
+			want := []string{"2 10000 bytes"}
+			// Nobody has flushed the slot yet.
+			for c.send.tryPost(&frame{fin: true, opcode: opBinary, payload: make([]byte, 8000)}) {
+				want = append(want, "2 8000 bytes")
 			}
 			if err := tt.last(c); err != nil {
 				t.Errorf("%s: got %v, want nil", name, err)
 			}
 			time.Sleep(corkTime)
 			synctest.Wait()
-			var got []string
-			for rest := wire.take(); len(rest) > 0; {
-				h, n, err := parseHeader(rest)
-				if err != nil {
-					t.Fatal(err)
-				}
-				got = append(got, fmt.Sprintf("%d:%d", h.opcode, h.length))
-				rest = rest[n+int(h.length):]
-			}
-			if want = append(want, tt.want); !slices.Equal(got, want) {
+			want = append(want, tt.want)
+			if got := describeFrames(t, wire.take()); got != strings.Join(want, "|") {
 				t.Errorf("%s: got %q, want %q", name, got, want)
 			}
 		})
@@ -263,9 +180,8 @@ func TestSlotBehindACorkedOutbox(t *testing.T) {
 // A Close frame whose limit ends before it begins has done nothing: frames are posted as before, without waiting.
 func TestCloseFrameThatIsTakenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		near, wire := newPipe(t, 10)
+		near, wire := newPipe(t, 0)
 		c := newConn(near, true, nil, connOptions{})
-		near.Write(make([]byte, 10))
 		if err := c.WriteControl(CloseMessage, nil, time.Now().Add(time.Second)); err != errWriteTimeout {
 			t.Errorf("got %v, want %v", err, errWriteTimeout)
 		}
@@ -273,9 +189,184 @@ func TestCloseFrameThatIsTakenBack(t *testing.T) {
 			t.Error("got no room in the slot")
 		}
 		c.send.tryFlush()
-		synctest.Wait()
-		wire.take()
-		synctest.Wait()
-		wantFrames(t, wire, `fin=true op=1 masked=false "a"`)
+		room(wire, 1<<20)
+		if got := describeFrames(t, wire.takeFrames(1)); got != "1 a" {
+			t.Errorf("got %q, want what was posted", got)
+		}
 	})
+}
+
+// A frame that is on its way into the slot when another goroutine begins to send a Close frame goes
+// before that.
+func TestPostAndCloseTogether(t *testing.T) {
+	near, far := newPipe(t, 1<<20)
+	c := newConn(near, true, nil, connOptions{})
+	slot := own(&c.send.slot)
+	slot.mu.Lock() // as post does
+	closed := make(chan error)
+	go func() { closed <- c.WriteControl(CloseMessage, nil, time.Time{}) }()
+	for !c.send.lock.has(locked) {
+		runtime.Gosched()
+	}
+	select { // the Close frame must wait
+	case <-closed:
+		t.Fatal("got a Close frame that was sent at once")
+	case <-time.After(time.Millisecond):
+	}
+	c.send.addLocked(slot, &frame{fin: true, opcode: opText, payload: []byte("posted")})
+	slot.mu.Unlock()
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+	if got, want := string(far.take()), "\x81\x06posted\x88\x00"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// Replies and the frames of a stream that come again and again hold up no write: the flusher gives
+// the lock back to those that wait for it.
+func TestPostedFramesHoldUpNoWrite(t *testing.T) {
+	for name, post := range map[string]func(c *Conn, s io.Writer){
+		"pongs":  func(c *Conn, _ io.Writer) { c.reply(opPong, nil) },
+		"stream": func(_ *Conn, s io.Writer) { s.Write([]byte("x")) },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c, _ := newBusyConn(t, true)
+			s := NewStream(c, BinaryMessage)
+			stop := time.Now().Add(time.Second)
+			go func() {
+				for time.Now().Before(stop) {
+					post(c, s)
+					time.Sleep(time.Millisecond / 2)
+				}
+			}()
+			time.Sleep(10 * time.Millisecond)
+			d := took(func() {
+				if err := c.WriteControl(PingMessage, nil, time.Now().Add(time.Minute)); err != nil {
+					t.Errorf("%s: got %v, want nil", name, err)
+				}
+			})
+			if d > 10*time.Millisecond {
+				t.Errorf("%s: got a wait of %v behind a network that takes a frame each millisecond, want little", name, d)
+			}
+			time.Sleep(2 * time.Second)
+			c.wantNothingUnsent(t)
+		})
+	}
+}
+
+// The deadline of a write that just meets it is not that of the reply behind it, which has none.
+func TestReplyBorrowsNoDeadline(t *testing.T) {
+	eachPipe(t, connOptions{}, func(b *bubble) {
+		b.full()
+		done := make(chan error)
+		go func() { done <- b.c.WriteControl(PingMessage, []byte("1"), time.Now().Add(time.Second)) }()
+		synctest.Wait()
+		b.c.reply(opPong, []byte("2"))
+		time.Sleep(time.Second - 1)
+		b.room(len(peerFrames(!b.server, pingFrame("1")))) // the ping goes through, and fills the network again
+		time.Sleep(time.Hour)
+		if err := <-done; err != nil {
+			b.Errorf("got %v, want nil", err)
+		}
+		b.open()
+		b.want("the ping, and the pong, which has no deadline", "9 1", "10 2")
+		b.wantGood()
+	})
+}
+
+// A read deadline is for reads: what replies to a frame leaves also where the frame is handled by a read whose
+// deadline has passed, and the connection is good.
+func TestRepliesAfterTheReadDeadline(t *testing.T) {
+	eachLink(t, func(t *testing.T, l testLink) {
+		for _, tt := range endings[:2] {
+			c, peer := l.conn(t, connOptions{})
+			peer.send(t, textFrame("a"), pingFrame("p")) // the read of the message brings the ping
+			wantRead(t, c, "a")
+			c.SetReadDeadline(time.Unix(1, 0))
+			if err := third(c.ReadMessage()); !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Fatalf("got %v, want a timeout", err)
+			}
+			c.SetReadDeadline(time.Time{})
+			peer.send(t, textFrame("b"), tt.frame)
+			wantRead(t, c, "b")
+			wantWrite(t, c, "later")
+			c.SetReadDeadline(time.Unix(1, 0))
+			err := third(c.ReadMessage())
+			if errors.Is(err, os.ErrDeadlineExceeded) { // the frame was not here yet
+				c.SetReadDeadline(time.Time{})
+				err = third(c.ReadMessage())
+			}
+			if err == nil || err.Error() != tt.err {
+				t.Errorf("got %v, want %s", err, tt.err)
+			}
+			peer.wantAll(t, "the ping was read", "10 p", "1 later")
+			peer.want(t, "the reading has ended", tt.reply)
+		}
+	})
+}
+
+// A peer that sends pings and does not read what they are answered with holds up no read. The
+// last of the pings is answered in the end (RFC 6455, 5.5.3), and the connection is good.
+func TestPingFloodHoldsUpNoRead(t *testing.T) {
+	eachLink(t, func(t *testing.T, l testLink) {
+		near, far := l.pair(t)
+		smallBuffer(near)
+		c, peer := newConn(near, l.server, nil, connOptions{}), &farEnd{Conn: far, server: l.server}
+		flood := bytes.Repeat(peerFrames(l.server, pingFrame(strings.Repeat("x", 125))), 20_000)
+		go peer.Write(append(flood, peerFrames(l.server, pingFrame("last"), textFrame("a"))...))
+		if err := within(t, "the read", func() error { return readText(c, "a") }); err != nil {
+			t.Fatalf("got %v, want the message behind the pings", err)
+		}
+		written := make(chan error, 1)
+		go func() { written <- c.WriteMessage(TextMessage, []byte("later")) }()
+		for last, later := false, false; !last || !later; {
+			switch frame, err := peer.next(); {
+			case err != nil:
+				t.Fatalf("got %v, want the pong of the last ping: got it %t; and what was written later: %t", err, last, later)
+			case frame == "1 later":
+				later = true
+			default:
+				last = frame == "10 last"
+			}
+		}
+		if err := <-written; err != nil {
+			t.Errorf("got %v, want nil", err)
+		}
+	})
+}
+
+// A pong does not wait until a handler of the program returns that runs for a frame behind the
+// ping.
+func TestPongDoesNotWaitForHandlers(t *testing.T) {
+	for name, tt := range map[string]struct {
+		op  opcode
+		set func(c *Conn, run func() error)
+	}{
+		"ping": {opPing, func(c *Conn, run func() error) {
+			answer, pings := c.PingHandler(), 0
+			c.SetPingHandler(func(data string) error {
+				if pings++; pings > 1 {
+					return run()
+				}
+				return answer(data)
+			})
+		}},
+		"pong":  {opPong, func(c *Conn, run func() error) { c.SetPongHandler(func(string) error { return run() }) }},
+		"close": {opClose, func(c *Conn, run func() error) { c.SetCloseHandler(func(int, string) error { return run() }) }},
+	} {
+		for what, run := range map[string]func() error{
+			"blocks": func() error { time.Sleep(time.Minute); return nil },
+			"fails":  func() error { return errMine },
+		} {
+			t.Run(name+" "+what, func(t *testing.T) {
+				eachBubble(t, connOptions{}, func(b *bubble) {
+					tt.set(b.c, run)
+					go b.c.ReadMessage()
+					b.send(pingFrame("p"), peerFrame{true, tt.op, ""})
+					b.want("the handler is at work, or has failed", "10 p")
+				})
+			})
+		}
+	}
 }
