@@ -3,10 +3,12 @@
 package websocket
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"runtime"
@@ -410,4 +412,244 @@ func TestMemoryAfterAStorm(t *testing.T) {
 			}
 		})
 	})
+}
+
+// takenNothing is the verdict of a write.
+const takenNothing = "websocket: the peer has taken nothing for 14s"
+
+// The network may be full, and somebody in the middle of a frame.
+func TestKeepaliveWhileAWriteIsBlocked(t *testing.T) {
+	keepaliveTest(t, "a peer that is gone", keepaliveOptions, func(tc *keepaliveScript) {
+		done := make(chan error, 1)
+		go func() { done <- tc.c.WriteMessage(BinaryMessage, make([]byte, 5000)) }()
+		tc.read()
+		time.Sleep(14 * time.Second)
+		tc.wait()
+		wantKeepaliveError(tc, "the verdict does not wait for the write", tc.err, "4s")
+		if err := <-done; err == nil {
+			tc.Error("got nil, want that the write ends")
+		}
+		if err := tc.c.WriteMessage(TextMessage, nil); err != tc.err {
+			tc.Errorf("got %v, want the verdict", err)
+		}
+	})
+
+	for _, pause := range []time.Duration{14*time.Second - 1, 15 * time.Second} {
+		keepaliveTest(t, fmt.Sprint("a peer that reads every ", pause), keepaliveOptions, func(tc *keepaliveScript) {
+			// Each piece is twice what the network holds, and the next one waits for all of it.
+			const pieces = 100
+			done := make(chan error, 1)
+			go func() {
+				w, err := tc.c.NextWriter(BinaryMessage)
+				for range pieces {
+					if err == nil {
+						_, err = w.Write(make([]byte, 5000))
+					}
+				}
+				done <- err
+			}()
+			for range pieces {
+				time.Sleep(pause)
+				for synctest.Wait(); len(tc.wire.take()) > 0; synctest.Wait() {
+				}
+			}
+			want := noError // the peer takes something again and again
+			if pause > 14*time.Second {
+				want = takenNothing
+			}
+			if err := <-done; fmt.Sprint(err) != want {
+				tc.Errorf("got %v, want %s", err, want)
+			}
+		})
+	}
+
+	// A large frame leaves in pieces. Each that the peer takes is a sign, also for the reader.
+	const pieces = 4
+	for _, stuck := range []int{0, 1, pieces - 1, pieces} {
+		keepaliveTest(t, fmt.Sprintf("a peer that takes %d of %d pieces", stuck, pieces), keepaliveOptions, func(tc *keepaliveScript) {
+			room(tc.wire, maxPiece) // so that with the header a few bytes of each piece wait
+			message := noise(pieces*maxPiece+1, 1)
+			done := make(chan error, 1)
+			go func() { done <- tc.c.WriteMessage(BinaryMessage, message) }()
+			if stuck == pieces {
+				tc.read()
+			}
+			var got []byte
+			for range stuck {
+				time.Sleep(14*time.Second - 1)
+				synctest.Wait() // for a verdict
+				got = append(got, tc.wire.take()...)
+				synctest.Wait()
+			}
+			if stuck < pieces {
+				time.Sleep(14*time.Second - 1)
+				if synctest.Wait(); tc.c.send.lock.err() != nil {
+					tc.Errorf("got %v, want a verdict after 14s", tc.c.send.lock.err())
+				}
+				time.Sleep(1)
+				if err := <-done; fmt.Sprint(err) != takenNothing {
+					tc.Errorf("got %v, want the verdict", err)
+				}
+				return
+			}
+			err := <-done
+			got = append(got, tc.wire.take()...)
+			h, n, _ := parseHeader(got)
+			if err != nil || h.length != int64(len(message)) || !bytes.HasPrefix(got[n:], message) {
+				tc.Errorf("got %d bytes, %v, want the message of %d", len(got), err, len(message))
+			}
+		})
+	}
+
+	keepaliveTest(t, "a peer that is gone, and nobody reads", keepaliveOptions, func(tc *keepaliveScript) {
+		var err error
+		d := took(func() { err = tc.c.WriteMessage(BinaryMessage, make([]byte, 5000)) })
+		if fmt.Sprint(err) != takenNothing || d != 14*time.Second {
+			tc.Errorf("got %v after %v, want the verdict after 14s", err, d)
+		}
+	})
+
+	// What the network holds proves nothing.
+	keepaliveTest(t, "a server that pushes to a peer that is gone", keepaliveOptions, func(tc *keepaliveScript) {
+		room(tc.wire, 1<<20)
+		tc.read()
+		for range 13 {
+			time.Sleep(time.Second)
+			tc.c.WriteMessage(BinaryMessage, make([]byte, 1000))
+		}
+		time.Sleep(time.Second)
+		tc.wait()
+		wantKeepaliveError(tc, "it was asked and has not answered", tc.err, "4s")
+	})
+
+	keepaliveTest(t, "pings do not pile up", connOptions{pingInterval: time.Millisecond, pongTimeout: time.Hour}, func(tc *keepaliveScript) {
+		before := runtime.NumGoroutine()
+		go tc.c.WriteMessage(BinaryMessage, make([]byte, 5000))
+		time.Sleep(time.Minute + time.Microsecond)
+		if n := runtime.NumGoroutine() - before; n > 100 { // some are of other tests
+			tc.Errorf("got %d goroutines more after 60,000 intervals", n)
+		}
+		if b := tc.c.send.slot.Load(); b == nil || b.n != 2 {
+			tc.Error("got more than one ping that waits, or none")
+		}
+	})
+
+	keepaliveTest(t, "an open message writer", keepaliveOptions, func(tc *keepaliveScript) {
+		tc.read()
+		w, _ := tc.c.NextWriter(TextMessage)
+		io.WriteString(w, "open")
+		done := make(chan error, 1)
+		go func() { done <- tc.c.WriteMessage(TextMessage, nil) }()
+		time.Sleep(10 * time.Second)
+		tc.wantPing("pings pass")
+		time.Sleep(4 * time.Second)
+		tc.wantDead("and so does the verdict")
+		if err := <-done; err != tc.err {
+			tc.Errorf("got %v, want the verdict for who waits behind the writer", err)
+		}
+	})
+}
+
+// chunkConn reads in chunks.
+type chunkConn struct {
+	*pipeConn
+	chunk int
+}
+
+func (c chunkConn) Read(p []byte) (int, error) { return c.pipeConn.Read(p[:min(len(p), c.chunk)]) }
+
+// largePair returns a client and a server without a read limit, which read in chunks.
+func largePair(t testing.TB, chunk int) (client, server *Conn) {
+	a, b := newPipe(t, 1<<30)
+	o := connOptions{readLimit: -1}
+	return newConn(chunkConn{a, chunk}, false, nil, o), newConn(chunkConn{b, chunk}, true, nil, o)
+}
+
+// largePayload returns a message: text with characters of 1 to 4 bytes, which no size
+// of frame or chunk respects, or bytes that are no text.
+func largePayload(messageType, size int) []byte {
+	unit := "Text is cut anywhere: é, 한 and 😀 are cut too, sooner or later."
+	if messageType == BinaryMessage {
+		unit = "\xff\x00\xc3\x80\xfe\xed\xa0\x01\x02\x03\x04\x05\x06"
+	}
+	b := bytes.Repeat([]byte(unit), size/len(unit))
+	return append(b, bytes.Repeat([]byte("."), size-len(b))...)
+}
+
+// largeSend sends the message in frames of the given size; 0 means one frame.
+func largeSend(t *testing.T, c *Conn, messageType int, b []byte, size int) {
+	t.Helper()
+	if size == 0 {
+		size = max(len(b), 1)
+	}
+	h := header{opcode: opcode(messageType)}
+	for !h.fin {
+		n := min(size, len(b))
+		h.fin = n == len(b)
+		if err := c.send.write(&frame{opcode: h.opcode, fin: h.fin, payload: b[:n]}, lockFrame, &limit{}); err != nil {
+			t.Fatal(err)
+		}
+		h.opcode = opContinuation
+		b = b[n:]
+	}
+}
+
+// Large messages arrive as they were sent, whole and in frames of any size, to a reader that gets all at once
+// or chunks.
+func TestLargeMessages(t *testing.T) {
+	type size struct{ message, frame, chunk int }
+	const all = 1 << 30
+	sizes := []size{{64 << 10, 0, all}, {256 << 10, 0, all}, {1 << 20, 0, all}, {4 << 20, 0, all}, {64 << 10, 1300, all}}
+	for frame := 64; frame <= 4<<20; frame *= 4 {
+		sizes = append(sizes, size{max(frame, 256<<10), frame, all})
+	}
+	for chunk := 64; chunk <= 2048; chunk *= 2 {
+		sizes = append(sizes, size{1 << 20, 0, chunk}, size{1 << 20, 1000, chunk})
+	}
+	if !testing.Short() {
+		sizes = append(sizes, size{16 << 20, 0, all})
+	}
+	for _, s := range sizes {
+		client, server := largePair(t, s.chunk)
+		for _, messageType := range []int{TextMessage, BinaryMessage} {
+			want := largePayload(messageType, s.message)
+			for _, way := range [][2]*Conn{{client, server}, {server, client}} {
+				largeSend(t, way[0], messageType, want, s.frame)
+				gotType, got, err := way[1].ReadMessage()
+				if err != nil || gotType != messageType || !bytes.Equal(got, want) {
+					t.Fatalf("%+v, server %t: got type %d, %d bytes, error %v, want type %d, the bytes as they were sent",
+						s, way[0] == server, gotType, len(got), err, messageType)
+				}
+			}
+		}
+	}
+}
+
+// Large messages that a reader takes in small pieces, or leaves.
+func TestLargeReaders(t *testing.T) {
+	const size = 1 << 20
+	for _, messageType := range []int{TextMessage, BinaryMessage} {
+		client, server := largePair(t, 1460)
+		first, second := largePayload(messageType, size), largePayload(messageType, size/2)
+		for i, b := range [][]byte{first, first, second} {
+			largeSend(t, client, messageType, b, 1000*(i%2))
+		}
+		_, r, err := server.NextReader()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(bufio.NewReaderSize(r, 333)); err != nil || !bytes.Equal(got, first) {
+			t.Fatalf("got %d bytes, error %v, want %d as they were sent", len(got), err, len(first))
+		}
+		p := make([]byte, 333)
+		if _, r, err = server.NextReader(); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := io.ReadFull(r, p); err != nil || !bytes.Equal(p, first[:n]) {
+			t.Fatalf("got %q, error %v, want the beginning of the second message", p[:n], err)
+		}
+		if _, b, err := server.ReadMessage(); err != nil || !bytes.Equal(b, second) {
+			t.Fatalf("got %d bytes, error %v, want the %d of the third message", len(b), err, len(second))
+		}
+	}
 }
