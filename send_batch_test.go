@@ -3,7 +3,6 @@
 package websocket
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -466,7 +465,8 @@ func TestKeepaliveWhileAWriteIsBlocked(t *testing.T) {
 	// A large frame leaves in pieces. Each that the peer takes is a sign, also for the reader.
 	const pieces = 4
 	for _, stuck := range []int{0, 1, pieces - 1, pieces} {
-		keepaliveTest(t, fmt.Sprintf("a peer that takes %d of %d pieces", stuck, pieces), keepaliveOptions, func(tc *keepaliveScript) {
+		name := fmt.Sprintf("a peer that takes %d of %d pieces", stuck, pieces)
+		keepaliveTest(t, name, keepaliveOptions, func(tc *keepaliveScript) {
 			room(tc.wire, maxPiece) // so that with the header a few bytes of each piece wait
 			message := noise(pieces*maxPiece+1, 1)
 			done := make(chan error, 1)
@@ -522,7 +522,8 @@ func TestKeepaliveWhileAWriteIsBlocked(t *testing.T) {
 		wantKeepaliveError(tc, "it was asked and has not answered", tc.err, "4s")
 	})
 
-	keepaliveTest(t, "pings do not pile up", connOptions{pingInterval: time.Millisecond, pongTimeout: time.Hour}, func(tc *keepaliveScript) {
+	often := connOptions{pingInterval: time.Millisecond, pongTimeout: time.Hour}
+	keepaliveTest(t, "pings do not pile up", often, func(tc *keepaliveScript) {
 		before := runtime.NumGoroutine()
 		go tc.c.WriteMessage(BinaryMessage, make([]byte, 5000))
 		time.Sleep(time.Minute + time.Microsecond)
@@ -617,39 +618,10 @@ func TestLargeMessages(t *testing.T) {
 				largeSend(t, way[0], messageType, want, s.frame)
 				gotType, got, err := way[1].ReadMessage()
 				if err != nil || gotType != messageType || !bytes.Equal(got, want) {
-					t.Fatalf("%+v, server %t: got type %d, %d bytes, error %v, want type %d, the bytes as they were sent",
+					t.Fatalf("%+v, server %t: got type %d, %d bytes, %v, want type %d, the bytes as they were sent",
 						s, way[0] == server, gotType, len(got), err, messageType)
 				}
 			}
-		}
-	}
-}
-
-// Large messages that a reader takes in small pieces, or leaves.
-func TestLargeReaders(t *testing.T) {
-	const size = 1 << 20
-	for _, messageType := range []int{TextMessage, BinaryMessage} {
-		client, server := largePair(t, 1460)
-		first, second := largePayload(messageType, size), largePayload(messageType, size/2)
-		for i, b := range [][]byte{first, first, second} {
-			largeSend(t, client, messageType, b, 1000*(i%2))
-		}
-		_, r, err := server.NextReader()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, err := io.ReadAll(bufio.NewReaderSize(r, 333)); err != nil || !bytes.Equal(got, first) {
-			t.Fatalf("got %d bytes, error %v, want %d as they were sent", len(got), err, len(first))
-		}
-		p := make([]byte, 333)
-		if _, r, err = server.NextReader(); err != nil {
-			t.Fatal(err)
-		}
-		if n, err := io.ReadFull(r, p); err != nil || !bytes.Equal(p, first[:n]) {
-			t.Fatalf("got %q, error %v, want the beginning of the second message", p[:n], err)
-		}
-		if _, b, err := server.ReadMessage(); err != nil || !bytes.Equal(b, second) {
-			t.Fatalf("got %d bytes, error %v, want the %d of the third message", len(b), err, len(second))
 		}
 	}
 }

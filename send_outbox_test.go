@@ -22,7 +22,8 @@ func (o *outbox) want(t *testing.T, name string, start, n, reported int) {
 		want[i] = byte(i)
 	}
 	if int(o.start) != start || o.len() != n || int(o.reported) != reported || !bytes.Equal(o.bytes(), want) {
-		t.Errorf("%s: got % x from %d, reported %d, want %d bytes from %d, reported %d", name, o.bytes(), o.start, o.reported, n, start, reported)
+		t.Errorf("%s: got % x from %d, reported %d, want %d bytes from %d, reported %d",
+			name, o.bytes(), o.start, o.reported, n, start, reported)
 	}
 }
 
