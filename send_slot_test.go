@@ -275,6 +275,34 @@ func TestReplyBorrowsNoDeadline(t *testing.T) {
 	})
 }
 
+// A reply that is made while a Close frame waits for the network does not follow it.
+func TestReplyDuringACloseFrame(t *testing.T) {
+	eachBubble(t, connOptions{}, func(b *bubble) {
+		b.full()
+		go b.c.WriteControl(CloseMessage, nil, time.Time{})
+		synctest.Wait()
+		b.c.reply(opPong, []byte("late"))
+		b.open()
+		b.want("nothing follows a Close frame", "8 ")
+		b.c.wantNothingUnsent(b)
+	})
+}
+
+// What a stream has posted is lost if the network fails while another frame is being written: the reads say so.
+func TestLossOfPostedFrames(t *testing.T) {
+	eachPipe(t, connOptions{}, func(b *bubble) {
+		b.full()
+		go b.c.WriteMessage(TextMessage, []byte("first"))
+		synctest.Wait()
+		if _, err := NewStream(b.c, BinaryMessage).Write([]byte("lost")); err != nil {
+			b.Errorf("got %v, want nil: the slot has room", err)
+		}
+		b.far.Close()
+		synctest.Wait()
+		wantLost(b.T, b.c, io.ErrClosedPipe.Error())
+	})
+}
+
 // A read deadline is for reads: what replies to a frame leaves also where the frame is handled by a read whose
 // deadline has passed, and the connection is good.
 func TestRepliesAfterTheReadDeadline(t *testing.T) {

@@ -810,6 +810,7 @@ func messageWrites() map[string]func(c *Conn) error {
 // Whatever ends the writing, the writers that wait behind a message that is open are told so at
 // once, and no writer can be had any more.
 func TestEndWakesWaitingWriters(t *testing.T) {
+	shutdown := func(b *bubble) { go b.c.Shutdown(b.Context(), CloseNormalClosure, "") }
 	writeClose := func(way string) func(b *bubble) {
 		return func(b *bubble) { answers[way](b.c, CloseMessage, nil) }
 	}
@@ -824,7 +825,7 @@ func TestEndWakesWaitingWriters(t *testing.T) {
 		"WriteControl":                {func(b *bubble) { b.c.WriteControl(CloseMessage, nil, time.Time{}) }, ErrCloseSent},
 		"WriteMessage":                {writeClose("WriteMessage"), ErrCloseSent},
 		"WritePreparedMessage":        {writeClose("WritePreparedMessage"), ErrCloseSent},
-		"Shutdown":                    {func(b *bubble) { go b.c.Shutdown(b.Context(), CloseNormalClosure, "") }, ErrCloseSent},
+		"Shutdown":                    {shutdown, ErrCloseSent},
 	} {
 		for _, source := range []bool{false, true} { // the writer reads from one that blocks
 			t.Run(fmt.Sprintf("%s, source %t", name, source), func(t *testing.T) {
