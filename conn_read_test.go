@@ -3,7 +3,6 @@
 package websocket
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"runtime"
@@ -13,46 +12,54 @@ import (
 	"time"
 )
 
-// In the middle of a message the end of the connection gives the part, its type and the error.
-func TestReadMessageGivesThePartBeforeAnError(t *testing.T) {
-	c, wire := newTestConn(t, false)
-	wire.Write(unhex(t, "02 02 0102 80 05 0304"))
-	wire.Close()
-	mt, p, err := c.ReadMessage()
-	if mt != BinaryMessage || !bytes.Equal(p, []byte{1, 2, 3, 4}) || !IsCloseError(err, CloseAbnormalClosure) {
-		t.Errorf("got %d, % x, %v, want 2, 01 02 03 04 and close 1006", mt, p, err)
-	}
-	if mt, p, again := c.ReadMessage(); mt != noMessage || p != nil || again != err {
-		t.Errorf("later: got %d, % x, %v, want -1, nil and the same error", mt, p, again)
-	}
-}
-
-// An empty message is an empty slice, not nil.
-func TestReadEmptyMessage(t *testing.T) {
-	c, wire := newTestConn(t, false)
-	wire.Write(unhex(t, "81 00 82 00"))
-	if mt, p, err := c.ReadMessage(); mt != TextMessage || p == nil || len(p) != 0 || err != nil {
-		t.Errorf("got %d, %v, %v, want 1, an empty slice, nil", mt, p, err)
-	}
-	_, r, err := c.NextReader()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n, err := r.Read(make([]byte, 1)); n != 0 || err != io.EOF {
-		t.Errorf("got %d, %v, want 0, EOF", n, err)
-	}
-}
-
-func TestAppendMessageAppends(t *testing.T) {
-	c, wire := newTestConn(t, false)
-	wire.Write(unhex(t, "01 03 646566 80 01 67"))
-	dst := append(make([]byte, 0, 100), "abc"...)
-	mt, p, err := c.AppendMessage(dst)
-	if mt != TextMessage || string(p) != "abcdefg" || err != nil {
-		t.Errorf("got %d, %q, %v, want abcdefg", mt, p, err)
-	}
-	if &p[0] != &dst[0] {
-		t.Error("got other memory, want dst's: it was large enough")
+// NextReader discards the rest of the message before, in whichever way some of that was read, and its reader then
+// returns io.EOF. Discarding can be interrupted at any byte, and answers pings.
+func TestNextReaderDiscards(t *testing.T) {
+	for name, interrupted := range map[string]bool{"a part was read": false, "ReadMessage was interrupted": true} {
+		synctest.Test(t, func(t *testing.T) {
+			c, wire := newTestConn(t, false)
+			wantTimeouts := func() { // two, since the first may find what came before
+				for range 2 {
+					c.SetReadDeadline(time.Now().Add(time.Second))
+					if messageType, r, err := c.NextReader(); messageType != noMessage || r != nil || !isTimeout(err) {
+						t.Fatalf("%s: got %d, %v, %v, want -1, nil and a timeout", name, messageType, r, err)
+					}
+				}
+				c.SetReadDeadline(time.Time{})
+			}
+			wire.Write(unhex(t, "01 02 4865"))
+			if interrupted {
+				c.SetReadDeadline(time.Now().Add(time.Second))
+				if messageType, p, err := c.ReadMessage(); messageType != noMessage || p != nil || !isTimeout(err) {
+					t.Fatalf("got %d, %q, %v, want -1, nil and a timeout", messageType, p, err)
+				}
+			}
+			_, old, err := c.NextReader()
+			if err != nil {
+				t.Fatal(err)
+			}
+			io.ReadFull(old, make([]byte, 1))
+			for _, b := range unhex(t, "00 01 6c 89 00 80 02 6c6f 82") {
+				wantTimeouts()
+				wire.Write([]byte{b})
+			}
+			wantTimeouts()
+			if n, err := old.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+				t.Errorf("%s: old reader: got %d, %v, want 0, EOF", name, n, err)
+			}
+			wire.Write(unhex(t, "03 010203"))
+			messageType, r, err := c.NextReader()
+			if messageType != BinaryMessage || err != nil {
+				t.Fatalf("%s: got %d, %v, want binary", name, messageType, err)
+			}
+			if p, err := io.ReadAll(r); string(p) != "\x01\x02\x03" || err != nil {
+				t.Errorf("%s: got % x, %v, want 01 02 03", name, p, err)
+			}
+			if n, err := r.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+				t.Errorf("%s: after the end: got %d, %v, want 0, EOF", name, n, err)
+			}
+			wantFrames(t, wire, `fin=true op=10 masked=true ""`)
+		})
 	}
 }
 
@@ -66,20 +73,19 @@ func TestAttackPingFlood(t *testing.T) {
 			near, wire := newPipe(t, network)
 			c := newConn(near, a.server, nil, a.options(t, connOptions{}))
 			peak := uint64(0)
-			send := func(n int) {
-				var b []byte
-				for i := range n {
-					if b = append(b, a.frame(0x89, fmt.Sprintf("%0100d", i))...); len(b) > 2048 || i == n-1 {
-						wire.Write(b)
-						b = b[:0]
+			flood := func(n int) {
+				go func() {
+					var b []byte
+					for i := range n {
+						if b = append(b, a.frame(0x89, fmt.Sprintf("%0100d", i))...); len(b) > 2048 || i == n-1 {
+							wire.Write(b)
+							b = b[:0]
+						}
+						if i%4000 == 3999 {
+							peak = max(peak, heapInUse())
+						}
 					}
-					if i%4000 == 3999 {
-						peak = max(peak, heapInUse())
-					}
-				}
-			}
-			// The first pings fill the network, the outbox and the slot.
-			read := func() {
+				}()
 				c.SetReadDeadline(time.Now().Add(time.Hour))
 				if _, _, err := c.ReadMessage(); !isTimeout(err) {
 					t.Errorf("got %v, want all pings read and then the deadline", err)
@@ -87,11 +93,9 @@ func TestAttackPingFlood(t *testing.T) {
 				synctest.Wait()
 			}
 			goroutines := runtime.NumGoroutine()
-			go send(pings / 10)
-			read()
+			flood(pings / 10) // which fills the network, the outbox and the slot
 			before := heapInUse()
-			go send(pings)
-			read()
+			flood(pings)
 			if n := runtime.NumGoroutine() - goroutines; n > 3 { // NumGoroutine is not exact
 				t.Errorf("got %d goroutines more than before, want that of the flusher", n)
 			}
@@ -99,8 +103,8 @@ func TestAttackPingFlood(t *testing.T) {
 			if peak > before+64<<10 && !raceEnabled {
 				t.Errorf("got %d bytes of heap more for the later pings, want none", peak-before)
 			}
-			done := make(chan error)
-			go func() { done <- c.WriteMessage(TextMessage, []byte("x")) }()
+
+			write := begin(t, func() (string, error) { return "", c.WriteMessage(TextMessage, []byte("x")) })
 			var b []byte
 			var got []string
 			for !slices.Contains(got, "1 x") {
@@ -114,20 +118,14 @@ func TestAttackPingFlood(t *testing.T) {
 					got, b = append(got, frame), rest
 				}
 			}
-			if err := <-done; err != nil {
-				t.Errorf("got %v, want a good connection", err)
-			}
+			write.want("the connection is good", 0, noError)
 			pongs := got[:len(got)-1]
 			if most := (network + 3*defaultBufferSize) / 102; len(pongs) > most {
 				t.Errorf("got %d pongs, want at most %d", len(pongs), most)
 			}
-			restarts := 0
-			for i, pong := range pongs[1:] {
-				if pong <= pongs[i] {
-					restarts++
-				}
-			}
-			if restarts > 1 {
+			// The second flood begins at 0 again.
+			second := 1 + slices.IndexFunc(pongs[1:], func(pong string) bool { return pong <= pongs[0] })
+			if !slices.IsSorted(pongs[:second]) || !slices.IsSorted(pongs[second:]) {
 				t.Errorf("got the pongs %q, want them in order", pongs)
 			}
 			if last, want := pongs[len(pongs)-1], fmt.Sprintf("10 %0100d", pings-1); last != want {

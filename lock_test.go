@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -25,33 +26,42 @@ type lockTest struct {
 
 func newLockTest(t *testing.T) *lockTest { return &lockTest{t: t, start: time.Now()} }
 
-func (k *lockTest) note(format string, args ...any) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.events = append(k.events, fmt.Sprintf(format, args...))
+// playLocks runs a script on a lock, which is to be free and forgotten by all in the end.
+func playLocks(t *testing.T, script func(w *lockTest)) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newLockTest(t)
+		script(w)
+		w.wantIdle()
+	})
+}
+
+func (w *lockTest) note(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.events = append(w.events, fmt.Sprintf(format, args...))
 }
 
 // ask has a caller wait for the lock, and note the result.
-func (k *lockTest) ask(name string, mode lockMode, f *frame, l limit) {
+func (w *lockTest) ask(name string, mode lockMode, f *frame, l limit) {
 	go func() {
-		switch written, err := k.acquire(mode, f, &l); {
+		switch written, err := w.acquire(mode, f, &l); {
 		case written:
-			k.note("%s was written", name)
+			w.note("%s was written", name)
 		case err != nil:
-			k.note("%s gave up: %v", name, err)
+			w.note("%s gave up: %v", name, err)
 		default:
-			k.note("%s has it", name)
+			w.note("%s has it", name)
 		}
 	}()
 	synctest.Wait()
 }
 
 // unlock gives back what the mode has been granted.
-func (k *lockTest) unlock(mode lockMode) {
+func (w *lockTest) unlock(mode lockMode) {
 	if mode == lockMessage {
-		k.endMessage()
+		w.endMessage()
 	} else {
-		k.release(false)
+		w.release(false)
 	}
 }
 
@@ -84,8 +94,7 @@ func (w *lockTest) wantIdle() {
 // Those who can go do so in the order of their calls. RFC 6455, 5.4: control
 // frames may be injected in the middle of a fragmented message, other messages must not.
 func TestLockOrder(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newLockTest(t)
+	playLocks(t, func(w *lockTest) {
 		w.ask("writer", lockMessage, nil, limit{})
 		w.want("no message is open", "writer has it")
 		w.ask("fragment", lockFrame, nil, limit{})
@@ -107,31 +116,25 @@ func TestLockOrder(t *testing.T) {
 		w.want("a message is open")
 		w.unlock(lockMessage)
 		w.want("the first of the two", "data 1 has it")
+		w.ask("ping 3", lockFrame, nil, limit{})
+		w.ask("flush", lockFlush, nil, limit{})
 		w.unlock(lockData)
+		w.want("a flush adds no frame, so it goes first", "flush has it")
+		w.unlock(lockFlush)
 		w.want("then the second", "data 2 has it")
+		w.ask("writer 3", lockMessage, nil, limit{})
+		w.want("a message may be opened while a frame is being written", "writer 3 has it")
 		w.unlock(lockData)
-		w.wantIdle()
-	})
-}
-
-// A message may be opened while a frame is being written.
-func TestOpeningAMessageNeedsNoLock(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newLockTest(t)
-		w.ask("ping", lockFrame, nil, limit{})
-		w.ask("writer", lockMessage, nil, limit{})
-		w.want("a frame is being written", "ping has it", "writer has it")
+		w.want("the last", "ping 3 has it")
 		w.unlock(lockFrame)
 		w.unlock(lockMessage)
-		w.wantIdle()
 	})
 }
 
 // The limit of a caller ends its wait, and the others do not notice.
 func TestLockLimits(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newLockTest(t)
-		ctx, cancel := context.WithCancelCause(t.Context())
+	playLocks(t, func(w *lockTest) {
+		ctx, cancel := context.WithCancelCause(w.t.Context())
 		stream, expire := context.WithCancel(context.Background())
 		w.ask("holder", lockFrame, nil, limit{})
 		w.ask("deadline", lockFrame, nil, until(w.start.Add(time.Second)))
@@ -151,14 +154,12 @@ func TestLockLimits(t *testing.T) {
 		w.unlock(lockFrame)
 		w.want("the caller without a limit gets it", "patient has it")
 		w.unlock(lockFrame)
-		w.wantIdle()
 	})
 }
 
 // The end of the direction ends the wait of all callers but those that flush, and lets no other one in.
 func TestLockClosed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newLockTest(t)
+	playLocks(t, func(w *lockTest) {
 		w.ask("writer", lockMessage, nil, limit{})
 		w.ask("holder", lockFrame, nil, limit{})
 		w.ask("data", lockData, nil, limit{})
@@ -170,7 +171,7 @@ func TestLockClosed(t *testing.T) {
 		w.want("closed", "data gave up: mine", "frame gave up: mine", "message gave up: mine")
 		w.end(phaseClosed, ErrCloseSent, nil)
 		if err := w.err(); err != errMine || w.lost() != nil {
-			t.Errorf("got %v, %v, want the first reason", err, w.lost())
+			w.t.Errorf("got %v, %v, want the first reason", err, w.lost())
 		}
 		w.ask("later", lockFrame, nil, limit{})
 		w.ask("later message", lockMessage, nil, limit{})
@@ -180,23 +181,6 @@ func TestLockClosed(t *testing.T) {
 		w.unlock(lockFlush)
 		w.unlock(lockMessage)
 		w.state.And(^uint32(ended))
-		w.wantIdle()
-	})
-}
-
-// A flush adds no frame, so it goes before those that wait to write one.
-func TestLockFlushGoesFirst(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newLockTest(t)
-		w.ask("holder", lockFrame, nil, limit{})
-		w.ask("data", lockData, nil, limit{})
-		w.ask("flush", lockFlush, nil, limit{})
-		w.unlock(lockFrame)
-		w.want("first", "holder has it", "flush has it")
-		w.unlock(lockFlush)
-		w.want("then", "data has it")
-		w.unlock(lockData)
-		w.wantIdle()
 	})
 }
 
@@ -229,11 +213,11 @@ func batchFrame(op opcode, size int) *frame {
 
 // batchSizes calls takeBatch for an outbox with room for a number of bytes, and returns the sizes of
 // the payloads. Each frame has ten bytes there.
-func (k *lockTest) batchSizes(deadline time.Time, room int) (sizes []int) {
-	if !k.has(queued) {
+func (w *lockTest) batchSizes(deadline time.Time, room int) (sizes []int) {
+	if !w.has(queued) {
 		return nil
 	}
-	k.takeBatch(deadline, func(f *frame) (end int32) {
+	w.takeBatch(deadline, func(f *frame) (end int32) {
 		if room -= f.size(); room < 0 {
 			return 0
 		}
@@ -245,10 +229,9 @@ func (k *lockTest) batchSizes(deadline time.Time, room int) (sizes []int) {
 
 // The holder of the lock writes the frames of those that wait, where that does them no harm.
 func TestLockBatch(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
+	playLocks(t, func(w *lockTest) {
+		ctx, cancel := context.WithCancel(w.t.Context())
 		defer cancel()
-		w := newLockTest(t)
 		at := func(d time.Duration) limit { return until(w.start.Add(d)) }
 		w.ask("holder", lockFrame, nil, limit{})
 		w.ask("none", lockData, batchFrame(opText, 1), limit{})
@@ -263,21 +246,21 @@ func TestLockBatch(t *testing.T) {
 		w.want("all wait", "holder has it")
 
 		wantBatch := func(reason string, got []int, want ...int) {
-			t.Helper()
+			w.t.Helper()
 			if !slices.Equal(got, want) {
-				t.Errorf("%s: got %v, want %v", reason, got, want)
+				w.t.Errorf("%s: got %v, want %v", reason, got, want)
 			}
 		}
 		wantBatch("there is no room", w.batchSizes(time.Time{}, 10))
 		wantBatch("those that need not wait longer than they want", w.batchSizes(w.start.Add(time.Minute), 3*maxHeaderSize+1+3+4), 1, 3, 4)
 		w.want("nobody knows yet")
 		if begun := w.finishBatch(0, 10); begun != 10 {
-			t.Errorf("got a frame that has begun until %d, want none", begun)
+			w.t.Errorf("got a frame that has begun until %d, want none", begun)
 		}
 		w.want("the first has left", "none was written")
 		wantBatch("the others wait on", w.batchSizes(w.start.Add(time.Minute), 1000), 3, 4, 7)
 		if begun := w.finishBatch(0, 11); begun != 20 {
-			t.Errorf("got a frame that has begun until %d, want 20", begun)
+			w.t.Errorf("got a frame that has begun until %d, want 20", begun)
 		}
 		w.want("one has left, and one has begun", "same was written", "later was written")
 
@@ -294,46 +277,37 @@ func TestLockBatch(t *testing.T) {
 			w.want("those that have stayed, in their order", name+" has it")
 			w.unlock(lockFrame)
 		}
-		w.wantIdle()
 	})
 }
 
 // A caller whose frame the holder is writing waits for the result, whatever its limit. If the
-// frame comes back, the limit ends the wait.
+// frame comes back, the limit ends the wait, and the end of the direction does.
 func TestLockBatchOutlastsALimit(t *testing.T) {
-	for _, left := range []int32{10, 0} {
+	for _, tt := range []struct {
+		left  int32
+		fails bool
+		want  []string
+	}{
+		{20, false, []string{"one was written", "two was written"}},
+		{10, false, []string{"one was written", "two gave up: websocket: write timeout"}},
+		{0, false, []string{"one gave up: websocket: write timeout", "two gave up: websocket: write timeout"}},
+		{10, true, []string{"one was written", "two gave up: mine"}},
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newLockTest(t)
 			w.ask("holder", lockFrame, nil, limit{})
-			w.ask("batched", lockFrame, batchFrame(opPing, 1), until(w.start.Add(time.Second)))
+			w.ask("one", lockFrame, batchFrame(opPing, 1), until(w.start.Add(time.Second)))
+			w.ask("two", lockFrame, batchFrame(opPing, 2), until(w.start.Add(time.Second)))
 			w.batchSizes(w.start, 100)
 			time.Sleep(2 * time.Second)
-			w.want("it is being written", "holder has it")
-			w.finishBatch(0, left)
-			if left > 0 {
-				w.want("it has left", "batched was written")
-			} else {
-				w.want("it has not begun", "batched gave up: websocket: write timeout")
+			if tt.fails {
+				w.end(phaseFailed, errMine, nil)
 			}
-			w.unlock(lockFrame)
-			w.wantIdle()
+			w.want("they are being written", "holder has it")
+			w.finishBatch(0, tt.left)
+			w.want(fmt.Sprint(tt.left, " bytes have left"), tt.want...)
 		})
 	}
-}
-
-// If the direction has ended, the frames of a batch that have not left fail.
-func TestLockBatchFails(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newLockTest(t)
-		w.ask("holder", lockFrame, nil, limit{})
-		w.ask("one", lockFrame, batchFrame(opPing, 1), limit{})
-		w.ask("two", lockFrame, batchFrame(opPing, 2), limit{})
-		w.batchSizes(w.start, 100)
-		w.end(phaseFailed, errMine, nil)
-		w.want("they are being written", "holder has it")
-		w.finishBatch(0, 10)
-		w.want("the first had left", "one was written", "two gave up: mine")
-	})
 }
 
 // One goroutine at a time has the lock, and one the message; each frame is written once, by its
@@ -417,4 +391,137 @@ func TestYieldToNobody(t *testing.T) {
 			w.release(false)
 		})
 	}
+}
+
+// modelWaiter is one who waits, in the model.
+type modelWaiter struct {
+	name    string
+	mode    lockMode
+	until   time.Time
+	size    int
+	batched bool
+}
+
+// lockModel says what a lock is to do, in the simplest way.
+type lockModel struct {
+	busy, open bool
+	queue      []modelWaiter
+}
+
+func (m *lockModel) free(mode lockMode) bool {
+	return !(mode != lockMessage && m.busy || (mode == lockData || mode == lockMessage) && m.open)
+}
+
+func (m *lockModel) take(mode lockMode) {
+	if mode == lockMessage {
+		m.open = true
+	} else {
+		m.busy = true
+	}
+}
+
+// step lets those go that can, and those whose time is over.
+func (m *lockModel) step(now time.Time) (events []string) {
+	m.queue = slices.DeleteFunc(m.queue, func(x modelWaiter) bool {
+		switch {
+		case m.free(x.mode):
+			m.take(x.mode)
+			events = append(events, x.name+" has it")
+		case !x.until.IsZero() && !now.Before(x.until):
+			events = append(events, x.name+" gave up: websocket: write timeout")
+		default:
+			return false
+		}
+		return true
+	})
+	return events
+}
+
+// batch is batchSizes, and finishBatch after a write that went well.
+func (m *lockModel) batch(deadline time.Time, room int) (events []string) {
+	full := false
+	m.queue = slices.DeleteFunc(m.queue, func(x modelWaiter) bool {
+		short := !x.until.IsZero() && (deadline.IsZero() || x.until.Before(deadline))
+		if full || !x.batched || m.open && x.mode == lockData || short {
+			return false
+		}
+		room -= maxHeaderSize + x.size
+		if full = room < 0; !full {
+			events = append(events, x.name+" was written")
+		}
+		return !full
+	})
+	return events
+}
+
+// play does what the bytes say on a lock and on its model, and compares.
+func (w *lockTest) play(script []byte) {
+	m := &lockModel{}
+	for i, b := range script {
+		var expected []string
+		arg := int(b >> 3)
+		var deadline time.Time
+		if arg&8 != 0 {
+			deadline = time.Now().Add(time.Duration(arg&3+1) * time.Second)
+		}
+		what := fmt.Sprintf("step %d, %#x", i, b)
+		switch op := b & 7; op {
+		case 0, 1, 2, 3: // somebody asks
+			x := modelWaiter{name: fmt.Sprint(i), mode: []lockMode{lockFrame, lockData, lockData, lockMessage}[op], until: deadline, size: arg}
+			var f *frame
+			if x.batched = op != 3 && arg&4 == 0; x.batched {
+				f = batchFrame(opText, x.size)
+			}
+			m.queue = append(m.queue, x)
+			w.ask(x.name, x.mode, f, until(deadline))
+		case 4:
+			if m.busy {
+				m.busy = false
+				w.unlock(lockFrame)
+			}
+		case 5:
+			if m.open {
+				m.open = false
+				w.unlock(lockMessage)
+			}
+		case 6:
+			if m.busy {
+				room := 3 * (maxHeaderSize + arg)
+				expected = m.batch(deadline, room)
+				if w.batchSizes(deadline, room); w.has(queued) {
+					w.finishBatch(0, math.MaxInt32)
+				}
+			}
+		case 7:
+			time.Sleep(time.Duration(arg&3) * time.Second)
+		}
+		w.want(what, append(expected, m.step(time.Now())...)...)
+		if w.t.Failed() {
+			return
+		}
+	}
+	for m.busy || m.open { // nobody is forgotten
+		mode := lockMessage
+		if m.busy {
+			mode = lockFrame
+		}
+		m.busy, m.open = false, m.open && mode == lockFrame
+		w.unlock(mode)
+		w.want("at the end", m.step(time.Now())...)
+	}
+}
+
+// Whatever happens, a lock does what its model does.
+func FuzzLock(f *testing.F) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 60 {
+		script := make([]byte, 60)
+		for i := range script {
+			script[i] = byte(random.Uint32())
+		}
+		f.Add(script)
+	}
+	f.Fuzz(func(t *testing.T, script []byte) {
+		playLocks(t, func(w *lockTest) { w.play(script[:min(len(script), 200)]) })
+	})
 }

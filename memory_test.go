@@ -4,17 +4,251 @@ package websocket
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"runtime"
+	"runtime/debug"
 	"slices"
+	"strconv"
+	"strings"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 )
+
+// A connection is small, as there may be a million of them: its size is a size class of the runtime. So is what a
+// compressed message holds besides its window, from its first byte to its last.
+func TestConnSize(t *testing.T) {
+	if n := unsafe.Sizeof(Conn{}); strconv.IntSize == 64 && n > 288 {
+		t.Errorf("got a Conn of %d bytes, want at most 288", n)
+	}
+	if n := unsafe.Sizeof(inflater{}); n > 8<<10 {
+		t.Errorf("got an inflater of %d bytes, want at most 8 KiB", n)
+	}
+}
+
+// What most connections do not use has not been made.
+func TestIdleConnHoldsNothing(t *testing.T) {
+	near, far := tcpPair(t)
+	c := newConn(near, true, nil, connOptions{})
+	far.Write(frames(1, 1000))
+	answer(t, c, 1, writeBack)
+	if c.deadlines.Load() != nil || c.extras.Load() != nil || c.message.reader != nil || c.message.kept != nil || c.writer.Load() != nil || c.readWatch != nil || c.readLock.queue.Load() != nil {
+		t.Error("got memory for what was not used")
+	}
+	if s := &c.send; s.delayed.Load() != nil || s.outbox.buf != nil || s.lock.queue.Load() != nil || s.slot.Load() != nil {
+		t.Error("got memory for what was not sent")
+	}
+	if r := &c.recv; r.buf != nil || len(r.b) > 0 {
+		t.Error("got memory for what was not received")
+	}
+}
+
+// One call of read takes all of a message.
+func TestOneReadPerMessage(t *testing.T) {
+	const n, size = 40, 64 << 10
+	for _, way := range receiveWays[:4] {
+		near, far := tcpPair(t)
+		c := newConn(near, true, nil, connOptions{})
+		descriptor := &c.send.link.descriptor
+		if descriptor.conn == nil {
+			t.Skip("descriptors are not read here")
+		}
+		frame := frames(1, size)
+		reads, whole := 0, 0
+		raw := descriptor.read
+		descriptor.read = func(fd uintptr) bool {
+			done := raw(fd)
+			if done {
+				if reads++; len(c.recv.b) == len(frame) {
+					whole++
+				}
+			}
+			return done
+		}
+		for range n {
+			far.Write(frame)
+			if _, p, err := way.read(c); len(p) != size || err != nil {
+				t.Fatalf("%s: got %d bytes, %v, want %d", way.name, len(p), err, size)
+			}
+		}
+		// The network may have cut one or the other in two.
+		if reads > n+3 || whole < n-3 {
+			t.Errorf("%s: got %d reads, %d of a whole message, want %d", way.name, reads, whole, n)
+		}
+	}
+}
+
+// stackVariable names the program that the process of TestIdleStack is to measure.
+const stackVariable = "WEBSOCKET_TEST_STACK"
+
+// The goroutine of an idle connection fits into the stack that a goroutine has at first,
+// after it has read and written, as one does that only waits in net.Conn.Read.
+func TestIdleStack(t *testing.T) {
+	if raceEnabled || runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
+		t.Skip("measured on linux/amd64, without the race detector, which needs more stack")
+	}
+	programs := map[string]func(c *Conn){
+		"ReadMessage": func(c *Conn) {
+			for {
+				messageType, p, err := c.ReadMessage()
+				if err != nil || c.WriteMessage(messageType, p) != nil {
+					return
+				}
+			}
+		},
+		"a program with a frame of its own": func(c *Conn) { echoInFrame(c) },
+	}
+	if name := os.Getenv(stackVariable); name != "" {
+		fmt.Printf("stack %d\n", measureStack(t, programs[name]))
+		return
+	}
+	for name := range programs {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestIdleStack$")
+		cmd.Env = append(os.Environ(), stackVariable+"="+name, "GODEBUG=adaptivestackstart=0")
+		out, err := cmd.CombinedOutput()
+		_, after, _ := strings.Cut(string(out), "stack ")
+		var n int
+		if _, scanErr := fmt.Sscan(after, &n); err != nil || scanErr != nil {
+			t.Fatalf("%s: got %v, %s", name, err, out)
+		}
+		if n > 2200 {
+			t.Errorf("%s: got %d bytes of stack for a goroutine, want at most 2,200", name, n)
+		}
+	}
+}
+
+// echoInFrame is echoAll with a frame as ordinary programs have one.
+//
+//go:noinline
+func echoInFrame(c *Conn) byte {
+	var local [128]byte
+	echoAll(c)
+	return local[len(os.Args)%len(local)]
+}
+
+// All ways of reading wait with few frames of the library on the stack, and a message is written with
+// few: the next larger frame of a program doubles the stack that a goroutine begins with.
+func TestStack(t *testing.T) {
+	if raceEnabled || runtime.GOARCH != "amd64" {
+		t.Skip("the frames have other sizes")
+	}
+	for name, tt := range map[string]struct {
+		call func(c *Conn)
+		most uintptr
+	}{
+		"ReadMessage":   {func(c *Conn) { c.ReadMessage() }, 200},
+		"AppendMessage": {func(c *Conn) { c.AppendMessage(nil) }, 200},
+		"NextReader":    {func(c *Conn) { c.NextReader() }, 200},
+		"ReadJSON":      {func(c *Conn) { c.ReadJSON(nil) }, 200},
+		"WriteMessage":  {func(c *Conn) { c.WriteMessage(BinaryMessage, nil) }, 500},
+	} {
+		near, _ := tcpPair(t)
+		c := newConn(near, true, nil, connOptions{})
+		descriptor := &c.send.link.descriptor
+		if descriptor.conn == nil {
+			t.Skip("there is no descriptor here")
+		}
+		deep := &deepConn{}
+		descriptor.conn = deep
+		measure := func(call func()) uintptr {
+			done := make(chan uintptr)
+			go func() { // whose stack does not move
+				var here byte
+				growStack(16 << 10)
+				call()
+				done <- uintptr(unsafe.Pointer(&here)) - deep.end
+			}()
+			return <-done
+		}
+		bare := measure(func() { deep.Read(nil) })
+		if n := measure(func() { tt.call(c) }) - bare; n > tt.most {
+			t.Errorf("%s: got %d bytes of stack between the caller and package net, want at most %d", name, n, tt.most)
+		}
+	}
+}
+
+// deepConn is a descriptor that finds out how far the stack reaches, and has nothing to read.
+type deepConn struct {
+	syscall.RawConn
+	end uintptr // of the stack in the last call
+}
+
+//go:noinline
+func (c *deepConn) Read(func(uintptr) bool) error {
+	var here byte
+	c.end = uintptr(unsafe.Pointer(&here))
+	return io.EOF
+}
+
+//go:noinline
+func (c *deepConn) Control(func(uintptr)) error { return c.Read(nil) }
+
+// growStack has the stack of the goroutine grow to more than n bytes.
+func growStack(n int) byte {
+	var b [256]byte
+	if n > 0 {
+		return growStack(n-len(b)) + b[n%len(b)]
+	}
+	return b[0]
+}
+
+// makeThreads has the runtime make n threads, which it keeps. Each counts as much stack as
+// eight goroutines, and more of them are needed where a system call takes long.
+func makeThreads(n int) {
+	var locked, ended sync.WaitGroup
+	locked.Add(n)
+	ended.Add(n)
+	all := make(chan struct{})
+	for range n {
+		go func() {
+			defer ended.Done()
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			locked.Done()
+			<-all
+		}()
+	}
+	locked.Wait()
+	close(all)
+	ended.Wait()
+}
+
+// measureStack returns the bytes of stack for each of 500 goroutines that have answered
+// one message and wait for the next.
+func measureStack(t *testing.T, program func(c *Conn)) uint64 {
+	const n = 500
+	var conns []*Conn
+	var fars []net.Conn
+	for range n {
+		near, far := tcpPair(t)
+		conns, fars = append(conns, newConn(near, true, nil, connOptions{})), append(fars, far)
+	}
+	message, answer := frames(1, 20), make([]byte, 22)
+	makeThreads(50)
+	runtime.GC()
+	debug.SetGCPercent(-1) // it makes stacks smaller that have grown
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for i, c := range conns {
+		go program(c)
+		fars[i].Write(message)
+		if _, err := io.ReadFull(fars[i], answer); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runtime.ReadMemStats(&after)
+	return (after.StackInuse - before.StackInuse) / n
+}
 
 // heldBytes returns the bytes that live on the heap.
 func heldBytes() int {
@@ -202,4 +436,159 @@ func TestInterruptedReadsTakeNoMemory(t *testing.T) {
 			}
 		})
 	}
+}
+
+// allocsConn is a connection and what its peer does, none of which allocates.
+type allocsConn struct {
+	*testing.T
+	c      *Conn
+	server bool           // c is one
+	send   func(b []byte) // what the connection reads next
+	recv   func()         // takes what it has written
+}
+
+// eachAllocsConn runs f for both sides, in memory and over TCP.
+func eachAllocsConn(t *testing.T, f func(a allocsConn)) {
+	if raceEnabled {
+		t.Skip("the race detector makes sync.Pool forget")
+	}
+	bothSides(t, func(t *testing.T, server bool) {
+		m := &loopTransport{}
+		f(allocsConn{t, newConn(m, server, nil, connOptions{}), server, func(b []byte) { m.bytes, m.pos = b, 0 }, func() {}})
+
+		near, far := tcpPair(t)
+		p := make([]byte, 256<<10)
+		must := func(_ int, err error) {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		f(allocsConn{t, newConn(near, server, nil, connOptions{}), server,
+			func(b []byte) { must(far.Write(b)) }, func() { must(far.Read(p)) }})
+	})
+}
+
+// want checks what a call allocates that returns no error.
+func (a allocsConn) want(name string, want float64, f func() error) {
+	a.Helper()
+	n := testing.AllocsPerRun(100, func() {
+		if err := f(); err != nil {
+			a.Fatalf("%s: got %v, want nil", name, err)
+		}
+	})
+	if n != want {
+		a.Errorf("%s: got %v allocations, want %v", name, n, want)
+	}
+}
+
+// Reading takes no memory but the message's own, which is just of its size, and none where that is the caller's.
+// NextReader makes a reader.
+func TestReadingAllocates(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	eachAllocsConn(t, func(a allocsConn) {
+		for _, size := range []int{0, 16, 1000, 16 << 10} {
+			frame := peerFrames(a.server, peerFrame{true, opBinary, string(make([]byte, size))})
+			dst := make([]byte, 0, size+100)
+			deadline := time.Now().Add(time.Hour)
+			own := min(float64(size), 1) // an empty message takes no memory
+			for name, tt := range map[string]struct {
+				allocs float64
+				read   func() ([]byte, error)
+			}{
+				"AppendMessage":      {0, func() ([]byte, error) { _, p, err := a.c.AppendMessage(dst); return p, err }},
+				"ReadMessage":        {own, func() ([]byte, error) { _, p, err := a.c.ReadMessage(); return p, err }},
+				"ReadMessageContext": {own, func() ([]byte, error) { _, p, err := a.c.ReadMessageContext(ctx); return p, err }},
+				"NextReader": {1, func() ([]byte, error) {
+					_, r, err := a.c.NextReader()
+					p := dst
+					for err == nil {
+						var n int
+						n, err = r.Read(p[len(p):cap(p)])
+						p = p[:len(p)+n]
+					}
+					if err == io.EOF {
+						err = nil
+					}
+					return p, err
+				}},
+				"with a deadline": {0, func() ([]byte, error) {
+					deadline = deadline.Add(1)
+					a.c.SetReadDeadline(deadline)
+					_, p, err := a.c.AppendMessage(dst)
+					return p, err
+				}},
+			} {
+				a.want(name, tt.allocs, func() error {
+					a.send(frame)
+					p, err := tt.read()
+					if len(p) != size || name == "ReadMessage" && cap(p) != size {
+						err = fmt.Errorf("%d bytes in memory of %d, want %d, and %w", len(p), cap(p), size, err)
+					}
+					return err
+				})
+			}
+		}
+	})
+}
+
+// Writing takes no memory. NextWriter makes a writer.
+func TestWritingAllocates(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	eachAllocsConn(t, func(a allocsConn) {
+		c, deadline := a.c, time.Now().Add(time.Hour)
+		for _, size := range []int{0, 16, 1000, 16 << 10} {
+			data := make([]byte, size)
+			pm := bhPrepare(t, BinaryMessage, string(data))
+			for name, write := range map[string]func() error{
+				"WriteMessage":         func() error { return c.WriteMessage(BinaryMessage, data) },
+				"WriteMessageContext":  func() error { return c.WriteMessageContext(ctx, BinaryMessage, data) },
+				"WritePreparedMessage": func() error { return c.WritePreparedMessage(pm) },
+				"WriteControl":         func() error { return c.WriteControl(PingMessage, data[:min(size, 125)], deadline) },
+				"with a deadline": func() error {
+					deadline = deadline.Add(1)
+					c.SetWriteDeadline(deadline)
+					return c.WriteMessage(BinaryMessage, data)
+				},
+				"NextWriter": func() error { return writePieces(c, BinaryMessage, data, max(1, size)) },
+				"Cork": func() error {
+					c.Cork()
+					return errors.Join(c.WriteMessage(BinaryMessage, data), c.Flush())
+				},
+			} {
+				allocs := 0.0
+				if name == "NextWriter" {
+					allocs = 1
+				}
+				a.want(name, allocs, func() error {
+					err := write()
+					a.recv()
+					return err
+				})
+			}
+		}
+	})
+}
+
+// Answering takes no memory: pings, and messages that have come at once.
+func TestAnsweringAllocates(t *testing.T) {
+	eachAllocsConn(t, func(a allocsConn) {
+		came := peerFrames(a.server, pingFrame("p"), peerFrame{true, opPong, "q"}, textFrame("a"), pingFrame("r"), textFrame("b"))
+		dst := make([]byte, 0, 100)
+		a.want("echo", 0, func() error {
+			a.send(came)
+			for range 2 {
+				messageType, p, err := a.c.AppendMessage(dst)
+				if err == nil {
+					err = a.c.WriteMessage(messageType, p)
+				}
+				if err != nil {
+					return err
+				}
+			}
+			a.recv()
+			return nil
+		})
+	})
 }

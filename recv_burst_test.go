@@ -4,9 +4,11 @@ package websocket
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -15,33 +17,21 @@ import (
 )
 
 // answers are all ways to answer a message.
-var answers = map[string]func(c *Conn, messageType int, p []byte) error{
-	"WriteMessage": writeBack,
-	"WriteMessageContext": func(c *Conn, messageType int, p []byte) error {
-		return c.WriteMessageContext(context.Background(), messageType, p)
-	},
-	"NextWriter": func(c *Conn, messageType int, p []byte) error {
-		w, err := c.NextWriter(messageType)
-		if err != nil {
-			return err
-		}
-		if _, err := w.Write(p); err != nil {
-			return err
-		}
-		return w.Close()
-	},
-	"WritePreparedMessage": func(c *Conn, messageType int, p []byte) error {
-		pm, err := NewPreparedMessage(messageType, p)
-		if err != nil {
-			return err
-		}
-		return c.WritePreparedMessage(pm)
-	},
-	"WriteJSON": func(c *Conn, _ int, p []byte) error { return c.WriteJSON(len(p)) },
-	"WriteControl": func(c *Conn, _ int, p []byte) error {
-		return c.WriteControl(PingMessage, p, time.Now().Add(time.Hour))
-	},
-}
+var answers = func() map[string]func(c *Conn, messageType int, p []byte) error {
+	m := map[string]func(c *Conn, messageType int, p []byte) error{
+		"WriteJSON": func(c *Conn, _ int, p []byte) error { return c.WriteJSON(len(p)) },
+		"WriteControl": func(c *Conn, _ int, p []byte) error {
+			return c.WriteControl(PingMessage, p, time.Now().Add(time.Hour))
+		},
+	}
+	for _, w := range sendWays {
+		m[w.name] = w.write
+	}
+	return m
+}()
+
+// readOn is an answer that says nothing.
+func readOn(*Conn, int, []byte) error { return nil }
 
 // numbered returns n short messages.
 func numbered(n int) (payloads []string) {
@@ -51,17 +41,26 @@ func numbered(n int) (payloads []string) {
 	return payloads
 }
 
+// eachLogged runs f for a server and a client to which the frames have come at once, in a bubble.
+func eachLogged(t *testing.T, o connOptions, came []peerFrame, f func(t *testing.T, c *Conn, wire *loggedConn)) {
+	bothSides(t, func(t *testing.T, server bool) {
+		synctest.Test(t, func(t *testing.T) {
+			c, wire := newLoggedConn(t, server, o, came...)
+			f(t, c, wire)
+		})
+	})
+}
+
 // The answers to messages that have come at once leave at once, in order, in whichever
-// way they are written, and no time passes.
+// way they are written, and no time passes. "WriteThrough sends each message when it is written."
 func TestBurstIsAnsweredInOneWrite(t *testing.T) {
+	const n = 20
+	payloads := numbered(n)
 	for name, way := range answers {
-		bothSides(t, func(t *testing.T, server bool) {
-			synctest.Test(t, func(t *testing.T) {
-				const n = 20
-				payloads := numbered(n)
-				c, wire := newLoggedConn(t, server, connOptions{}, texts(payloads...)...)
+		for _, through := range []bool{false, true} {
+			eachLogged(t, connOptions{writeThrough: through}, texts(payloads...), func(t *testing.T, c *Conn, wire *loggedConn) {
 				start := time.Now()
-				go answer(t, c, n, way)
+				answer(t, c, n, way)
 				synctest.Wait()
 				var want []string
 				for _, p := range payloads {
@@ -74,32 +73,63 @@ func TestBurstIsAnsweredInOneWrite(t *testing.T) {
 						want = append(want, "1 "+p)
 					}
 				}
-				wire.wantWrites(t, name, strings.Join(want, "|"))
+				if !through {
+					want = []string{strings.Join(want, "|")}
+				}
+				wire.wantWrites(t, name, want...)
 				if d := time.Since(start); d != 0 {
 					t.Errorf("%s: got a wait of %v, want none", name, d)
 				}
 				c.wantNothingUnsent(t)
+				c.Close()
 			})
-		})
+		}
 	}
 }
 
-// One burst after another is answered so: one that has come between reads, and one that comes to a
-// read that is waiting.
-func TestBurstAfterBurst(t *testing.T) {
-	bothSides(t, func(t *testing.T, server bool) {
+// Over the kernel's connections it is the same, and over TLS it is one record: one read of the peer brings what
+// one write has sent. In the bubble the clock stands still while the kernel is waited for, so that no answer is
+// held too long, however slow the machine is.
+func TestBurstOverTheKernel(t *testing.T) {
+	eachLink(t, func(t *testing.T, l testLink) {
+		near, far := l.pair(t)
 		synctest.Test(t, func(t *testing.T) {
-			c, wire := newLoggedConn(t, server, connOptions{})
-			go answer(t, c, 12, writeBack)
-			for range 3 {
-				synctest.Wait()
-				wire.peer().Write(peerFrames(server, texts("a", "b", "c", "d")...))
-				synctest.Wait()
-				wire.wantWrites(t, "four messages", "1 a|1 b|1 c|1 d")
-				c.wantNothingUnsent(t)
+			c := newQuickConn(near, l.server, nil, connOptions{})
+			const n = 8
+			go answer(t, c, n, writeBack)
+			far.Write(peerFrames(l.server, texts(numbered(n)...)...))
+			b := make([]byte, 4096)
+			m, err := far.Read(b)
+			if want := "1 " + strings.Join(numbered(n), "|1 "); err != nil || describeFrames(t, b[:m]) != want {
+				t.Errorf("got %q at once, %v, want %q", describeFrames(t, b[:m]), err, want)
 			}
 		})
 	})
+}
+
+// Compressed answers wait, too, with context takeover and without.
+func TestBurstCompressed(t *testing.T) {
+	for _, takeover := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			o := CompressionOptions{ContextTakeover: takeover}
+			params := negotiate(t, o, o)
+			options := connOptions{agreed: agreement{deflate: &params}, compression: o}
+			a, b := newPipe(t, 1<<20)
+			client := newQuickConn(b, false, nil, options)
+			const n = 20
+			for i := range n {
+				client.WriteMessage(TextMessage, textLike(1000, uint64(i)))
+			}
+			wire := &loggedConn{pipeConn: a}
+			answer(t, newQuickConn(wire, true, a.take(), options), n, writeBack)
+			if got := len(wire.log); got != 1 {
+				t.Errorf("takeover=%v: got %d writes for %d messages, want 1", takeover, got, n)
+			}
+			for i := range n {
+				wantRead(t, client, string(textLike(1000, uint64(i))))
+			}
+		})
+	}
 }
 
 // That the answers wait is earned: a connection whose last burst was not handled quickly, and a new
@@ -139,142 +169,45 @@ func TestBurstIsEarned(t *testing.T) {
 	})
 }
 
-// Over the kernel's connections it is the same. What one write has sent is read at once. In
-// the bubble the clock stands still while the kernel is waited for, so that no answer is held
-// too long, however slow the machine is.
-func TestBurstOverTheKernel(t *testing.T) {
-	eachTransport(t, func(t *testing.T, near, far net.Conn) {
-		bothSides(t, func(t *testing.T, server bool) {
-			synctest.Test(t, func(t *testing.T) {
-				c := newQuickConn(near, server, nil, connOptions{})
-				const n = 8
-				go answer(t, c, n, writeBack)
-				far.Write(peerFrames(server, texts(numbered(n)...)...))
-				b := make([]byte, 4096)
-				m, err := far.Read(b)
-				if err != nil {
-					t.Fatal(err)
+// At most 16 KiB wait. The last answer of a burst, which does not wait, leaves with those that do, also where they
+// have 16 KiB only together.
+func TestBurstSize(t *testing.T) {
+	for _, tt := range []struct {
+		n, size     int
+		later       bool // they come to a read that waits
+		writes, max int  // at most, and the bytes of the largest
+	}{
+		{16, 1 << 10, false, 1, 16 * (1<<10 + maxHeaderSize)},
+		{3, maxCopied/2 - maxHeaderSize, false, 1, 2 * maxCopied},
+		{2, maxCopied - maxHeaderSize, false, 1, 2 * maxCopied},
+		{100, 1000, false, 100*1014/(maxCopied-1000-maxHeaderSize) + 1, maxCopied},
+		{20, 300, true, 5, maxCopied}, // a larger buffer is read behind one that came back full
+	} {
+		payloads := texts(slices.Repeat([]string{strings.Repeat("x", tt.size)}, tt.n)...)
+		early := payloads
+		if tt.later {
+			early = nil
+		}
+		eachLogged(t, connOptions{readBufferSize: 64 << 10}, early, func(t *testing.T, c *Conn, wire *loggedConn) {
+			if tt.later {
+				wire.peer().Write(peerFrames(c.recv.server, payloads...))
+			}
+			answer(t, c, tt.n, writeBack)
+			for _, b := range wire.log {
+				if len(b) > tt.max {
+					t.Errorf("%d of %d bytes: got a write of %d bytes, want at most %d", tt.n, tt.size, len(b), tt.max)
 				}
-				got := describeFrames(t, b[:m])
-				if want := "1 " + strings.Join(numbered(n), "|1 "); got != want {
-					t.Errorf("got %q at once, want %q", got, want)
-				}
-			})
-		})
-	})
-}
-
-// Where the network is waited for with scratch alone, a buffer is read behind one that
-// came back full, so that a burst of larger messages is answered in few writes, too.
-func TestBurstBehindAFullScratch(t *testing.T) {
-	bothSides(t, func(t *testing.T, server bool) {
-		synctest.Test(t, func(t *testing.T) {
-			c, wire := newLoggedConn(t, server, connOptions{})
-			const n = 20
-			wire.peer().Write(peerFrames(server, texts(slices.Repeat([]string{strings.Repeat("x", 300)}, n)...)...))
-			go answer(t, c, n, writeBack)
-			synctest.Wait()
+			}
 			writes := wire.take(t)
-			if got := strings.Join(writes, "|"); strings.Count(got, "1 300 bytes") != n {
-				t.Errorf("got %q, want %d messages", got, n)
+			each := fmt.Sprintf("1 %d bytes", tt.size)
+			if got := strings.Join(writes, "|"); got != strings.Join(slices.Repeat([]string{each}, tt.n), "|") {
+				t.Errorf("got %q, want %d messages", got, tt.n)
 			}
-			if len(writes) > n/4 {
-				t.Errorf("got %d writes for %d messages, want at most %d", len(writes), n, n/4)
-			}
-		})
-	})
-}
-
-// Over TLS the answers are one record.
-func TestBurstOverTLS(t *testing.T) {
-	serverConfig, clientConfig := tlsConfigs()
-	synctest.Test(t, func(t *testing.T) {
-		a, b := newPipe(t, 1<<20)
-		below := &loggedConn{pipeConn: a}
-		server, client := tlsPair(t, below, b, serverConfig, clientConfig)
-		below.log = nil
-		c := newQuickConn(server, true, nil, connOptions{})
-		go answer(t, c, 5, writeBack)
-		client.Write(peerFrames(true, texts(numbered(5)...)...))
-		p := make([]byte, 4096)
-		n, err := client.Read(p)
-		if got, want := describeFrames(t, p[:n]), "1 m0|1 m1|1 m2|1 m3|1 m4"; err != nil || got != want {
-			t.Errorf("got %q, %v, want %q", got, err, want)
-		}
-		synctest.Wait()
-		if n := len(below.log); n != 1 {
-			t.Errorf("got %d writes below TLS, want 1", n)
-		}
-	})
-}
-
-// Compressed answers wait, too, with context takeover and without.
-func TestBurstCompressed(t *testing.T) {
-	for _, takeover := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) {
-			o := CompressionOptions{ContextTakeover: takeover}
-			params := negotiate(t, o, o)
-			options := connOptions{agreed: agreement{deflate: &params}, compression: o}
-			a, b := newPipe(t, 1<<20)
-			client := newQuickConn(b, false, nil, options)
-			const n = 20
-			for i := range n {
-				client.WriteMessage(TextMessage, textLike(1000, uint64(i)))
-			}
-			wire := &loggedConn{pipeConn: a}
-			server := newQuickConn(wire, true, a.take(), options)
-			go answer(t, server, n, writeBack)
-			synctest.Wait()
-			if got := len(wire.log); got != 1 {
-				t.Errorf("takeover=%v: got %d writes for %d messages, want 1", takeover, got, n)
-			}
-			for i := range n {
-				if _, p, err := client.ReadMessage(); string(p) != string(textLike(1000, uint64(i))) || err != nil {
-					t.Fatalf("message %d: got %d bytes, %v, or other ones", i, len(p), err)
-				}
+			if len(writes) > tt.writes {
+				t.Errorf("%d of %d bytes: got %d writes, want at most %d", tt.n, tt.size, len(writes), tt.writes)
 			}
 		})
 	}
-}
-
-// At most 16 KiB wait.
-func TestBurstSize(t *testing.T) {
-	bothSides(t, func(t *testing.T, server bool) {
-		synctest.Test(t, func(t *testing.T) {
-			const n = 100
-			c, wire := newLoggedConn(t, server, connOptions{}, texts(slices.Repeat([]string{strings.Repeat("x", 1000)}, n)...)...)
-			go answer(t, c, n, writeBack)
-			synctest.Wait()
-			wire.mu.Lock()
-			defer wire.mu.Unlock()
-			total := 0
-			for _, b := range wire.log {
-				if total += len(b); len(b) > maxCopied {
-					t.Errorf("got a write of %d bytes, want at most %d", len(b), maxCopied)
-				}
-			}
-			if most := total/(maxCopied-1000-maxHeaderSize) + 1; len(wire.log) > most {
-				t.Errorf("got %d writes of %d bytes in all, want at most %d", len(wire.log), total, most)
-			}
-		})
-	})
-}
-
-// The last answer of a burst, which does not wait, leaves with those that do, also where they
-// have 16 KiB only together.
-func TestLastOfABurst(t *testing.T) {
-	bothSides(t, func(t *testing.T, server bool) {
-		synctest.Test(t, func(t *testing.T) {
-			for n, size := range map[int]int{16: 1 << 10, 3: maxCopied/2 - maxHeaderSize, 2: maxCopied - maxHeaderSize} {
-				payloads := slices.Repeat([]string{strings.Repeat("x", size)}, n)
-				c, wire := newLoggedConn(t, server, connOptions{readBufferSize: 64 << 10}, texts(payloads...)...)
-				go answer(t, c, n, writeBack)
-				synctest.Wait()
-				each := fmt.Sprintf("1 %d bytes", size)
-				wire.wantWrites(t, "the answers", strings.Join(slices.Repeat([]string{each}, n), "|"))
-			}
-		})
-	})
 }
 
 // A frame that does not wait leaves behind the frames that do, a small one in the same write.
@@ -301,39 +234,52 @@ func TestFrameThatIsNotCorked(t *testing.T) {
 			return err
 		}, "1 a", "1 a|2 20480 bytes"},
 	} {
-		bothSides(t, func(t *testing.T, server bool) {
-			synctest.Test(t, func(t *testing.T) {
-				c, wire := newLoggedConn(t, server, connOptions{}, texts("x", "y")...)
-				c.ReadMessage()
-				if err := c.WriteMessage(TextMessage, []byte("a")); err != nil {
-					t.Errorf("%s: got %v, want nil", tt.name, err)
-				}
-				wire.wantWrites(t, tt.name+": y is still to be read")
-				if err := tt.write(c); err != nil {
-					t.Errorf("%s: got %v, want nil", tt.name, err)
-				}
-				if got := describeFrames(t, wire.log[0]); got != tt.first {
-					t.Errorf("%s: got %q first, want %q", tt.name, got, tt.first)
-				}
-				if got := describeFrames(t, slices.Concat(wire.log...)); got != tt.all {
-					t.Errorf("%s: got %q, want %q", tt.name, got, tt.all)
-				}
-				c.wantNothingUnsent(t)
-			})
+		eachLogged(t, connOptions{}, texts("x", "y"), func(t *testing.T, c *Conn, wire *loggedConn) {
+			c.ReadMessage()
+			wantWrite(t, c, "a")
+			wire.wantWrites(t, tt.name+": y is still to be read")
+			if err := tt.write(c); err != nil {
+				t.Errorf("%s: got %v, want nil", tt.name, err)
+			}
+			if got := describeFrames(t, wire.log[0]); got != tt.first {
+				t.Errorf("%s: got %q first, want %q", tt.name, got, tt.first)
+			}
+			if got := describeFrames(t, slices.Concat(wire.log...)); got != tt.all {
+				t.Errorf("%s: got %q, want %q", tt.name, got, tt.all)
+			}
+			c.wantNothingUnsent(t)
 		})
 	}
 }
 
+// What others write in the meantime, and the frames of a stream, leave behind the frames that wait.
+func TestBurstAndOthers(t *testing.T) {
+	eachLogged(t, connOptions{}, texts("x", "y"), func(t *testing.T, c *Conn, wire *loggedConn) {
+		answer(t, c, 1, writeBack)
+		go func() {
+			wantWrite(t, c, "other")
+			c.WriteControl(PongMessage, []byte("its"), time.Time{})
+			if n, err := NewStream(c, TextMessage).Write([]byte("stream")); n != 6 || err != nil {
+				t.Errorf("got %d, %v, want 6, nil", n, err)
+			}
+		}()
+		synctest.Wait()
+		wire.wantWrites(t, "y is still to be read")
+		time.Sleep(corkTime)
+		synctest.Wait()
+		wire.wantWrites(t, "in order", "1 x|1 other|10 its|1 stream")
+		c.wantNothingUnsent(t)
+	})
+}
+
 // A ping of Ping does not wait, since its time is measured.
 func TestPingFlushesABurst(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, wire := newLoggedConn(t, true, connOptions{}, texts("x", "y")...)
+	eachLogged(t, connOptions{}, texts("x", "y"), func(t *testing.T, c *Conn, wire *loggedConn) {
 		answer(t, c, 1, writeBack)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Microsecond)
 		defer cancel()
 		c.Ping(ctx)
-		got := strings.Join(wire.take(t), "|")
-		if !strings.HasPrefix(got, "1 x|9 ") {
+		if got := strings.Join(wire.take(t), "|"); !strings.HasPrefix(got, "1 x|9 ") {
 			t.Errorf("got %q, want x and a ping", got)
 		}
 	})
@@ -346,94 +292,289 @@ func TestNothingWaitsForAnIncompleteFrame(t *testing.T) {
 		for cut := len(all) / 2; cut < len(all); cut++ {
 			a, _ := newPipe(t, 1<<20)
 			wire := &loggedConn{pipeConn: a}
-			c := newQuickConn(wire, server, all[:cut], connOptions{})
-			answer(t, c, 1, writeBack)
+			answer(t, newQuickConn(wire, server, all[:cut], connOptions{}), 1, writeBack)
 			wire.wantWrites(t, fmt.Sprintf("with %d of %d bytes", cut, len(all)), "1 one")
 		}
 	})
 }
 
-// "WriteThrough sends each message when it is written."
-func TestWriteThrough(t *testing.T) {
-	for name, way := range answers {
-		bothSides(t, func(t *testing.T, server bool) {
-			synctest.Test(t, func(t *testing.T) {
-				c, wire := newLoggedConn(t, server, connOptions{writeThrough: true}, texts("a", "b", "c")...)
-				for i := range 3 {
-					answer(t, c, 1, way)
-					if n := len(wire.take(t)); n != 1 {
-						t.Errorf("%s: message %d: got %d writes, want 1", name, i, n)
-					}
-				}
-			})
-		})
-	}
-}
-
 // A program that does not read the messages that have come delays its own by 200
 // microseconds, from the first that is corked, and once: then it reads no burst.
 func TestBurstTime(t *testing.T) {
-	bothSides(t, func(t *testing.T, server bool) {
-		synctest.Test(t, func(t *testing.T) {
-			c, wire := newLoggedConn(t, server, connOptions{}, texts("x", "y", "z")...)
-			for _, next := range []string{"x", "y"} {
-				answer(t, c, 1, writeBack)
-				time.Sleep(150 * time.Microsecond)
-				c.WriteMessage(TextMessage, []byte("later"))
-				time.Sleep(50*time.Microsecond - 1)
-				wire.wantWrites(t, next+", before the time is up")
-				time.Sleep(1)
-				synctest.Wait()
-				wire.wantWrites(t, next+", when it is up", "1 "+next+"|1 later")
-				c.wantNothingUnsent(t)
-				c.WriteMessage(TextMessage, []byte("at once"))
-				wire.wantWrites(t, next+", afterwards", "1 at once")
-			}
-		})
-	})
-}
-
-// The frames of one goroutine stay in front of those that another writes later.
-func TestBurstAndOtherGoroutines(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, wire := newLoggedConn(t, true, connOptions{}, texts("x", "y")...)
-		answer(t, c, 1, writeBack)
-		go func() {
-			c.WriteMessage(TextMessage, []byte("other"))
-			c.WriteControl(PongMessage, []byte("its"), time.Time{})
-		}()
-		synctest.Wait()
-		wire.wantWrites(t, "y is still to be read")
-		answer(t, c, 1, writeBack)
-		wire.wantWrites(t, "y was read", "1 x|1 other|10 its|1 y")
+	eachLogged(t, connOptions{}, texts("x", "y", "z"), func(t *testing.T, c *Conn, wire *loggedConn) {
+		for _, next := range []string{"x", "y"} {
+			answer(t, c, 1, writeBack)
+			time.Sleep(150 * time.Microsecond)
+			wantWrite(t, c, "later")
+			time.Sleep(50*time.Microsecond - 1)
+			wire.wantWrites(t, next+", before the time is up")
+			time.Sleep(1)
+			synctest.Wait()
+			wire.wantWrites(t, next+", when it is up", "1 "+next+"|1 later")
+			c.wantNothingUnsent(t)
+			wantWrite(t, c, "at once")
+			wire.wantWrites(t, next+", afterwards", "1 at once")
+		}
 	})
 }
 
 // Where the program answers only some of a burst, the answers leave when it reads on.
 func TestBurstLeavesBeforeTheReaderWaits(t *testing.T) {
-	for name, read := range map[string]func(c *Conn) error{
-		"ReadMessage": func(c *Conn) error { _, _, err := c.ReadMessage(); return err },
-		"NextReader":  func(c *Conn) error { _, _, err := c.NextReader(); return err },
-		"ReadMessageContext": func(c *Conn) error {
-			ctx, cancel := context.WithCancel(context.Background())
-			defer cancel()
-			_, _, err := c.ReadMessageContext(ctx)
-			return err
-		},
-		"ReadJSON": func(c *Conn) error { return c.ReadJSON(new(any)) },
-		"Shutdown": func(c *Conn) error { return c.Shutdown(context.Background(), CloseNormalClosure, "") },
-	} {
+	reads := map[string]func(c *Conn){
+		"ReadJSON": func(c *Conn) { c.ReadJSON(new(any)) },
+		"Shutdown": func(c *Conn) { c.Shutdown(context.Background(), CloseNormalClosure, "") },
+	}
+	for _, way := range receiveWays {
+		reads[way.name] = func(c *Conn) { way.read(c) }
+	}
+	for name, read := range reads {
 		eachTransport(t, func(t *testing.T, near, far net.Conn) {
 			c := newQuickConn(near, true, peerFrames(true, texts("x", "y")...), connOptions{})
 			answer(t, c, 1, writeBack)
-			c.ReadMessage()
+			answer(t, c, 1, readOn)
 			go read(c)
-			b := make([]byte, 3)
-			far.SetReadDeadline(time.Now().Add(10 * time.Second))
-			if _, err := io.ReadFull(far, b); err != nil || string(b) != "\x81\x01x" {
-				t.Errorf("%s: got %q, %v, want the answer", name, b, err)
-			}
+			(&farEnd{Conn: far, server: true}).want(t, name, "1 x")
 			far.Close()
 		})
 	}
+}
+
+// What comes between the messages of a burst is answered in its place: pings, and at the end the peer's Close
+// frame, or a frame that breaks a rule.
+func TestControlFramesWithinABurst(t *testing.T) {
+	for name, tt := range map[string]struct {
+		came []peerFrame
+		end  string // of the reading; none if ""
+		want string
+	}{
+		"pings": {[]peerFrame{textFrame("a"), pingFrame("p"), textFrame("b"), pingFrame("q"), pingFrame("r"), textFrame("c")},
+			"", "1 a|10 p|1 b|10 q|10 r|1 c"},
+		"a Close frame": {append(texts("a", "b", "c"), peerClose), "websocket: close 1000 (normal): bye", "1 a|1 b|1 c|8 \x03\xe8"},
+		"a verdict":     {append(texts("a", "b", "c"), textFrame("\xff")), errInvalidUTF8.Error(), "1 a|1 b|1 c|8 25 bytes"},
+	} {
+		eachLogged(t, connOptions{}, tt.came, func(t *testing.T, c *Conn, wire *loggedConn) {
+			start := time.Now()
+			answer(t, c, 3, writeBack)
+			if tt.end != "" {
+				if _, _, err := c.ReadMessage(); err == nil || err.Error() != tt.end {
+					t.Errorf("%s: got %v, want %s", name, err, tt.end)
+				}
+			}
+			synctest.Wait()
+			wire.wantWrites(t, name, tt.want)
+			if d := time.Since(start); d != 0 {
+				t.Errorf("%s: got a wait of %v, want none", name, d)
+			}
+			if err := c.WriteMessage(TextMessage, nil); tt.end != "" && err != ErrCloseSent {
+				t.Errorf("%s: got %v, want ErrCloseSent", name, err)
+			}
+			c.wantNothingUnsent(t)
+		})
+	}
+}
+
+// RFC 6455, 5.5.2: a pong is sent "as soon as is practical": it does not wait for the program, which
+// may take its time for the message behind the ping. Only where the program is quick does it wait
+// for the end of the burst, or 200 microseconds.
+func TestPongDoesNotWaitForTheProgram(t *testing.T) {
+	for _, quick := range []bool{false, true} {
+		came := []peerFrame{textFrame("a"), pingFrame("p"), textFrame("b")}
+		eachLogged(t, connOptions{}, came, func(t *testing.T, c *Conn, wire *loggedConn) {
+			c.burst.quick = quick
+			answer(t, c, 2, readOn)
+			synctest.Wait()
+			if quick {
+				wire.wantWrites(t, "the program is quick")
+				time.Sleep(corkTime)
+				synctest.Wait()
+			}
+			wire.wantWrites(t, "b was delivered", "10 p")
+		})
+	}
+}
+
+// RFC 6455, 5.5.2: a ping must be answered; 5.5.3: that may be the last one only. So
+// however many come behind a message whose answer waits, the last is answered.
+func TestLastOfManyPingsIsAnswered(t *testing.T) {
+	came := append(texts("a"), slices.Repeat([]peerFrame{pingFrame(strings.Repeat("x", 125))}, 1000)...)
+	came = append(came, pingFrame("last"), textFrame("b"))
+	eachLogged(t, connOptions{}, came, func(t *testing.T, c *Conn, wire *loggedConn) {
+		answer(t, c, 2, writeBack)
+		time.Sleep(corkTime)
+		synctest.Wait()
+		got := strings.Join(wire.take(t), "|")
+		if !strings.HasPrefix(got, "1 a|10 ") || !strings.HasSuffix(got, "|10 last|1 b") {
+			t.Errorf("got %d bytes that end in %q, want the pong of the last ping before b", len(got), got[max(0, len(got)-100):])
+		}
+	})
+}
+
+// However a connection is closed, corked frames are sent before.
+func TestClosingFlushesABurst(t *testing.T) {
+	for name, tt := range map[string]struct {
+		end  func(c *Conn, ctx context.Context)
+		want string
+	}{
+		"Close": {func(c *Conn, _ context.Context) { c.Close() }, "1 a"},
+		"Close by another goroutine": {func(c *Conn, _ context.Context) {
+			go c.Close()
+			synctest.Wait()
+		}, "1 a"},
+		"Shutdown": {func(c *Conn, ctx context.Context) { c.Shutdown(ctx, CloseGoingAway, "") }, "1 a|8 \x03\xe9"},
+		"Group.Shutdown": {func(c *Conn, ctx context.Context) {
+			var g Group
+			g.enter()
+			g.join(c)
+			g.leave(c)
+			g.Shutdown(ctx)
+		}, "1 a|8 \x03\xe9"},
+		"WriteControl": {func(c *Conn, _ context.Context) { c.WriteControl(CloseMessage, nil, time.Time{}) }, "1 a|8 "},
+		"WriteMessage": {func(c *Conn, _ context.Context) { c.WriteMessage(CloseMessage, nil) }, "1 a|8 "},
+		"stream":       {func(c *Conn, _ context.Context) { NewStream(c, TextMessage).Close() }, "1 a|8 \x03\xe8"},
+	} {
+		for _, corking := range []bool{false, true} {
+			eachLogged(t, connOptions{}, texts("a", "y"), func(t *testing.T, c *Conn, wire *loggedConn) {
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				if corking {
+					c.Cork()
+				}
+				answer(t, c, 1, writeBack)
+				tt.end(c, ctx)
+				if got := strings.Join(wire.take(t), "|"); got != tt.want {
+					t.Errorf("%s, cork=%v: got %q, want %q", name, corking, got, tt.want)
+				}
+				c.wantNothingUnsent(t)
+				c.Close()
+				time.Sleep(time.Second)
+				wire.wantWrites(t, name+", later")
+			})
+		}
+	}
+}
+
+// drainFrames reads all that is written until the peer has n frames.
+func drainFrames(t testing.TB, l *loggedConn, n int) string {
+	t.Helper()
+	all := l.unread
+	for range 1000 {
+		all = append(all, l.peer().take()...)
+		if whole, rest := wholeFrames(all); whole >= n {
+			l.unread = rest
+			return describeFrames(t, all[:len(all)-len(rest)])
+		}
+		time.Sleep(corkTime / 10)
+	}
+	t.Fatalf("got % x, want %d frames", all, n)
+	return ""
+}
+
+// A read does not wait for a network that does not take the answers. They leave when it
+// does, in order, though the reader reads on.
+func TestReaderDoesNotWaitForABurst(t *testing.T) {
+	eachFull(t, connOptions{}, func(t *testing.T, c *Conn, peer *farEnd) {
+		c.burst.quick = true
+		peer.send(t, texts("x", "y")...)
+		answer(t, c, 1, writeBack)
+		answer(t, c, 1, readOn)
+		for _, text := range []string{"a", "b", "c"} {
+			for _, b := range peerFrames(peer.server, textFrame(text)) {
+				peer.Write([]byte{b})
+			}
+			wantRead(t, c, text) // though nothing can leave
+		}
+		write := make(chan error)
+		go func() { write <- c.WriteMessage(TextMessage, []byte("later")) }()
+		peer.drain(t)
+		peer.want(t, "the network takes them again", "1 x", "1 later")
+		if err := <-write; err != nil {
+			t.Errorf("got %v, want nil", err)
+		}
+		c.wantNothingUnsent(t)
+	})
+}
+
+// wantLost checks that reads say that corked messages are lost, which is final: it is no timeout.
+func wantLost(t *testing.T, c *Conn, why string) {
+	t.Helper()
+	_, _, err := c.ReadMessage()
+	const text = "websocket: messages that waited to be sent are lost: "
+	var ne net.Error
+	if err == nil || !strings.HasPrefix(err.Error(), text) || !strings.Contains(err.Error(), why) || errors.As(err, &ne) && ne.Timeout() {
+		t.Fatalf("got %v, want %s%s, and no timeout", err, text, why)
+	}
+	if _, _, again := c.NextReader(); again != err {
+		t.Errorf("got %v, want the same error", again)
+	}
+}
+
+// wantWriteError checks that writes return an error of the network connection's, as a net.Conn does.
+func wantWriteError(t *testing.T, c *Conn, near net.Conn, why string) {
+	t.Helper()
+	err := c.WriteMessage(TextMessage, nil)
+	var op *net.OpError
+	if !errors.As(err, &op) || op.Op != "write" || op.Net != near.LocalAddr().Network() ||
+		!strings.HasPrefix(err.Error(), "write "+op.Net) || !strings.HasSuffix(err.Error(), why) {
+		t.Errorf("got %v, want that of a write: %s", err, why)
+	}
+}
+
+// An error of the network that ends the sending of a burst looks like any other.
+func TestBurstAndABrokenNetwork(t *testing.T) {
+	eachTransport(t, func(t *testing.T, near, far net.Conn) {
+		c := newQuickConn(near, true, peerFrames(true, texts("x", "y")...), connOptions{})
+		answer(t, c, 1, writeBack)
+		near.Close()
+		answer(t, c, 1, readOn)
+		var err error
+		for err == nil { // the first may come before the error is known
+			_, _, err = c.ReadMessage()
+		}
+		wantWriteError(t, c, near, "use of closed network connection")
+	})
+	t.Run("reset by the peer", func(t *testing.T) { // the reader finds out when it flushes
+		near, far := tcpPair(t)
+		c := newQuickConn(near, true, peerFrames(true, texts("x", "y")...), connOptions{})
+		far.(*net.TCPConn).SetLinger(0)
+		far.Close()
+		io.ReadFull(near, make([]byte, 1)) // now the reset is here
+		answer(t, c, 1, writeBack)
+		answer(t, c, 1, readOn)
+		wantLost(t, c, "broken pipe")
+		wantWriteError(t, c, near, "broken pipe")
+	})
+}
+
+// While the network is slow and many goroutines wait for the lock, frames are corked and flushed again and again
+// before the lock is granted to the timer. There is one goroutine at most that flushes in place of a caller.
+func TestOneFlusher(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := newBusyConn(t, true)
+		c.send.lock.state.Or(moreInput) // as if the reader had a burst in hand all the time
+		c.send.lock.acquire(lockFrame, nil, &limit{})
+		const n = 20
+		for range n {
+			begin(t, func() (string, error) { return "", c.WriteMessage(TextMessage, []byte("corked")) })
+			synctest.Wait()
+			begin(t, func() (string, error) { return "", c.Flush() })
+			synctest.Wait()
+		}
+		c.send.unlock()
+		stacks := make([]byte, 1<<20)
+		for range n {
+			time.Sleep(time.Millisecond)
+			synctest.Wait()
+			all := string(stacks[:runtime.Stack(stacks, true)])
+			flushers := 0
+			for _, stack := range strings.Split(all, "\n\n") {
+				if strings.Contains(stack, ".flushRest(") || strings.Contains(stack, ".flushCorked(") {
+					flushers++
+				}
+			}
+			if flushers > 1 {
+				t.Fatalf("got %d goroutines that flush, want 1 at most", flushers)
+			}
+		}
+		c.send.lock.clear(moreInput)
+	})
 }

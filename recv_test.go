@@ -1,3 +1,5 @@
+//go:build go1.25
+
 package websocket
 
 import (
@@ -8,8 +10,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -80,27 +85,54 @@ func frames(n, size int) []byte {
 	return b
 }
 
-// A burst of frames of every size comes out the same on every kind of transport.
+// partialOf is what an interrupted read has left.
+func partialOf(c *Conn) []byte { return c.message.bytes() }
+
+// wantSmallBuffer checks that of what has come and was not delivered there is a buffer of at most sixteen times
+// its size, and a kilobyte, or none.
+func (c *Conn) wantSmallBuffer(t testing.TB) {
+	t.Helper()
+	if r := &c.recv; r.buf != nil && (len(r.b) == 0 || len(r.buf.b) > 16*len(r.b)+1<<10) {
+		t.Errorf("got a buffer of %d bytes for %d", len(r.buf.b), len(r.b))
+	}
+}
+
+// A burst of messages of every size comes out the same on every kind of transport, also where the network holds a
+// part of it only, into new memory and into the program's, behind what is there. What has come with a message and is
+// not of it is not lost, and not left in the program's memory.
 func TestReadBurst(t *testing.T) {
-	eachTransport(t, func(t *testing.T, near, far net.Conn) {
+	burst := func(t *testing.T, near, far net.Conn) {
 		c := newConn(near, true, nil, connOptions{})
+		const n, prefix = 20, "before "
+		p := []byte(prefix)
 		for _, size := range []int{0, 1, 100, 125, 126, 133, 134, 1000, 2047, 2048, 4090, 4096, 5000, 65535, 65536, 200000} {
-			const n = 20
 			go far.Write(frames(n, size))
 			for i := range n {
-				_, p, err := c.ReadMessage()
-				if err != nil {
-					t.Fatal(err)
+				var got []byte
+				var err error
+				if i%3 == 0 {
+					_, got, err = c.ReadMessage()
+				} else {
+					_, p, err = c.AppendMessage(p[:len(prefix)])
+					got = bytes.Clone(bytes.TrimPrefix(p, []byte(prefix)))
+					clear(p[len(prefix):cap(p)]) // it is the caller's
 				}
-				if want := bytes.Repeat([]byte{byte(i)}, size); !bytes.Equal(p, want) {
-					t.Fatalf("message %d of %d bytes: got %d bytes, or other ones", i, size, len(p))
+				if want := bytes.Repeat([]byte{byte(i)}, size); err != nil || !bytes.Equal(got, want) {
+					t.Fatalf("message %d of %d bytes: got %d bytes, %v, or other ones", i, size, len(got), err)
 				}
 			}
 			if c.recv.buf != nil || len(c.recv.b) > 0 {
 				t.Fatalf("after messages of %d bytes a buffer is still held", size)
 			}
 		}
-	})
+	}
+	eachTransport(t, burst)
+	for _, size := range []int{1000, 5000, 1 << 20} {
+		t.Run("memory "+strconv.Itoa(size), func(t *testing.T) {
+			near, far := newPipe(t, size)
+			burst(t, near, far)
+		})
+	}
 }
 
 // Read errors look like those of a net.Conn.
@@ -158,34 +190,34 @@ func TestSetReadDeadlineReachesTheReadThatWaits(t *testing.T) {
 	})
 }
 
-// Bytes that came with the handshake are read first.
+// What came with the handshake is read first, and not held once it has been read.
 func TestEarlyBytes(t *testing.T) {
-	near, far := tcpPair(t)
-	all := frames(40, 90)
-	c := newConn(near, true, all[:2000], connOptions{})
-	go far.Write(all[2000:])
-	for i := range 40 {
-		_, p, err := c.ReadMessage()
-		if err != nil || len(p) != 90 || p[0] != byte(i) {
-			t.Fatalf("message %d: got %d bytes, %v", i, len(p), err)
-		}
+	near, far := newPipe(t, 1000)
+	c := newConn(near, true, peerFrames(true, texts("a", "b")...), connOptions{})
+	far.Write(peerFrames(true, texts("c")...))
+	wantRead(t, c, "a")
+	wantRead(t, c, "b")
+	if c.recv.b != nil {
+		t.Errorf("got a slice of %d bytes held, want none", cap(c.recv.b))
 	}
+	wantRead(t, c, "c")
 }
 
-// The end of the network connection, wherever it comes, is close 1006.
-func TestEndOfFile(t *testing.T) {
-	all := frames(1, 10)
-	for cut := range len(all) {
-		a, b := newPipe(t, 1<<20)
-		c := newConn(a, true, nil, connOptions{})
-		b.Write(all[:cut])
-		b.Close()
+// A connection that ends within a record of TLS ends with the error of crypto/tls, which is no CloseError, as with
+// gorilla/websocket; behind a record it is close 1006.
+func TestEndOfFileOverTLS(t *testing.T) {
+	for record, want := range map[string]error{"": errUnexpectedEOF, "\x17\x03": io.ErrUnexpectedEOF} {
+		near, far := tcpPair(t)
+		server, client := overTLS(t, near, far)
+		c := newConn(client, false, nil, connOptions{})
+		if _, err := server.NetConn().Write([]byte(record)); err != nil {
+			t.Fatal(err)
+		}
+		server.NetConn().Close()
 		for range 2 {
-			mt, p, err := c.ReadMessage()
-			if err != error(errUnexpectedEOF) || err.Error() != "websocket: close 1006 (abnormal closure): unexpected EOF" {
-				t.Fatalf("after %d bytes: got %v, want close 1006", cut, err)
+			if _, _, err := c.ReadMessage(); err != want {
+				t.Errorf("%q before the end: got %v, want %v", record, err, want)
 			}
-			_, _ = mt, p
 		}
 	}
 }
@@ -193,6 +225,14 @@ func TestEndOfFile(t *testing.T) {
 type emptyTransport struct{ nullTransport }
 
 func (emptyTransport) Read([]byte) (int, error) { return 0, nil }
+
+// A transport that returns neither bytes nor an error cannot keep a read busy for ever.
+func TestReadNoProgress(t *testing.T) {
+	c := newConn(emptyTransport{}, true, nil, connOptions{})
+	if _, _, err := c.ReadMessage(); err != io.ErrNoProgress {
+		t.Errorf("got %v, want io.ErrNoProgress", err)
+	}
+}
 
 // Memory is credited for what has come, up to the end of the frame.
 func TestCredit(t *testing.T) {
@@ -279,56 +319,88 @@ func TestFrameLimit(t *testing.T) {
 	}
 }
 
-// A message in one frame that has come gets memory of just its size.
-func TestReadMessageExactSize(t *testing.T) {
-	near, far := tcpPair(t)
-	c := newConn(near, true, nil, connOptions{})
-	for _, size := range []int{1, 16, 1000, 4000} {
-		far.Write(frames(1, size))
-		_, p, err := c.ReadMessage()
-		if err != nil || len(p) != size || cap(p) != size {
-			t.Errorf("got %d of %d bytes, %v, want %d of %d, nil", len(p), cap(p), err, size, size)
+// countedReads is a wrapper of a network connection that counts the reads.
+type countedReads struct {
+	net.Conn
+	n int
+}
+
+func (c *countedReads) Read(p []byte) (int, error) {
+	c.n++
+	return c.Conn.Read(p)
+}
+
+// One read of a wrapper brings a message of a kilobyte, and small ones that come together.
+func TestReadsOfAWrapper(t *testing.T) {
+	near, far := newPipe(t, 1<<20)
+	wrapper := &countedReads{Conn: near}
+	c := newConn(wrapper, true, nil, connOptions{})
+	ping := func(payload string) []byte { return peerFrames(true, peerFrame{true, opPing, payload}) }
+	for _, tt := range []struct {
+		name  string
+		wire  []byte
+		sizes []int
+		reads int
+	}{
+		{"one message", frames(1, 1024), []int{1024}, 1},
+		{"a large one", frames(1, 16<<10), []int{16 << 10}, 2},
+		{"a burst", frames(16, 50), slices.Repeat([]int{50}, 16), 1},
+		{"a large burst", frames(160, 50), slices.Repeat([]int{50}, 160), 2},
+		{"a ping before it", append(ping("p"), frames(1, 1000)...), []int{1000}, 1},
+		{"pings before it", append(bytes.Repeat(ping(strings.Repeat("p", 122)), 32), frames(1, 50)...), []int{50}, 2},
+	} {
+		wrapper.n = 0
+		far.Write(tt.wire)
+		for _, size := range tt.sizes {
+			_, p, err := c.AppendMessage(nil)
+			if err != nil || len(p) != size {
+				t.Fatalf("%s: got %d bytes, %v, want %d", tt.name, len(p), err, size)
+			}
+		}
+		if wrapper.n != tt.reads {
+			t.Errorf("%s: got %d reads, want %d", tt.name, wrapper.n, tt.reads)
+		}
+		if r := &c.recv; r.buf != nil || len(r.b) > 0 {
+			t.Errorf("%s: got memory for what has been read", tt.name)
 		}
 	}
 }
 
-// A slice that is large enough is all the memory that reading takes.
-func TestAppendMessageAllocatesNothing(t *testing.T) {
-	for _, size := range []int{16, 1000, 16 << 10} {
-		near, far := tcpPair(t)
-		c := newConn(near, true, nil, connOptions{})
-		frame := frames(1, size)
-		dst := make([]byte, 0, size)
-		allocs := testing.AllocsPerRun(100, func() {
-			far.Write(frame)
-			if _, p, err := c.AppendMessage(dst); err != nil || len(p) != size {
-				t.Fatalf("got %d bytes, %v, want %d, nil", len(p), err, size)
-			}
-		})
-		if allocs >= 1 && !raceEnabled {
-			t.Errorf("%d bytes: got %v allocations, want 0", size, allocs)
+// However what comes over TLS is cut into two records, nothing of it is lost.
+func TestRecordsOfTLS(t *testing.T) {
+	near, far := newPipe(t, 1<<20)
+	server, client := overTLS(t, near, far)
+	c := newConn(server, true, nil, connOptions{})
+	pings := 0
+	c.SetPingHandler(func(data string) error {
+		pings += len(data)
+		return nil
+	})
+	wire := peerFrames(true, pingFrame(strings.Repeat("p", maxControlPayload)), textFrame(strings.Repeat("t", 100)), textFrame("b"))
+	for cut := 1; cut < len(wire); cut++ {
+		client.Write(wire[:cut])
+		client.Write(wire[cut:])
+		wantRead(t, c, strings.Repeat("t", 100))
+		wantRead(t, c, "b")
+		if pings != cut*maxControlPayload {
+			t.Fatalf("cut at %d: got pings of %d bytes, want %d", cut, pings, cut*maxControlPayload)
+		}
+		if c.recv.buf != nil {
+			t.Errorf("cut at %d: got a buffer though all has been read", cut)
 		}
 	}
 }
 
-// partialOf is what an interrupted read has left.
-func partialOf(c *Conn) []byte { return c.message.bytes() }
-
-// A connection that ends within a record of TLS ends with the error of crypto/tls, which is no CloseError, as with
-// gorilla/websocket; behind a record it is close 1006.
-func TestEndOfFileOverTLS(t *testing.T) {
-	for record, want := range map[string]error{"": errUnexpectedEOF, "\x17\x03": io.ErrUnexpectedEOF} {
-		near, far := tcpPair(t)
-		server, client := overTLS(t, near, far)
-		c := newConn(client, false, nil, connOptions{})
-		if _, err := server.NetConn().Write([]byte(record)); err != nil {
-			t.Fatal(err)
+// A connection that waits to read straight into the program's memory holds no buffer that is empty.
+func TestReadsDirectlyWithoutABuffer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, far := newTestConn(t, false)
+		go c.AppendMessage(make([]byte, 0, 1<<20))
+		far.Write((&header{fin: true, opcode: opBinary, length: 1 << 20}).append(nil))
+		synctest.Wait()
+		if !c.recv.direct(1 << 20) {
+			t.Fatal("got a read into a buffer, want one into the program's memory")
 		}
-		server.NetConn().Close()
-		for range 2 {
-			if _, _, err := c.ReadMessage(); err != want {
-				t.Errorf("%q before the end: got %v, want %v", record, err, want)
-			}
-		}
-	}
+		c.wantSmallBuffer(t)
+	})
 }
