@@ -3,14 +3,12 @@
 package websocket
 
 import (
+	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"net"
 	"os"
 	"slices"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -89,131 +87,120 @@ func peerFrames(toServer bool, list ...peerFrame) (b []byte) {
 
 var peerClose = peerFrame{true, opClose, "\x03\xe8bye"}
 
-// interruptedScripts are what comes, and what the application has of it in the end.
-var interruptedScripts = []struct {
-	name string
-	in   func(server bool) []byte
-	want []string
-}{
-	{"fragments with pings between", func(server bool) []byte {
-		return peerFrames(server, peerFrame{false, opText, "h\xc3"}, pingFrame("one"), peerFrame{false, opContinuation, ""},
-			peerFrame{true, opPong, "two"}, pingFrame(""), peerFrame{false, opContinuation, "\xa9l"},
-			peerFrame{true, opContinuation, "lo"}, textFrame(""), peerClose)
-	}, []string{`ping "one"`, `pong "two"`, `ping ""`, `text "héllo"`, `text ""`, "websocket: close 1000 (normal): bye"}},
-	{"16-bit length", func(server bool) []byte {
-		return peerFrames(server, peerFrame{true, opBinary, strings.Repeat("x", 126)}, peerFrame{true, opClose, ""})
-	}, []string{fmt.Sprintf("binary %q", strings.Repeat("x", 126)), "websocket: close 1005 (no status)"}},
-	// Compressed messages, a plain one, and one that refers to the first.
-	{"context takeover", func(server bool) (in []byte) {
-		payloads := deflateMessages(9, []byte("héllo, a message that comes twice"), []byte("héllo, a message that comes twice!"))
-		p, q := string(payloads[0]), string(payloads[1])
-		for _, f := range []string{"\x41" + p[:5], "\x89one", "\x00", "\x00" + p[5:6], "\x8atwo", "\x80" + p[6:],
-			"\x81plain", "\xc2" + q, "\xc1\x00", closeFrame(CloseNormalClosure, "bye")} {
-			in = append(in, closingFrame(server, f)...)
-		}
-		return in
-	}, []string{`ping "one"`, `pong "two"`, `text "héllo, a message that comes twice"`, `text "plain"`,
-		`binary "héllo, a message that comes twice!"`, `text ""`, "websocket: close 1000 (normal): bye"}},
-}
-
-// interruptedApp notes what it gets.
-type interruptedApp struct {
-	*testing.T
-	c      *Conn
-	events []string
-	end    error // of the reading
-}
-
-// read reads until it is interrupted, or to the end.
-func (a *interruptedApp) read(way func(*Conn) (int, []byte, error)) (interruption error) {
-	a.Helper()
-	for a.end == nil {
-		messageType, p, err := way(a.c)
-		switch {
-		case err == nil:
-			a.events = append(a.events, fmt.Sprintf("%s %q", scriptMessageType(messageType), p))
-		case errors.Is(err, context.Canceled), errors.Is(err, os.ErrDeadlineExceeded):
-			if messageType != noMessage || len(p) > 0 {
-				a.Errorf("got type %d and %q with %v, want nothing", messageType, p, err)
+// playInterrupted has the bytes of the transcript come in pieces that begin at the cuts, and returns what was wrong, or
+// "". At each a context ends a read after d, and then a deadline does, in the same place. Behind the last the rest is
+// read in the way. The endpoint's frames are not compared.
+func (tr *transcript) playInterrupted(t *testing.T, c *Conn, far net.Conn, cuts []int, d time.Duration, way int) string {
+	var got []scriptEvent
+	ended := false
+	read := func(way func(*Conn) (int, []byte, error)) (interruption error) {
+		for !ended {
+			messageType, p, err := way(c)
+			e := scriptEvent{kind: '=', what: scriptMessageType(messageType), data: p}
+			if errors.Is(err, context.Canceled) || errors.Is(err, os.ErrDeadlineExceeded) {
+				if messageType != noMessage || len(p) > 0 {
+					t.Errorf("got %v with %v, want nothing", e, err)
+				}
+				c.wantSmallBuffer(t)
+				return err
 			}
-			a.c.wantSmallBuffer(a)
-			return err
-		default:
-			a.end = err
-			a.events = append(a.events, err.Error())
+			if err != nil {
+				e.what = "part " + e.what
+			}
+			if messageType != noMessage {
+				got = append(got, e)
+			}
+			if ended = err != nil; ended {
+				got = append(got, scriptEvent{kind: '!', what: err.Error()})
+			}
 		}
+		return nil
 	}
-	return nil
-}
-
-// playInterrupted has the bytes come in pieces that begin at the cuts. At each a context ends a read after d, and then
-// a deadline does, in the same place. Behind the last the rest is read in one of the ways.
-func playInterrupted(t *testing.T, c *Conn, far io.Writer, in []byte, cuts []int, d time.Duration, way int, want []string) {
-	t.Helper()
-	a := &interruptedApp{T: t, c: c}
-	note := func(kind string) func(string) error {
-		return func(s string) error {
-			a.events = append(a.events, fmt.Sprintf("%s %q", kind, s))
-			return nil
-		}
-	}
-	c.SetPingHandler(note("ping"))
-	c.SetPongHandler(note("pong"))
 	begin := 0
 	for i, cut := range cuts {
-		far.Write(in[begin:cut])
+		far.Write(tr.in[begin:cut])
 		begin = cut
 		ctx, cancel := context.WithCancelCause(context.Background())
-		timer := time.AfterFunc(d, func() { cancel(errMine) })
-		wantCancelled(t, "context", a.read(func(c *Conn) (int, []byte, error) { return c.ReadMessageContext(ctx) }))
-		timer.Stop()
+		time.AfterFunc(d, func() { cancel(errMine) })
+		err := read(func(c *Conn) (int, []byte, error) { return c.ReadMessageContext(ctx) })
+		if !ended {
+			wantCancelled(t, "a context", err)
+		}
 		c.SetReadDeadline(time.Now().Add(d))
-		a.read(receiveWays[i%2].read) // ReadMessage or AppendMessage
+		read(receiveWays[i%2].read) // ReadMessage or AppendMessage
 		c.SetReadDeadline(time.Time{})
 	}
-	far.Write(in[begin:])
-	if err := a.read(receiveWays[way].read); err != nil || !slices.Equal(a.events, want) {
-		t.Fatalf("interrupted at %v, then %s: got %q, %v, want %q", cuts, receiveWays[way].name, a.events, err, want)
+	far.Write(tr.in[begin:])
+	read(receiveWays[way%len(receiveWays)].read)
+	want := slices.DeleteFunc(slices.Clone(tr.want), func(e scriptEvent) bool { return e.kind == '<' })
+	return diffEvents(got, want, false, false)
+}
+
+// interruptedTranscripts are the transcripts of the file for each side, with a Close frame behind those that end with
+// nothing else.
+func interruptedTranscripts(t *testing.T, file string) (list []*transcript) {
+	for _, tr := range readTranscripts(t, "testdata/"+file) {
+		for _, tr := range tr.sides(t) {
+			if last := &tr.want[len(tr.want)-1]; last.what == errScriptExhausted.Error() {
+				last.what = "websocket: close 1005 (no status)"
+				tr.want = slices.Insert(tr.want, len(tr.want)-1, scriptEvent{kind: '<', data: []byte{0x88, 0}})
+				tr.in = append(tr.in, closingFrame(tr.side == "server", "\x88")...)
+			}
+			list = append(list, tr)
+		}
 	}
+	return list
 }
 
 // A read that a context or a deadline has interrupted at any byte, or behind every byte, loses nothing, however the
 // reading goes on.
 func TestReadInterruptedAnywhere(t *testing.T) {
-	bothSides(t, func(t *testing.T, server bool) {
-		for _, script := range interruptedScripts {
-			t.Run(script.name, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					in := script.in(server)
-					play := func(cuts []int, way int) {
-						c, wire := newCompressedConn(t, server, CompressionOptions{ContextTakeover: true})
-						playInterrupted(t, c, wire, in, cuts, time.Second, way, script.want)
+	takeover := attack{compression: &CompressionOptions{ContextTakeover: true}}.options(t, connOptions{})
+	for file, o := range map[string]connOptions{
+		"wire/fragmentation.txt": {}, "wire/ping-pong.txt": {}, "wire/lengths.txt": {}, "rfc7692/takeover.txt": takeover,
+	} {
+		for _, tr := range interruptedTranscripts(t, file) {
+			play := func(t *testing.T, way int, cuts ...int) {
+				near, far := newPipe(t, 1<<20)
+				c := newConn(near, tr.side == "server", nil, o)
+				wrong := tr.playInterrupted(t, c, far, cuts, time.Second, way)
+				c.Close()
+				sent, err := far.take(), error(nil)
+				if tr.side == "client" {
+					sent, err = unmaskFrames(sent)
+				}
+				var want []byte
+				for _, e := range tr.want {
+					if e.kind == '<' {
+						want = append(want, e.data...)
 					}
-					var all []int
-					for k := range len(in) {
-						all = append(all, k)
-						for way := range receiveWays {
-							play([]int{k}, way)
-						}
-					}
-					play(all, 0)
-				})
+				}
+				if wrong != "" || err != nil || !bytes.Equal(sent, want) {
+					t.Fatalf("%s, %s, interrupted at %v: %s; got the frames % x, %v, want % x", tr.where, tr.side, cuts, wrong, sent, err, want)
+				}
+			}
+			synctest.Test(t, func(t *testing.T) {
+				var all []int
+				for k := range tr.in[:min(len(tr.in), 200)] {
+					all = append(all, k)
+					play(t, k, k)
+				}
+				play(t, 0, all...)
 			})
 		}
-	})
+	}
 }
 
 // The same on the connections of the kernel, and on what wraps one.
 func TestReadInterruptedOnEachTransport(t *testing.T) {
-	for _, script := range interruptedScripts[:1] {
-		in := script.in(true)
-		for k := 1; k < len(in); k += 2 {
-			eachTransport(t, func(t *testing.T, near, far net.Conn) {
-				// What was written is there to be read; a millisecond is for reading it.
-				c := newConn(near, true, nil, connOptions{})
-				playInterrupted(t, c, far, in, []int{k}, time.Millisecond, k/2%len(receiveWays), script.want)
-			})
-		}
+	for i, tr := range interruptedTranscripts(t, "wire/ping-pong.txt") {
+		eachTransport(t, func(t *testing.T, near, far net.Conn) {
+			// What was written is there to be read; a millisecond is for reading it.
+			c := newConn(near, tr.side == "server", nil, connOptions{})
+			if wrong := tr.playInterrupted(t, c, far, []int{len(tr.in) / 3, 2 * len(tr.in) / 3}, time.Millisecond, i); wrong != "" {
+				t.Errorf("%s, %s: %s", tr.where, tr.side, wrong)
+			}
+		})
 	}
 }
 
@@ -294,21 +281,20 @@ func TestOverriddenReadDeadline(t *testing.T) {
 	})
 }
 
-// A context that has ended reads nothing, not even what is there.
+// A context that has ended reads nothing, not even what is there, in the network or in the buffer.
 func TestReadMessageContextCancelledBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, wire := newTestConn(t, false)
-		wire.Write(unhex(t, "81 01 61"))
+		wire.Write(peerFrames(false, texts("a", "b")...))
 		start := time.Now()
-		_, p, err := c.ReadMessageContext(cancelled(errMine))
-		wantCancelled(t, "cancelled before", err)
-		if p != nil || !time.Now().Equal(start) || len(wire.out.data) != 3 {
-			t.Errorf("got %q after %v, and %d of 3 bytes left, want nothing at once", p, time.Since(start), len(wire.out.data))
+		for _, text := range []string{"a", "b"} {
+			_, p, err := c.ReadMessageContext(cancelled(errMine))
+			wantCancelled(t, "before "+text, err)
+			if took := time.Since(start); p != nil || took != 0 || text == "a" && len(wire.out.data) != 6 {
+				t.Errorf("got %q after %v, and %d of 6 bytes left, want nothing at once", p, took, len(wire.out.data))
+			}
+			wantRead(t, c, text)
 		}
-		wire.Write(unhex(t, "81 01 62"))
-		wantRead(t, c, "a")
-		_, _, err = c.ReadMessageContext(cancelled(errMine))
-		wantCancelled(t, "cancelled before, another message being in the buffer", err)
 	})
 }
 
@@ -316,26 +302,23 @@ func TestReadMessageContextCancelledBefore(t *testing.T) {
 func TestReadMessageContextEndsBetweenReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, wire := newTestConn(t, false)
-		read := func(reason string, read func() (int, []byte, error), meanwhile func()) {
+		read := func(reason string, ctx context.Context, meanwhile func()) {
 			t.Helper()
 			time.AfterFunc(time.Second, meanwhile)
-			time.AfterFunc(2*time.Second, func() { wire.Write(unhex(t, "81 01 61")) })
-			if _, p, err := read(); string(p) != "a" || err != nil {
+			time.AfterFunc(2*time.Second, func() { wire.Write(peerFrames(false, texts("a")...)) })
+			if _, p, err := c.ReadMessageContext(ctx); string(p) != "a" || err != nil {
 				t.Errorf("%s: got %q, %v, want the message", reason, p, err)
 			}
 		}
-		with := func(ctx context.Context) func() (int, []byte, error) {
-			return func() (int, []byte, error) { return c.ReadMessageContext(ctx) }
-		}
-		for _, later := range []func() (int, []byte, error){c.ReadMessage, with(t.Context()), with(context.Background())} {
+		for _, later := range []context.Context{context.Background(), t.Context()} { // the first is ReadMessage
 			ctx, cancel := context.WithCancel(t.Context())
-			read("the context goes on", with(ctx), func() {})
+			read("the context goes on", ctx, func() {})
 			cancel()
 			synctest.Wait()
 			read("the context of the read before has ended", later, func() {})
 
 			ctx, cancel = context.WithCancel(t.Context())
-			read("another context goes on", with(ctx), func() {})
+			read("another context goes on", ctx, func() {})
 			read("the context of the read before ends now", later, cancel)
 		}
 	})

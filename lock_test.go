@@ -91,43 +91,17 @@ func (w *lockTest) wantIdle() {
 	}
 }
 
-// Those who can go do so in the order of their calls. RFC 6455, 5.4: control
-// frames may be injected in the middle of a fragmented message, other messages must not.
-func TestLockOrder(t *testing.T) {
+// A flush adds no frame, so it goes before those that wait to write one. FuzzLock has the order of the others.
+func TestLockFlushGoesFirst(t *testing.T) {
 	playLocks(t, func(w *lockTest) {
-		w.ask("writer", lockMessage, nil, limit{})
-		w.want("no message is open", "writer has it")
-		w.ask("fragment", lockFrame, nil, limit{})
-		w.want("an open message does not take the lock", "fragment has it")
-		w.ask("data 1", lockData, nil, limit{})
-		w.ask("ping 1", lockFrame, nil, limit{})
-		w.ask("writer 2", lockMessage, nil, limit{})
-		w.ask("ping 2", lockFrame, nil, limit{})
-		w.ask("data 2", lockData, nil, limit{})
-		w.want("all is taken")
-
-		w.unlock(lockFrame)
-		w.want("control passes while a message is open", "ping 1 has it")
-		w.unlock(lockFrame)
-		w.want("in order", "ping 2 has it")
-		w.unlock(lockMessage)
-		w.want("data 1 has asked before, but a frame is being written", "writer 2 has it")
-		w.unlock(lockFrame)
-		w.want("a message is open")
-		w.unlock(lockMessage)
-		w.want("the first of the two", "data 1 has it")
-		w.ask("ping 3", lockFrame, nil, limit{})
+		w.ask("holder", lockFrame, nil, limit{})
+		w.ask("data", lockData, nil, limit{})
 		w.ask("flush", lockFlush, nil, limit{})
-		w.unlock(lockData)
-		w.want("a flush adds no frame, so it goes first", "flush has it")
-		w.unlock(lockFlush)
-		w.want("then the second", "data 2 has it")
-		w.ask("writer 3", lockMessage, nil, limit{})
-		w.want("a message may be opened while a frame is being written", "writer 3 has it")
-		w.unlock(lockData)
-		w.want("the last", "ping 3 has it")
 		w.unlock(lockFrame)
-		w.unlock(lockMessage)
+		w.want("first", "holder has it", "flush has it")
+		w.unlock(lockFlush)
+		w.want("then", "data has it")
+		w.unlock(lockData)
 	})
 }
 
@@ -186,23 +160,22 @@ func TestLockClosed(t *testing.T) {
 
 // The lock is not released while frames lie in the outbox that are not corked.
 func TestLockReleaseWithUnsentFrames(t *testing.T) {
-	var k lock
-	for _, bit := range []uint32{corked, moreInput} {
-		k.tryAcquire(lockFrame)
-		if k.release(true) {
-			t.Error("got the lock released, want it held: frames would lie there for ever")
+	for _, tt := range []struct {
+		state    uint32
+		released bool
+		why      string
+	}{
+		{0, false, "frames would lie there for ever"},
+		{corked, true, "the frames are corked"},
+		{moreInput, true, "the frames wait for the end of a burst"},
+		{corked | ended, false, "it is closed"},
+		{moreInput | ended, false, "it is closed"},
+	} {
+		var k lock
+		k.state.Store(tt.state | locked)
+		if got := k.release(true); got != tt.released || k.has(locked) == got {
+			t.Errorf("got the lock released %v, want %v: %s", got, tt.released, tt.why)
 		}
-		k.state.Or(bit)
-		if !k.release(true) {
-			t.Error("got the lock held, want it released: the frames are corked")
-		}
-		k.tryAcquire(lockFrame)
-		k.state.Or(ended)
-		if k.release(true) {
-			t.Error("got the lock released, want it held: it is closed")
-		}
-		k.state.And(^(bit | ended))
-		k.release(false)
 	}
 }
 
@@ -251,7 +224,6 @@ func TestLockBatch(t *testing.T) {
 				w.t.Errorf("%s: got %v, want %v", reason, got, want)
 			}
 		}
-		wantBatch("there is no room", w.batchSizes(time.Time{}, 10))
 		wantBatch("those that need not wait longer than they want", w.batchSizes(w.start.Add(time.Minute), 3*maxHeaderSize+1+3+4), 1, 3, 4)
 		w.want("nobody knows yet")
 		if begun := w.finishBatch(0, 10); begun != 10 {
@@ -264,10 +236,6 @@ func TestLockBatch(t *testing.T) {
 		}
 		w.want("one has left, and one has begun", "same was written", "later was written")
 
-		w.ask("writer", lockMessage, nil, limit{})
-		w.want("no message is open", "writer has it")
-		wantBatch("a message is open", w.batchSizes(w.start, 1<<20))
-		w.unlock(lockMessage)
 		wantBatch("a frame without a deadline may wait for ever", w.batchSizes(time.Time{}, 1<<20), 7)
 		w.finishBatch(0, math.MaxInt32)
 		w.want("the last", "last was written")
@@ -316,12 +284,17 @@ func TestLockExcludes(t *testing.T) {
 	var k lock
 	var senders sync.WaitGroup
 	var holders, openers atomic.Int32
+	alone := func(n *atomic.Int32, what string) {
+		if n.Add(1) != 1 {
+			t.Errorf("got several that have the %s, want one", what)
+		}
+	}
 	next := make([]int, 16) // guarded by the lock
 	write := func(p []byte) {
 		if next[p[0]] != int(p[1]) {
 			t.Errorf("sender %d: got frame %d, want %d", p[0], p[1], next[p[0]])
 		}
-		next[p[0]] = int(p[1]) + 1
+		next[p[0]]++
 	}
 	for i := range next {
 		senders.Go(func() {
@@ -329,26 +302,22 @@ func TestLockExcludes(t *testing.T) {
 				mode := []lockMode{lockFrame, lockData, lockData, lockMessage}[(i+j)%4]
 				if mode == lockMessage {
 					k.acquire(lockMessage, nil, &limit{})
-					if n := openers.Add(1); n != 1 {
-						t.Errorf("got %d open messages, want 1", n)
-					}
+					alone(&openers, "message")
 					openers.Add(-1)
 					k.endMessage()
 					mode = lockFrame
 				}
-				f := frame{fin: true, opcode: opBinary, payload: []byte{byte(i), byte(j)}}
 				if j%8 == 0 { // gives up at once, or has it
 					late := until(time.Now())
 					if _, err := k.acquire(mode, nil, &late); err == nil {
 						k.release(false)
 					}
 				}
+				f := frame{fin: true, opcode: opBinary, payload: []byte{byte(i), byte(j)}}
 				if written, err := k.acquire(mode, &f, &limit{}); written || err != nil {
 					continue
 				}
-				if n := holders.Add(1); n != 1 {
-					t.Errorf("got %d that have the lock, want 1", n)
-				}
+				alone(&holders, "lock")
 				write(f.payload)
 				if k.has(queued) {
 					n := int32(0)
@@ -365,13 +334,8 @@ func TestLockExcludes(t *testing.T) {
 		})
 	}
 	senders.Wait()
-	for i, n := range next {
-		if n != 200 {
-			t.Errorf("sender %d: got %d frames, want 200", i, n)
-		}
-	}
-	if s := k.state.Load(); s != 0 {
-		t.Errorf("got state %b, want 0", s)
+	if want := slices.Repeat([]int{200}, len(next)); !slices.Equal(next, want) || k.state.Load() != 0 {
+		t.Errorf("got %d frames of the senders, and state %b, want %d and 0", next, k.state.Load(), want)
 	}
 }
 
@@ -511,7 +475,8 @@ func (w *lockTest) play(script []byte) {
 	}
 }
 
-// Whatever happens, a lock does what its model does.
+// Whatever happens, a lock does what its model does: those who can go do so in the order of their calls. RFC 6455, 5.4:
+// control frames may be injected in the middle of a fragmented message, other messages must not.
 func FuzzLock(f *testing.F) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 60 {

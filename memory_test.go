@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -42,7 +43,8 @@ func TestIdleConnHoldsNothing(t *testing.T) {
 	c := newConn(near, true, nil, connOptions{})
 	far.Write(frames(1, 1000))
 	answer(t, c, 1, writeBack)
-	if c.deadlines.Load() != nil || c.extras.Load() != nil || c.message.reader != nil || c.message.kept != nil || c.writer.Load() != nil || c.readWatch != nil || c.readLock.queue.Load() != nil {
+	if c.deadlines.Load() != nil || c.extras.Load() != nil || c.message.reader != nil || c.message.kept != nil ||
+		c.writer.Load() != nil || c.readWatch != nil || c.readLock.queue.Load() != nil {
 		t.Error("got memory for what was not used")
 	}
 	if s := &c.send; s.delayed.Load() != nil || s.outbox.buf != nil || s.lock.queue.Load() != nil || s.slot.Load() != nil {
@@ -207,19 +209,14 @@ func growStack(n int) byte {
 func makeThreads(n int) {
 	var locked, ended sync.WaitGroup
 	locked.Add(n)
-	ended.Add(n)
-	all := make(chan struct{})
 	for range n {
-		go func() {
-			defer ended.Done()
+		ended.Go(func() {
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()
 			locked.Done()
-			<-all
-		}()
+			locked.Wait()
+		})
 	}
-	locked.Wait()
-	close(all)
 	ended.Wait()
 }
 
@@ -289,18 +286,12 @@ func TestMemoryFollowsWhatHasCome(t *testing.T) {
 		t.Skip("the race detector takes memory")
 	}
 	const many, some, head = 1000, 200, 14
-	message := frames(1, 64<<10)
-	small := frames(1, 100)
-	text := textLike(64<<10, 1)
-	d := acquireDeflater(defaultCompressionLevel, maxWindowBits)
-	compressed := closingFrame(true, "\xc1"+string(deflate(d, text)))
-	releaseDeflater(d)
+	message, small := frames(1, 64<<10), frames(1, 100)
+	compressed := closingFrame(true, "\xc1"+string(deflateMessages(defaultCompressionLevel, textLike(64<<10, 1))[0]))
+	readMessage := func(c *Conn) { c.ReadMessage() }
 	readPieces := func(c *Conn) {
-		_, r, _ := c.NextReader()
-		for p := make([]byte, 512); r != nil; {
-			if _, err := r.Read(p); err != nil {
-				return
-			}
+		if _, r, err := c.NextReader(); err == nil {
+			io.CopyBuffer(struct{ io.Writer }{io.Discard}, r, make([]byte, 512))
 		}
 	}
 	plain, own, takeover := (*CompressionOptions)(nil), &CompressionOptions{}, &CompressionOptions{ContextTakeover: true}
@@ -313,20 +304,18 @@ func TestMemoryFollowsWhatHasCome(t *testing.T) {
 			most        int           // bytes that are held while the program waits or runs
 			compression *CompressionOptions
 		}{
-			{"a header", some, message[:head], func(c *Conn) { c.ReadMessage() }, 1 << 10, plain},
-			{"ReadMessage, 100 bytes", some, message[:head+100], func(c *Conn) { c.ReadMessage() }, 16*100 + 1<<10, plain},
-			{"ReadMessage, 1,000 bytes", some, message[:head+1000], func(c *Conn) { c.ReadMessage() }, 16*1000 + 1<<10, plain},
-			{"ReadMessage, 60,000 bytes", many, message[:head+60000], func(c *Conn) { c.ReadMessage() }, 16*60000 + 1<<10, plain},
-			{"NextReader", some, message[:head+60000], func(c *Conn) {
-				_, r, _ := c.NextReader()
-				io.CopyN(io.Discard, r, 60000)
-				r.Read(make([]byte, 1))
-			}, 1 << 10, plain},
+			{"a header", some, message[:head], readMessage, 1 << 10, plain},
+			{"ReadMessage, 100 bytes", some, message[:head+100], readMessage, 16*100 + 1<<10, plain},
+			{"ReadMessage, 1,000 bytes", some, message[:head+1000], readMessage, 16*1000 + 1<<10, plain},
+			{"ReadMessage, 60,000 bytes", many, message[:head+60000], readMessage, 16*60000 + 1<<10, plain},
+			{"NextReader", some, message[:head+60000], readPieces, 1 << 10, plain},
 			{"a program that has a message", many, small, func(c *Conn) { c.AppendMessage(nil) }, 16*100 + 1<<10, plain},
-			{"a program that has a message of a burst", some, bytes.Repeat(small, 20), func(c *Conn) { c.AppendMessage(nil) }, 16*20*len(small) + 1<<10, plain},
-			{"a program that has the beginning of a message", some, message, func(c *Conn) { c.NextReader() }, 16*len(message) + 1<<10, plain},
-			{"a compressed message", some, compressed[:100], func(c *Conn) { c.ReadMessage() }, 10 << 10, own},
-			{"with takeover", some, compressed[:100], func(c *Conn) { c.ReadMessage() }, 10 << 10, takeover},
+			{"a program that has a message of a burst", some, bytes.Repeat(small, 20), func(c *Conn) { c.AppendMessage(nil) },
+				16*20*len(small) + 1<<10, plain},
+			{"a program that has the beginning of a message", some, message, func(c *Conn) { c.NextReader() },
+				16*len(message) + 1<<10, plain},
+			{"a compressed message", some, compressed[:100], readMessage, 10 << 10, own},
+			{"with takeover", some, compressed[:100], readMessage, 10 << 10, takeover},
 			{"pieces of a compressed message", some, compressed[:10000], readPieces, 40 << 10, own},
 			{"pieces of one with takeover", some, compressed[:10000], readPieces, 10 << 10, takeover},
 		} {
@@ -334,18 +323,17 @@ func TestMemoryFollowsWhatHasCome(t *testing.T) {
 				if kind != "a descriptor" {
 					tt.conns = 100 // these take longer
 				}
-				first, o := small, connOptions{}
+				first, o := small, attack{server: true, compression: tt.compression}.options(t, connOptions{})
 				if tt.compression != nil {
-					answer := negotiate(t, *tt.compression, *tt.compression)
-					first, o = compressed, connOptions{agreed: agreement{deflate: &answer}, compression: *tt.compression}
+					first = compressed
 				}
 				var idle atomic.Int32 // connections that wait, or whose program runs
+				waits := func() { idle.Add(1) }
 				ended := make(chan struct{})
 				defer close(ended)
 				all, fars := make([]*Conn, tt.conns), make([]io.Writer, tt.conns)
 				for i := range all {
 					near, far := tcpPair(t)
-					waits := func() { idle.Add(1) }
 					wrapped := &waitConn{near, 0, [2]int{len(first), len(first) + len(tt.wire)}, waits}
 					switch kind {
 					case "a wrapper":
@@ -371,7 +359,7 @@ func TestMemoryFollowsWhatHasCome(t *testing.T) {
 					}
 					go func() {
 						tt.read(c)
-						idle.Add(1)
+						waits()
 						<-ended
 					}()
 				}
@@ -403,16 +391,19 @@ func TestInterruptedReadsTakeNoMemory(t *testing.T) {
 	for name, read := range map[string]func(c *Conn, dst []byte) ([]byte, error){
 		"ReadMessage":   func(c *Conn, _ []byte) ([]byte, error) { _, p, err := c.ReadMessage(); return p, err },
 		"AppendMessage": func(c *Conn, dst []byte) ([]byte, error) { _, p, err := c.AppendMessage(dst); return p, err },
-		"ReadJSON":      func(c *Conn, _ []byte) ([]byte, error) { var v any; return nil, c.ReadJSON(&v) },
+		"ReadJSON": func(c *Conn, _ []byte) (p []byte, err error) {
+			err = c.ReadJSON((*json.RawMessage)(&p))
+			return p, err
+		},
 	} {
 		bothSides(t, func(t *testing.T, server bool) {
-			near, far := newPipe(t, size+1000)
-			c := newConn(near, server, nil, connOptions{})
-			wire := peerFrames(server, peerFrame{true, opText, string(bytes.Repeat([]byte("1"), size))})
+			c, far := newTestConn(t, server)
+			far.out.set(func(h *pipeHalf) { h.size = 2 * size })
+			wire := peerFrames(server, textFrame(strings.Repeat("1", size)))
 			far.Write(wire[:came])
 			dst := make([]byte, 0, size)
 			poll := func() {
-				near.SetReadDeadline(time.Now().Add(time.Millisecond / 2))
+				c.SetReadDeadline(time.Now().Add(time.Millisecond / 2))
 				if _, err := read(c, dst); !errors.Is(err, os.ErrDeadlineExceeded) {
 					t.Fatalf("%s: got %v, want a timeout", name, err)
 				}
@@ -429,9 +420,9 @@ func TestInterruptedReadsTakeNoMemory(t *testing.T) {
 			if n := after.TotalAlloc - before.TotalAlloc; n > 1<<20 {
 				t.Errorf("%s: got %d bytes for 50 calls, want none for the message", name, n)
 			}
-			near.SetReadDeadline(time.Time{})
+			c.SetReadDeadline(time.Time{})
 			far.Write(wire[came:])
-			if p, err := read(c, dst); name != "ReadJSON" && (err != nil || len(p) != size) {
+			if p, err := read(c, dst); err != nil || len(p) != size {
 				t.Errorf("%s: got %d bytes, %v, want all %d", name, len(p), err, size)
 			}
 		})

@@ -109,25 +109,21 @@ func TestBurstOverTheKernel(t *testing.T) {
 
 // Compressed answers wait, too, with context takeover and without.
 func TestBurstCompressed(t *testing.T) {
+	const n = 20
+	var messages [][]byte
+	var came []peerFrame
+	for i := range n {
+		messages = append(messages, textLike(1000, uint64(i)))
+		came = append(came, textFrame(string(messages[i])))
+	}
 	for _, takeover := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) {
-			o := CompressionOptions{ContextTakeover: takeover}
-			params := negotiate(t, o, o)
-			options := connOptions{agreed: agreement{deflate: &params}, compression: o}
-			a, b := newPipe(t, 1<<20)
-			client := newQuickConn(b, false, nil, options)
-			const n = 20
-			for i := range n {
-				client.WriteMessage(TextMessage, textLike(1000, uint64(i)))
-			}
-			wire := &loggedConn{pipeConn: a}
-			answer(t, newQuickConn(wire, true, a.take(), options), n, writeBack)
+		o := attack{compression: &CompressionOptions{ContextTakeover: takeover}}.options(t, connOptions{})
+		eachLogged(t, o, came, func(t *testing.T, c *Conn, wire *loggedConn) {
+			answer(t, c, n, writeBack)
 			if got := len(wire.log); got != 1 {
 				t.Errorf("takeover=%v: got %d writes for %d messages, want 1", takeover, got, n)
 			}
-			for i := range n {
-				wantRead(t, client, string(textLike(1000, uint64(i))))
-			}
+			wantSent(t, wire.peer(), &strictInflater{bits: maxWindowBits, takeover: takeover}, messages...)
 		})
 	}
 }
@@ -137,9 +133,8 @@ func TestBurstCompressed(t *testing.T) {
 func TestBurstIsEarned(t *testing.T) {
 	bothSides(t, func(t *testing.T, server bool) {
 		synctest.Test(t, func(t *testing.T) {
-			a, _ := newPipe(t, 1<<20)
-			wire := &loggedConn{pipeConn: a}
-			c := newConn(wire, server, nil, connOptions{})
+			c, wire := newLoggedConn(t, server, connOptions{})
+			c.burst = burst{} // as that of a new one
 			var pause time.Duration
 			go answer(t, c, 6*3, func(c *Conn, messageType int, p []byte) error {
 				time.Sleep(pause)
@@ -272,19 +267,6 @@ func TestBurstAndOthers(t *testing.T) {
 	})
 }
 
-// A ping of Ping does not wait, since its time is measured.
-func TestPingFlushesABurst(t *testing.T) {
-	eachLogged(t, connOptions{}, texts("x", "y"), func(t *testing.T, c *Conn, wire *loggedConn) {
-		answer(t, c, 1, writeBack)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Microsecond)
-		defer cancel()
-		c.Ping(ctx)
-		if got := strings.Join(wire.take(t), "|"); !strings.HasPrefix(got, "1 x|9 ") {
-			t.Errorf("got %q, want x and a ping", got)
-		}
-	})
-}
-
 // A message of which only a part has come may take its time: nothing waits for it.
 func TestNothingWaitsForAnIncompleteFrame(t *testing.T) {
 	bothSides(t, func(t *testing.T, server bool) {
@@ -411,6 +393,7 @@ func TestLastOfManyPingsIsAnswered(t *testing.T) {
 
 // However a connection is closed, corked frames are sent before.
 func TestClosingFlushesABurst(t *testing.T) {
+	const timeout = 10 * time.Second // the peer does not answer
 	for name, tt := range map[string]struct {
 		end  func(c *Conn, ctx context.Context)
 		want string
@@ -432,24 +415,19 @@ func TestClosingFlushesABurst(t *testing.T) {
 		"WriteMessage": {func(c *Conn, _ context.Context) { c.WriteMessage(CloseMessage, nil) }, "1 a|8 "},
 		"stream":       {func(c *Conn, _ context.Context) { NewStream(c, TextMessage).Close() }, "1 a|8 \x03\xe8"},
 	} {
-		for _, corking := range []bool{false, true} {
-			eachLogged(t, connOptions{}, texts("a", "y"), func(t *testing.T, c *Conn, wire *loggedConn) {
-				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-				defer cancel()
-				if corking {
-					c.Cork()
-				}
-				answer(t, c, 1, writeBack)
-				tt.end(c, ctx)
-				if got := strings.Join(wire.take(t), "|"); got != tt.want {
-					t.Errorf("%s, cork=%v: got %q, want %q", name, corking, got, tt.want)
-				}
-				c.wantNothingUnsent(t)
-				c.Close()
-				time.Sleep(time.Second)
-				wire.wantWrites(t, name+", later")
-			})
-		}
+		eachLogged(t, connOptions{}, texts("a", "y"), func(t *testing.T, c *Conn, wire *loggedConn) {
+			ctx, cancel := context.WithTimeout(t.Context(), timeout)
+			defer cancel()
+			answer(t, c, 1, writeBack)
+			tt.end(c, ctx)
+			if got := strings.Join(wire.take(t), "|"); got != tt.want {
+				t.Errorf("%s: got %q, want %q", name, got, tt.want)
+			}
+			c.wantNothingUnsent(t)
+			c.Close()
+			time.Sleep(time.Second)
+			wire.wantWrites(t, name+", later")
+		})
 	}
 }
 
@@ -508,17 +486,6 @@ func wantLost(t *testing.T, c *Conn, why string) {
 	}
 }
 
-// wantWriteError checks that writes return an error of the network connection's, as a net.Conn does.
-func wantWriteError(t *testing.T, c *Conn, near net.Conn, why string) {
-	t.Helper()
-	err := c.WriteMessage(TextMessage, nil)
-	var op *net.OpError
-	if !errors.As(err, &op) || op.Op != "write" || op.Net != near.LocalAddr().Network() ||
-		!strings.HasPrefix(err.Error(), "write "+op.Net) || !strings.HasSuffix(err.Error(), why) {
-		t.Errorf("got %v, want that of a write: %s", err, why)
-	}
-}
-
 // An error of the network that ends the sending of a burst looks like any other.
 func TestBurstAndABrokenNetwork(t *testing.T) {
 	eachTransport(t, func(t *testing.T, near, far net.Conn) {
@@ -530,7 +497,7 @@ func TestBurstAndABrokenNetwork(t *testing.T) {
 		for err == nil { // the first may come before the error is known
 			_, _, err = c.ReadMessage()
 		}
-		wantWriteError(t, c, near, "use of closed network connection")
+		wantOpError(t, c.WriteMessage(TextMessage, nil), "write", near, net.ErrClosed.Error())
 	})
 	t.Run("reset by the peer", func(t *testing.T) { // the reader finds out when it flushes
 		near, far := tcpPair(t)
@@ -541,7 +508,7 @@ func TestBurstAndABrokenNetwork(t *testing.T) {
 		answer(t, c, 1, writeBack)
 		answer(t, c, 1, readOn)
 		wantLost(t, c, "broken pipe")
-		wantWriteError(t, c, near, "broken pipe")
+		wantOpError(t, c.WriteMessage(TextMessage, nil), "write", near, "broken pipe")
 	})
 }
 

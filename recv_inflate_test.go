@@ -54,42 +54,6 @@ func TestGrowInflated(t *testing.T) {
 	}
 }
 
-// Shutdown discards compressed messages that nobody comes for, up to the Close frame, also
-// one that the program has read in part.
-func TestShutdownDiscardsCompressedMessages(t *testing.T) {
-	message := textLike(200_000, 1) // more than is decompressed at a time
-	payloads := deflateMessages(1, message, message)
-	for _, takeover := range []bool{true, false} {
-		for _, part := range []int{-1, 0, 10, 100_000, 200_000} {
-			bothSides(t, func(t *testing.T, server bool) {
-				synctest.Test(t, func(t *testing.T) {
-					before := codecsOnLoan.Load()
-					c, wire := newCompressedConn(t, server, CompressionOptions{ContextTakeover: takeover})
-					wire.Write(wireMessages(server, 0, payloads...))
-					wire.Write(closingFrame(server, closeFrame(CloseNormalClosure, "")))
-					if part >= 0 {
-						_, r, err := c.NextReader()
-						if err == nil {
-							_, err = io.ReadFull(r, make([]byte, part))
-						}
-						if err != nil {
-							t.Fatal(err)
-						}
-					}
-					shutdown := begin(t, func() (string, error) { return "", c.Shutdown(t.Context(), CloseNormalClosure, "") })
-					time.Sleep(claimTime)
-					synctest.Wait()
-					wire.Close()
-					shutdown.want("nobody comes", claimTime, noError)
-					if n := codecsOnLoan.Load() - before; n != 0 {
-						t.Errorf("got %d codecs that were not returned, want none", n)
-					}
-				})
-			})
-		}
-	}
-}
-
 // What is discarded of a message, all or a part, is in the window for the next.
 func TestDiscardKeepsTheWindow(t *testing.T) {
 	for _, size := range []int{10, 5000, 70_000, 150_000} {

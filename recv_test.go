@@ -135,43 +135,45 @@ func TestReadBurst(t *testing.T) {
 	}
 }
 
+// wantOpError checks that err is one of the network connection, and reads like a net.Conn's.
+func wantOpError(t testing.TB, err error, op string, nc net.Conn, why string) {
+	t.Helper()
+	var e *net.OpError
+	network := nc.LocalAddr().Network()
+	if !errors.As(err, &e) || e.Op != op || e.Net != network ||
+		!strings.HasPrefix(err.Error(), op+" "+network) || !strings.HasSuffix(err.Error(), ": "+why) {
+		t.Errorf("got %v, want %s %s ...: %s", err, op, network, why)
+	}
+}
+
 // Read errors look like those of a net.Conn.
 func TestReadErrorsAreThoseOfTheNetwork(t *testing.T) {
 	eachTransport(t, func(t *testing.T, near, far net.Conn) {
 		c := newConn(near, true, nil, connOptions{})
 		near.SetReadDeadline(time.Now().Add(-time.Second))
 		_, _, err := c.ReadMessage()
-		var ne net.Error
-		if !errors.Is(err, os.ErrDeadlineExceeded) || !errors.As(err, &ne) || !ne.Timeout() {
+		wantOpError(t, err, "read", near, "i/o timeout")
+		if !errors.Is(err, os.ErrDeadlineExceeded) || !isTimeout(err) {
 			t.Errorf("got %v, want a timeout", err)
 		}
-		if !strings.HasPrefix(err.Error(), "read "+near.LocalAddr().Network()) || !strings.HasSuffix(err.Error(), ": i/o timeout") {
-			t.Errorf("got %q, want the text of a net.Conn's error", err)
-		}
 		near.SetReadDeadline(time.Time{})
+		far.Write(peerFrames(true, texts("after the timeout")...))
+		wantRead(t, c, "after the timeout")
 
-		far.Write(frames(1, 3))
-		if _, p, err := c.ReadMessage(); err != nil || len(p) != 3 {
-			t.Errorf("after the timeout: got %d bytes, %v, want 3, nil", len(p), err)
-		}
 		near.Close()
 		_, _, err = c.ReadMessage()
-		if !errors.Is(err, net.ErrClosed) || !strings.HasPrefix(err.Error(), "read "+near.LocalAddr().Network()) {
+		if wantOpError(t, err, "read", near, net.ErrClosed.Error()); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("got %v, want net.ErrClosed", err)
 		}
 	})
-}
-
-func TestReadResetByPeer(t *testing.T) {
-	near, far := tcpPair(t)
-	c := newConn(near, true, nil, connOptions{})
-	far.(*net.TCPConn).SetLinger(0)
-	far.Close()
-	_, _, err := c.ReadMessage()
-	var op *net.OpError
-	if !errors.As(err, &op) || op.Op != "read" || op.Net != "tcp" || !strings.Contains(err.Error(), "connection reset by peer") {
-		t.Errorf("got %v, want read tcp: connection reset by peer", err)
-	}
+	t.Run("reset by the peer", func(t *testing.T) {
+		near, far := tcpPair(t)
+		c := newConn(near, true, nil, connOptions{})
+		far.(*net.TCPConn).SetLinger(0)
+		far.Close()
+		_, _, err := c.ReadMessage()
+		wantOpError(t, err, "read", near, "connection reset by peer")
+	})
 }
 
 // A read deadline that another goroutine sets reaches the read that waits.
@@ -303,18 +305,16 @@ func TestFrameLimit(t *testing.T) {
 		{math.MaxInt64, true, math.MaxInt64},
 		{math.MaxInt64 / 2, true, math.MaxInt64/2 + math.MaxInt64/8 + 1024},
 	} {
-		begin := func(length int64) error {
+		wantBegin := func(length int64, want error) {
 			r := recv{deflate: true}
 			r.limit.Store(tt.limit)
-			return r.begin(&header{opcode: opBinary, rsv1: tt.deflated, length: length})
-		}
-		if err := begin(tt.most); err != nil {
-			t.Errorf("limit %d, compressed %v: got %v for %d bytes, want them accepted", tt.limit, tt.deflated, err, tt.most)
-		}
-		if tt.most < math.MaxInt64 {
-			if err := begin(tt.most + 1); err != ErrReadLimit {
-				t.Errorf("limit %d, compressed %v: got %v for %d bytes, want %v", tt.limit, tt.deflated, err, tt.most+1, ErrReadLimit)
+			if err := r.begin(&header{opcode: opBinary, rsv1: tt.deflated, length: length}); err != want {
+				t.Errorf("limit %d, compressed %v, %d bytes: got %v, want %v", tt.limit, tt.deflated, length, err, want)
 			}
+		}
+		wantBegin(tt.most, nil)
+		if tt.most < math.MaxInt64 {
+			wantBegin(tt.most+1, ErrReadLimit)
 		}
 	}
 }
@@ -362,31 +362,6 @@ func TestReadsOfAWrapper(t *testing.T) {
 		}
 		if r := &c.recv; r.buf != nil || len(r.b) > 0 {
 			t.Errorf("%s: got memory for what has been read", tt.name)
-		}
-	}
-}
-
-// However what comes over TLS is cut into two records, nothing of it is lost.
-func TestRecordsOfTLS(t *testing.T) {
-	near, far := newPipe(t, 1<<20)
-	server, client := overTLS(t, near, far)
-	c := newConn(server, true, nil, connOptions{})
-	pings := 0
-	c.SetPingHandler(func(data string) error {
-		pings += len(data)
-		return nil
-	})
-	wire := peerFrames(true, pingFrame(strings.Repeat("p", maxControlPayload)), textFrame(strings.Repeat("t", 100)), textFrame("b"))
-	for cut := 1; cut < len(wire); cut++ {
-		client.Write(wire[:cut])
-		client.Write(wire[cut:])
-		wantRead(t, c, strings.Repeat("t", 100))
-		wantRead(t, c, "b")
-		if pings != cut*maxControlPayload {
-			t.Fatalf("cut at %d: got pings of %d bytes, want %d", cut, pings, cut*maxControlPayload)
-		}
-		if c.recv.buf != nil {
-			t.Errorf("cut at %d: got a buffer though all has been read", cut)
 		}
 	}
 }
