@@ -44,13 +44,13 @@ func TestNextReaderDiscards(t *testing.T) {
 				wire.Write([]byte{b})
 			}
 			wantTimeouts()
-			if n, err := old.Read(make([]byte, 1)); n != 0 || err != io.EOF {
-				t.Errorf("%s: old reader: got %d, %v, want 0, EOF", name, n, err)
-			}
 			wire.Write(unhex(t, "03 010203"))
 			messageType, r, err := c.NextReader()
 			if messageType != BinaryMessage || err != nil {
 				t.Fatalf("%s: got %d, %v, want binary", name, messageType, err)
+			}
+			if n, err := old.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+				t.Errorf("%s: old reader: got %d, %v, want 0, EOF", name, n, err)
 			}
 			if p, err := io.ReadAll(r); string(p) != "\x01\x02\x03" || err != nil {
 				t.Errorf("%s: got % x, %v, want 01 02 03", name, p, err)
