@@ -1,147 +1,364 @@
+//go:build go1.25
+
 package websocket
 
 import (
-	"bytes"
+	"context"
 	"errors"
+	"fmt"
+	"io"
+	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
-// Handlers run in the goroutine that reads, and may set deadlines.
+// Handlers may set deadlines, and replace the answer. The default ones come back by nil, and can be had and wrapped.
+// TestBehaviourHandlersRunInsideTheRead has their errors.
 func TestPingAndPongHandlers(t *testing.T) {
-	c, wire := newTestConn(t, false)
-	var got []string
-	c.SetPingHandler(func(s string) error {
-		got = append(got, "ping "+s)
-		return c.SetReadDeadline(time.Now().Add(time.Minute))
-	})
-	c.SetPongHandler(func(s string) error {
-		got = append(got, "pong "+s)
-		return nil
-	})
-	wire.Write(unhex(t, "89 01 61 8a 01 62 81 00"))
-	if _, _, err := c.ReadMessage(); err != nil {
-		t.Fatal(err)
-	}
-	if len(got) != 2 || got[0] != "ping a" || got[1] != "pong b" {
-		t.Errorf("got %q, want ping a, pong b", got)
-	}
-	c.wantNothingSent(t, wire, "the handler replaces the answer")
-
-	c.SetPingHandler(nil)
-	c.SetPongHandler(nil)
-	wire.Write(unhex(t, "89 01 61 8a 01 62 81 00"))
-	if _, _, err := c.ReadMessage(); err != nil {
-		t.Fatal(err)
-	}
-	if b := wire.takeFrames(1); len(b) != 7 {
-		t.Errorf("got % x, want a pong again", b)
-	}
-	if err := c.PongHandler()("x"); err != nil {
-		t.Errorf("default pong handler: got %v, want nil", err)
-	}
-}
-
-// The default ping handler, called by the program, answers.
-func TestDefaultPingHandlerCanBeWrapped(t *testing.T) {
-	c, wire := newTestConn(t, true)
-	h := c.PingHandler()
-	c.SetPingHandler(func(s string) error { return h(s + "!") })
-	wire.Write(unhex(t, "89 81 00000000 61 81 80 00000000"))
-	if _, _, err := c.ReadMessage(); err != nil {
-		t.Fatal(err)
-	}
-	if got, want := wire.takeFrames(1), unhex(t, "8a 02 6121"); !bytes.Equal(got, want) {
-		t.Errorf("got % x, want % x", got, want)
-	}
-}
-
-func TestHandlerErrorIsTheReadError(t *testing.T) {
-	for name, frame := range map[string]string{"ping": "89 00", "pong": "8a 00"} {
-		t.Run(name, func(t *testing.T) {
-			c, wire := newTestConn(t, false)
-			mine := errors.New("mine")
-			c.SetPingHandler(func(string) error { return mine })
-			c.SetPongHandler(func(string) error { return mine })
-			wire.Write(unhex(t, frame+" 81 00"))
-			for range 2 {
-				if _, _, err := c.ReadMessage(); err != mine {
-					t.Errorf("got %v, want the handler's error", err)
-				}
-			}
-			c.wantNothingSent(t, wire, "the handler has not answered")
+	eachPipe(t, connOptions{}, func(b *bubble) {
+		c := b.c
+		var got []string
+		read := func() {
+			b.send(pingFrame("a"), peerFrame{true, opPong, "b"}, textFrame(""))
+			wantRead(b, c, "")
+		}
+		defaultPing, defaultPong := c.PingHandler(), c.PongHandler()
+		c.SetPingHandler(func(s string) error {
+			got = append(got, "ping "+s)
+			return c.SetReadDeadline(time.Now().Add(time.Minute))
 		})
-	}
+		c.SetPongHandler(func(s string) error {
+			got = append(got, "pong "+s)
+			return defaultPong(s)
+		})
+		read()
+		b.want("the handler replaces the answer")
+		if fmt.Sprint(got) != "[ping a pong b]" {
+			b.Errorf("got %q, want ping a, pong b", got)
+		}
+		c.SetPingHandler(nil)
+		c.SetPongHandler(nil)
+		read()
+		b.want("the default handler is back", "10 a")
+		c.SetPingHandler(func(s string) error { return defaultPing(s + "!") })
+		read()
+		b.want("the handler has changed the answer", "10 a!")
+	})
 }
 
 // A close handler that returns nil still gets the reader the *CloseError, and answers itself.
 func TestCloseHandler(t *testing.T) {
-	c, wire := newTestConn(t, false)
-	var gotCode int
-	var gotText string
-	c.SetCloseHandler(func(code int, text string) error {
-		gotCode, gotText = code, text
-		return nil
-	})
-	wire.Write(unhex(t, "88 05 0fa0 627965"))
-	_, _, err := c.ReadMessage()
-	if e, ok := err.(*CloseError); !ok || *e != (CloseError{4000, "bye"}) {
-		t.Errorf("got %v, want close 4000 bye", err)
-	}
-	if gotCode != 4000 || gotText != "bye" {
-		t.Errorf("handler: got %d %q, want 4000 bye", gotCode, gotText)
-	}
-	c.wantNothingSent(t, wire, "the handler answers")
-}
-
-func TestCloseHandlerErrorIsTheReadError(t *testing.T) {
-	c, wire := newTestConn(t, false)
-	mine := errors.New("mine")
-	c.SetCloseHandler(func(int, string) error { return mine })
-	wire.Write(unhex(t, "88 00"))
-	for range 2 {
-		if _, _, err := c.ReadMessage(); err != mine {
-			t.Errorf("got %v, want the handler's error", err)
+	eachPipe(t, connOptions{}, func(b *bubble) {
+		var got CloseError
+		b.c.SetCloseHandler(func(code int, text string) error {
+			got = CloseError{code, text}
+			return nil
+		})
+		b.send(peerFrame{true, opClose, "\x0f\xa0bye"})
+		_, _, err := b.c.ReadMessage()
+		if e, ok := err.(*CloseError); !ok || *e != (CloseError{4000, "bye"}) || got != *e {
+			b.Errorf("got %v, and %v in the handler, want close 4000 bye", err, got)
 		}
-	}
+		b.want("the handler answers")
+	})
 }
 
 // The default handler can be had, wrapped and put back.
 func TestCloseHandlerDefault(t *testing.T) {
-	c, wire := newTestConn(t, true)
-	h := c.CloseHandler()
-	called := false
-	c.SetCloseHandler(func(code int, text string) error {
-		called = true
-		return h(code, text)
+	eachPipe(t, connOptions{}, func(b *bubble) {
+		h, called := b.c.CloseHandler(), false
+		b.c.SetCloseHandler(func(code int, text string) error {
+			called = true
+			return h(code, text)
+		})
+		b.send(peerClose)
+		b.c.ReadMessage()
+		b.want("the default handler answers", "8 \x03\xe8")
+		b.c.SetCloseHandler(nil)
+		if !called || b.c.CloseHandler() == nil {
+			b.Errorf("got called %t, then %t a handler, want both", called, b.c.CloseHandler() != nil)
+		}
 	})
-	wire.Write(unhex(t, "88 82 00000000 03e8"))
-	c.ReadMessage()
-	if got, want := wire.takeFrames(1), unhex(t, "88 02 03e8"); !called || !bytes.Equal(got, want) {
-		t.Errorf("got % x, want % x", got, want)
-	}
-	c.SetCloseHandler(nil)
-	if c.CloseHandler() == nil {
-		t.Error("got nil, want the default")
-	}
 }
 
 // A handler's panic within a message that ReadMessage has in part ends the reading: the part is lost.
 func TestHandlerPanicWithinAMessage(t *testing.T) {
-	bothSides(t, func(t *testing.T, server bool) {
-		c, wire := newTestConn(t, server)
-		c.SetPingHandler(func(string) error { panic(errMine) })
-		for _, f := range []string{"\x02" + strings.Repeat("part", 2000), "\x89", "\x80the rest"} {
-			wire.Write(closingFrame(server, f))
-		}
+	eachPipe(t, connOptions{}, func(b *bubble) {
+		b.c.SetPingHandler(func(string) error { panic(errMine) })
+		b.send(peerFrame{false, opBinary, strings.Repeat("part", 2000)}, pingFrame(""))
+		b.send(peerFrame{true, opContinuation, "the rest"})
 		func() {
 			defer func() { recover() }()
-			c.ReadMessage()
+			b.c.ReadMessage()
 		}()
-		_, p, err := c.ReadMessage()
+		_, p, err := b.c.ReadMessage()
 		if err != errHandlerPanic || err.Error() != "websocket: a handler has panicked within a message" {
-			t.Errorf("got %d bytes, %v, want errHandlerPanic", len(p), err)
+			b.Errorf("got %d bytes, %v, want errHandlerPanic", len(p), err)
+		}
+	})
+}
+
+// pingScript is a connection that is being read, and the peer's end of it.
+type pingScript struct {
+	*testing.T
+	a     attack
+	c     *Conn
+	wire  *pipeConn
+	pongs []string // that the handler was called with
+}
+
+func pingTest(t *testing.T, name string, script func(tc *pingScript)) {
+	t.Run(name, func(t *testing.T) { attack{}.pingTest(t, script) })
+}
+
+// pingTest runs the script with the connection.
+func (a attack) pingTest(t *testing.T, script func(tc *pingScript)) {
+	synctest.Test(t, func(t *testing.T) {
+		c, wire := a.pipe(t, connOptions{})
+		tc := &pingScript{T: t, a: a, c: c, wire: wire}
+		c.SetPongHandler(func(s string) error {
+			tc.pongs = append(tc.pongs, s)
+			return nil
+		})
+		go func() {
+			for {
+				if _, _, err := c.ReadMessage(); err != nil {
+					return // the test's end closes the connection
+				}
+			}
+		}()
+		synctest.Wait()
+		script(tc)
+	})
+}
+
+// pinger is a call of Ping.
+type pinger struct {
+	payload string // of its frame
+	over    bool
+	rtt     time.Duration
+	err     error
+}
+
+func (tc *pingScript) ping(ctx context.Context) *pinger {
+	tc.Helper()
+	p := new(pinger)
+	go func() {
+		p.rtt, p.err = tc.c.Ping(ctx)
+		p.over = true
+	}()
+	synctest.Wait()
+	b := tc.wire.take()
+	h, n, err := parseHeader(b)
+	if err != nil || h.opcode != opPing || !h.fin || len(b) != n+16 {
+		tc.Fatalf("got % x, %v, want a ping of 16 bytes", b, err)
+	}
+	maskEach(b[n:], h.key, 0)
+	p.payload = string(b[n:])
+	return p
+}
+
+func (tc *pingScript) pong(payload string) {
+	tc.wire.Write(tc.a.frame(0x8a, payload))
+	synctest.Wait()
+}
+
+func (tc *pingScript) want(reason string, p *pinger, over bool, rtt time.Duration) {
+	tc.Helper()
+	synctest.Wait()
+	if p.over != over || p.rtt != rtt || p.err != nil {
+		tc.Errorf("%s: got over %t, %v, %v, want %t, %v, nil", reason, p.over, p.rtt, p.err, over, rtt)
+	}
+}
+
+func TestPing(t *testing.T) {
+	// RFC 6455, 5.5.3: a peer "MAY elect to send a Pong frame for only the most
+	// recently processed Ping frame".
+	pingTest(t, "several, told apart", func(tc *pingScript) {
+		var list []*pinger
+		for range 4 {
+			list = append(list, tc.ping(tc.Context()))
+			time.Sleep(time.Second)
+		}
+		tc.pong(list[0].payload)
+		tc.want("its pong is here", list[0], true, 4*time.Second)
+		tc.want("its pong is not here", list[1], false, 0)
+		tc.pong(list[2].payload)
+		tc.want("it was sent before the one that is answered", list[1], true, 3*time.Second)
+		tc.want("its pong is here", list[2], true, 2*time.Second)
+		tc.want("it was sent later", list[3], false, 0)
+		tc.pong(list[3].payload)
+		tc.want("its pong is here", list[3], true, time.Second)
+		if len(tc.pongs) != 3 || tc.pongs[0] != list[0].payload {
+			tc.Errorf("got %q, want the pong handler called for each", tc.pongs)
+		}
+	})
+
+	pingTest(t, "a message writer is open", func(tc *pingScript) {
+		w, _ := tc.c.NextWriter(BinaryMessage)
+		w.Write(make([]byte, 10_000))
+		tc.wire.take()
+		p := tc.ping(tc.Context())
+		tc.pong(p.payload)
+		tc.want("its ping passed between the fragments", p, true, 0)
+		if err := w.Close(); err != nil {
+			tc.Error(err)
+		}
+		wantFrames(tc, tc.wire, `fin=true op=0 masked=true ""`)
+	})
+
+	pingTest(t, "a late pong", func(tc *pingScript) {
+		ctx, cancel := context.WithCancelCause(tc.Context())
+		p, other := tc.ping(ctx), tc.ping(tc.Context())
+		cancel(errMine)
+		synctest.Wait()
+		wantCancelled(tc.T, "the context has ended", p.err)
+		tc.pong(p.payload)
+		tc.want("nobody waits for this pong", other, false, 0)
+		if n := len(tc.c.ownExtras().pings.waiting); n != 1 {
+			tc.Errorf("got %d pings that wait, want 1", n)
+		}
+		tc.pong(other.payload)
+		tc.want("its pong is here", other, true, 0)
+	})
+}
+
+// A pong takes the pings that it answers off the list at once: one that comes again,
+// before their goroutines have run, answers nothing.
+func TestPingsList(t *testing.T) {
+	var a pings
+	var list [5]*ping
+	for i := range list {
+		list[i] = &ping{payload: [16]byte{byte(i)}, done: make(chan struct{})}
+		a.add(list[i])
+	}
+	now := time.Now()
+	for _, i := range []int{2, 0, 2, 3} {
+		a.received(list[i].payload[:], now.Add(time.Duration(i)))
+	}
+	for i, want := range []int{2, 2, 2, 3} {
+		if got := list[i].pong.Sub(now); got != time.Duration(want) || list[i].err != nil {
+			t.Errorf("ping %d: got answered by pong %d, %v, want by %d", i, got, list[i].err, want)
+		}
+	}
+	a.fail(errMine)
+	a.fail(io.EOF)
+	if err := list[4].err; err != errMine || len(a.waiting) != 0 {
+		t.Errorf("got %v, and %d pings that wait, want the first error and none", err, len(a.waiting))
+	}
+}
+
+// The time is that from sending on, not from the call; and the order is that of sending.
+func TestPingBehindABlockedWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, wire := newPipe(t, 100)
+		c := newConn(a, true, nil, connOptions{})
+		go c.ReadMessage()
+		go c.WriteMessage(BinaryMessage, make([]byte, 196))
+		synctest.Wait()
+		var rtt time.Duration
+		var err error
+		go func() { rtt, err = c.Ping(t.Context()) }()
+		synctest.Wait()
+		if p := &c.ownExtras().pings; len(p.waiting) > 0 {
+			t.Error("got a ping in the list that was not sent")
+		}
+		time.Sleep(time.Minute)
+		for range 2 {
+			wire.take()
+			synctest.Wait()
+		}
+		b := wire.take()
+		time.Sleep(time.Second)
+		wire.Write(peerFrames(true, peerFrame{true, opPong, string(b[2:])}))
+		synctest.Wait()
+		if rtt != time.Second || err != nil {
+			t.Errorf("got %v, %v, want 1s, nil", rtt, err)
+		}
+	})
+}
+
+// What ends the reading ends all pings that wait for a pong, and later ones, also the first of all, fail at once.
+func TestPingAndTheEndOfTheReading(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		end  func(tc *pingScript)
+		want func(error) bool
+	}{
+		{"Close", func(tc *pingScript) { tc.c.Close() },
+			func(err error) bool { return errors.Is(err, net.ErrClosed) }},
+		{"the peer's close", func(tc *pingScript) { tc.wire.Write(peerFrames(false, peerClose)) },
+			func(err error) bool { return IsCloseError(err, CloseNormalClosure) }},
+		{"end of file", func(tc *pingScript) { tc.wire.Close() },
+			func(err error) bool { return IsCloseError(err, CloseAbnormalClosure) }},
+		{"a broken rule", func(tc *pingScript) { tc.wire.Write([]byte{0x83, 0}) },
+			func(err error) bool { return errors.As(err, new(*protocolError)) }},
+		{"an error of a handler", func(tc *pingScript) {
+			tc.c.SetPongHandler(func(string) error { return errMine })
+			tc.pong("")
+		}, func(err error) bool { return err == errMine }},
+	} {
+		for waiting := range 3 {
+			pingTest(t, tt.name, func(tc *pingScript) {
+				var list []*pinger
+				for range waiting {
+					list = append(list, tc.ping(tc.Context()))
+				}
+				tt.end(tc)
+				synctest.Wait()
+				for _, p := range list {
+					if !p.over || p.rtt != 0 || !tt.want(p.err) {
+						tc.Errorf("got over %t, %v, %v, want the error that ended the reading", p.over, p.rtt, p.err)
+					}
+				}
+				tc.wire.take() // a Close frame
+				var err error
+				if d := took(func() { _, err = tc.c.Ping(tc.Context()) }); d != 0 || err != ErrCloseSent && !tt.want(err) {
+					tc.Errorf("later: got %v after %v, want an error at once", err, d)
+				}
+				tc.c.wantNothingSent(tc, tc.wire, "no pong can come")
+			})
+		}
+	}
+}
+
+// The context bounds a Ping, and the write deadline does not. Before the ping has left nothing has happened.
+func TestPingErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, wire := newPipe(t, 100)
+		c := newConn(a, false, nil, connOptions{})
+		wantCancelled(t, "cancelled before", second(c.Ping(cancelled(errMine))))
+		c.wantNothingSent(t, wire, "cancelled before")
+		ping := func(reason, want string) {
+			t.Helper()
+			ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errMine)
+			defer cancel()
+			var err error
+			if d := took(func() { _, err = c.Ping(ctx) }); d != time.Second || err == nil || err.Error() != want {
+				t.Errorf("%s: got %v after %v, want %s after 1s", reason, err, d, want)
+			}
+			if err := c.send.lock.err(); err != nil {
+				t.Errorf("%s: got %v, want a good connection", reason, err)
+			}
+		}
+		const want = "websocket: context deadline exceeded: mine"
+		ping("nobody reads", want)
+		c.SetWriteDeadline(time.Now().Add(-time.Hour)) // of an earlier write
+		ping("the write deadline is not for Ping", want)
+		c.SetWriteDeadline(time.Time{})
+		wire.take()
+		go c.WriteMessage(BinaryMessage, make([]byte, 1000))
+		synctest.Wait()
+		ping("in turn", want)
+		wire.Close()
+		synctest.Wait()
+		if _, err := c.Ping(t.Context()); err != io.ErrClosedPipe {
+			t.Errorf("got %v, want that of the write", err)
+		}
+		if n := len(c.ownExtras().pings.waiting); n != 0 {
+			t.Errorf("got %d pings that wait, want none", n)
 		}
 	})
 }

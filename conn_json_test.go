@@ -3,41 +3,28 @@
 package websocket
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"math"
 	"os"
-	"reflect"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 )
 
 // bhFrame is a frame as the peer of a server or client sends it.
 func bhFrame(toServer bool, first byte, payload string) []byte {
-	var mask byte
+	h := header{length: int64(len(payload)), masked: toServer, key: [4]byte{0x37, 0xfa, 0x21, 0x3d}}
+	b := h.append(nil)
+	b[0] = first
+	head := len(b)
+	b = append(b, payload...)
 	if toServer {
-		mask = 0x80
-	}
-	var b []byte
-	switch n := len(payload); {
-	case n <= 125:
-		b = append(b, first, mask|byte(n))
-	case n < 1<<16:
-		b = append(b, first, mask|126, byte(n>>8), byte(n))
-	default:
-		b = append(b, first, mask|127, 0, 0, 0, 0, byte(n>>24), byte(n>>16), byte(n>>8), byte(n))
-	}
-	if !toServer {
-		return append(b, payload...)
-	}
-	key := [4]byte{0x37, 0xfa, 0x21, 0x3d}
-	b = append(b, key[:]...)
-	for i := range len(payload) {
-		b = append(b, payload[i]^key[i%4])
+		maskEach(b[head:], h.key, 0)
 	}
 	return b
 }
@@ -47,6 +34,11 @@ type bhPoint struct {
 	X int    `json:"x"`
 	S string `json:"s,omitempty"`
 }
+
+// bhMarshaler encodes itself by calling a function.
+type bhMarshaler func() ([]byte, error)
+
+func (m bhMarshaler) MarshalJSON() ([]byte, error) { return m() }
 
 // The bytes are those of json.Encoder, which escapes what HTML minds and ends with a newline.
 func TestWriteJSON(t *testing.T) {
@@ -72,102 +64,62 @@ func TestWriteJSON(t *testing.T) {
 			if err := c.WriteJSON(tt.v); err != nil {
 				t.Errorf("%.20q: got error %v, want none", tt.want, err)
 			}
-			wantFrames(t, wire, fmt.Sprintf("fin=true op=1 masked=%v %q", !server, tt.want))
+			wantFrames(t, wire, frameSent(server, TextMessage, tt.want))
 		}
 	})
 }
 
-// bhMarshaler encodes itself by calling a function.
-type bhMarshaler func() ([]byte, error)
-
-func (m bhMarshaler) MarshalJSON() ([]byte, error) { return m() }
-
 // A value that cannot be encoded sends nothing, not even where the beginning of it
 // could be, and leaves the connection as it was.
 func TestWriteJSONOfWhatHasNoEncoding(t *testing.T) {
-	mine := errors.New("mine")
-	var unsupportedType *json.UnsupportedTypeError
-	var unsupportedValue *json.UnsupportedValueError
-	var marshaler *json.MarshalerError
+	marshal := func(text string, err error) bhMarshaler {
+		return func() ([]byte, error) { return []byte(text), err }
+	}
 	cycle := map[string]any{}
 	cycle["me"] = cycle
-	bothSides(t, func(t *testing.T, server bool) {
-		c, wire := newTestConn(t, server)
-		for _, tt := range []struct {
-			name string
-			v    any
-			is   func(error) bool
-		}{
-			{"channel", make(chan int), func(err error) bool { return errors.As(err, &unsupportedType) }},
-			{"function", func() {}, func(err error) bool { return errors.As(err, &unsupportedType) }},
-			{"channel at the end", []any{strings.Repeat("x", 100_000), make(chan int)}, func(err error) bool { return errors.As(err, &unsupportedType) }},
-			{"NaN", math.NaN(), func(err error) bool { return errors.As(err, &unsupportedValue) }},
-			{"cycle", cycle, func(err error) bool { return errors.As(err, &unsupportedValue) }},
-			{"error of MarshalJSON", bhMarshaler(func() ([]byte, error) { return nil, mine }), func(err error) bool { return errors.As(err, &marshaler) && errors.Is(err, mine) }},
-			{"malformed", bhMarshaler(func() ([]byte, error) { return []byte("{"), nil }), func(err error) bool { return errors.As(err, &marshaler) }},
-		} {
-			if err := c.WriteJSON(tt.v); err == nil || !tt.is(err) {
-				t.Errorf("%s: got %T %v, want the error of encoding/json", tt.name, err, err)
-			}
-			wantFrames(t, wire)
-			if err := c.WriteJSON(1); err != nil {
-				t.Errorf("%s: got error %v of the next WriteJSON, want none", tt.name, err)
-			}
-			wantFrames(t, wire, fmt.Sprintf("fin=true op=1 masked=%v %q", !server, "1\n"))
+	c, wire := newTestConn(t, true)
+	for _, tt := range []struct {
+		name string
+		v    any
+		as   any // the type of the error
+	}{
+		{"channel", make(chan int), new(*json.UnsupportedTypeError)},
+		{"function", func() {}, new(*json.UnsupportedTypeError)},
+		{"channel at the end", []any{strings.Repeat("x", 100_000), make(chan int)}, new(*json.UnsupportedTypeError)},
+		{"NaN", math.NaN(), new(*json.UnsupportedValueError)},
+		{"cycle", cycle, new(*json.UnsupportedValueError)},
+		{"error of MarshalJSON", marshal("", errMine), new(*json.MarshalerError)},
+		{"malformed", marshal("{", nil), new(*json.MarshalerError)},
+	} {
+		err := c.WriteJSON(tt.v)
+		if !errors.As(err, tt.as) || errors.Is(err, errMine) != strings.HasPrefix(tt.name, "error of") {
+			t.Errorf("%s: got %T %v, want the error of encoding/json", tt.name, err, err)
 		}
-	})
+		if err := c.WriteJSON(1); err != nil {
+			t.Errorf("%s: got error %v of the next WriteJSON, want none", tt.name, err)
+		}
+		wantFrames(t, wire, frameSent(true, TextMessage, "1\n"))
+	}
 }
 
 // A value is encoded before the connection's turn is taken, so that its methods may
 // write messages of their own.
 func TestWriteJSONHoldsNothingWhileItEncodes(t *testing.T) {
 	c, wire := newTestConn(t, true)
-	c.SetWriteDeadline(time.Now().Add(hsPatience))
-	err := c.WriteJSON(bhMarshaler(func() ([]byte, error) {
-		return []byte("2"), c.WriteJSON(1)
-	}))
-	if err != nil {
+	c.SetWriteDeadline(time.Now().Add(patience))
+	if err := c.WriteJSON(bhMarshaler(func() ([]byte, error) { return []byte("2"), c.WriteJSON(1) })); err != nil {
 		t.Errorf("got error %v, want none", err)
 	}
-	wantFrames(t, wire, `fin=true op=1 masked=false "1\n"`, `fin=true op=1 masked=false "2\n"`)
+	wantFrames(t, wire, frameSent(true, TextMessage, "1\n"), frameSent(true, TextMessage, "2\n"))
 }
 
-// The errors of writing are those of WriteMessage.
-func TestWriteJSONErrors(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a, wire := newPipe(t, 10)
-		c := newConn(a, true, nil, connOptions{})
-		c.SetWriteDeadline(time.Now().Add(time.Second))
-		start := time.Now()
-		err := c.WriteJSON("longer than the network takes")
-		if d := time.Since(start); !errors.Is(err, os.ErrDeadlineExceeded) || d != time.Second {
-			t.Errorf("got %v after %v, want a timeout after 1s", err, d)
-		}
-		c.SetWriteDeadline(time.Time{})
-		wire.take()
-		if again := c.WriteJSON(1); again != err {
-			t.Errorf("got %v, want the same error", again)
-		}
-		wantFrames(t, wire)
-	})
-	c, wire := newTestConn(t, false)
-	if err := c.WriteControl(CloseMessage, nil, time.Time{}); err != nil {
-		t.Fatal(err)
-	}
-	wire.take()
-	if err := c.WriteJSON(1); err != ErrCloseSent {
-		t.Errorf("got %v, want ErrCloseSent", err)
-	}
-	wantFrames(t, wire)
-}
-
-// Whatever is wrong with a message as JSON, the one after it can be read.
+// Whatever is wrong with a message as JSON, or with what it is read into, the one after it can be read.
 func TestReadJSON(t *testing.T) {
-	var syntax *json.SyntaxError
-	var mistyped *json.UnmarshalTypeError
-	isSyntax := func(err error) bool { return errors.As(err, &syntax) }
-	isUnexpectedEOF := func(err error) bool { return err == io.ErrUnexpectedEOF }
+	before := bhPoint{0, "before"}
 	isNil := func(err error) bool { return err == nil }
+	isUnexpectedEOF := func(err error) bool { return err == io.ErrUnexpectedEOF }
+	isSyntax := func(err error) bool { return errors.As(err, new(*json.SyntaxError)) }
+	isMistyped := func(err error) bool { return errors.As(err, new(*json.UnmarshalTypeError)) }
 	bothSides(t, func(t *testing.T, server bool) {
 		for _, tt := range []struct {
 			name     string
@@ -183,115 +135,81 @@ func TestReadJSON(t *testing.T) {
 			{"no JSON behind", "\x81" + `{"x":1}]oops`, bhPoint{1, "before"}, isNil},
 			{"fragments", "\x01" + `{"x"` + "|\x00" + `:1,"s":` + "|\x00|\x80" + `"é"}`, bhPoint{1, "é"}, isNil},
 			{"control frames in between", "\x01" + `{"x"` + "|\x89ping|\x8apong|\x80" + `:1}`, bhPoint{1, "before"}, isNil},
-			{"null", "\x81null", bhPoint{0, "before"}, isNil},
-			{"empty", "\x81", bhPoint{0, "before"}, isUnexpectedEOF},
-			{"empty binary", "\x82", bhPoint{0, "before"}, isUnexpectedEOF},
-			{"empty fragments", "\x01|\x00|\x80", bhPoint{0, "before"}, isUnexpectedEOF},
-			{"white space only", "\x81 \n", bhPoint{0, "before"}, isUnexpectedEOF},
-			{"unfinished object", "\x81" + `{"x":1`, bhPoint{0, "before"}, isUnexpectedEOF},
-			{"unfinished string", "\x81" + `"a`, bhPoint{0, "before"}, isUnexpectedEOF},
-			{"syntax error", "\x81" + `{"x":1,}`, bhPoint{0, "before"}, isSyntax},
-			{"not JSON", "\x81" + `hello`, bhPoint{0, "before"}, isSyntax},
-			{"another type", "\x81" + `{"s":"after","x":"one"}`, bhPoint{0, "after"}, func(err error) bool { return errors.As(err, &mistyped) }},
-			{"too large", "\x81" + `{"x":1e99}`, bhPoint{0, "before"}, func(err error) bool { return errors.As(err, &mistyped) }},
+			{"null", "\x81null", before, isNil},
+			{"empty", "\x81", before, isUnexpectedEOF},
+			{"empty binary", "\x82", before, isUnexpectedEOF},
+			{"empty fragments", "\x01|\x00|\x80", before, isUnexpectedEOF},
+			{"white space only", "\x81 \n", before, isUnexpectedEOF},
+			{"unfinished object", "\x81" + `{"x":1`, before, isUnexpectedEOF},
+			{"unfinished string", "\x81" + `"a`, before, isUnexpectedEOF},
+			{"syntax error", "\x81" + `{"x":1,}`, before, isSyntax},
+			{"not JSON", "\x81" + `hello`, before, isSyntax},
+			{"another type", "\x81" + `{"s":"after","x":"one"}`, bhPoint{0, "after"}, isMistyped},
+			{"too large", "\x81" + `{"x":1e99}`, before, isMistyped},
 		} {
 			c, wire := newTestConn(t, server)
-			for frame := range strings.SplitSeq(tt.messages+"|\x81"+`{"x":7}`, "|") {
+			for frame := range strings.SplitSeq(tt.messages+"|\x81"+`{"x":7}`+"|\x81"+`{"x":8}`, "|") {
 				wire.Write(bhFrame(server, frame[0], frame[1:]))
 			}
-			got := bhPoint{0, "before"}
+			got := before
 			if err := c.ReadJSON(&got); !tt.is(err) || got != tt.want {
 				t.Errorf("%s: got %v and %T %v, want %v", tt.name, got, err, err, tt.want)
 			}
-			var next bhPoint
-			if err := c.ReadJSON(&next); err != nil || next.X != 7 {
-				t.Errorf("%s: got %v and error %v of the next message, want 7", tt.name, next, err)
+			if err := c.ReadJSON(got); !errors.As(err, new(*json.InvalidUnmarshalError)) {
+				t.Errorf("%s: got %v without a pointer, want json.InvalidUnmarshalError", tt.name, err)
+			}
+			if err := c.ReadJSON(&got); err != nil || got.X != 8 {
+				t.Errorf("%s: got %v and error %v of the last message, want 8", tt.name, got, err)
 			}
 		}
 	})
 }
 
-// ReadJSON takes a long message, and what was read before it is gone.
-func TestReadJSONLong(t *testing.T) {
-	for _, size := range []int{1, 4096, 64 << 10, 70_000, 1_000_000, 1} {
-		c, wire := newTestConn(t, true)
-		want := strings.Repeat("x", size)
-		wire.Write(bhFrame(true, 0x81, `"`+want+`"`))
-		var got string
-		if err := c.ReadJSON(&got); got != want || err != nil {
-			t.Errorf("got %d bytes and error %v, want %d", len(got), err, size)
-		}
-	}
-}
-
-// A value that cannot be decoded into is the program's mistake; the message is read all the same.
-func TestReadJSONIntoNoPointer(t *testing.T) {
-	c, wire := newTestConn(t, false)
-	wire.Write(bhFrame(false, 0x81, "1"))
-	wire.Write(bhFrame(false, 0x81, "2"))
-	var invalid *json.InvalidUnmarshalError
-	if err := c.ReadJSON(5); !errors.As(err, &invalid) {
-		t.Errorf("got %v, want json.InvalidUnmarshalError", err)
-	}
-	var n int
-	if err := c.ReadJSON(&n); err != nil || n != 2 {
-		t.Errorf("got %d and error %v, want 2", n, err)
-	}
-}
-
 // A deadline in the middle of a message loses nothing of it, at whichever byte, even
 // where other connections have used the buffer meanwhile.
 func TestReadJSONIsResumed(t *testing.T) {
-	for _, server := range []bool{true, false} {
-		synctest.Test(t, func(t *testing.T) {
-			c, wire := newTestConn(t, server)
-			other, otherWire := newTestConn(t, server)
-			in := bhFrame(server, 0x01, `{"s":"`)
-			in = append(in, bhFrame(server, 0x89, "ping")...)
-			in = append(in, bhFrame(server, 0x00, strings.Repeat("é", 20))...)
-			in = append(in, bhFrame(server, 0x80, `","x":12}`)...)
-			got := bhPoint{-1, "before"}
-			for i, b := range in {
-				c.SetReadDeadline(time.Now().Add(time.Millisecond))
-				if err := c.ReadJSON(&got); !errors.Is(err, os.ErrDeadlineExceeded) {
-					t.Fatalf("after %d bytes: got %v, want a timeout", i, err)
-				}
-				if got != (bhPoint{-1, "before"}) {
-					t.Fatalf("after %d bytes: got %v, want what was there", i, got)
-				}
-				var text string
-				otherWire.Write(bhFrame(server, 0x81, `"`+strings.Repeat("#", 200)+`"`))
-				if err := other.ReadJSON(&text); err != nil {
-					t.Fatal(err)
-				}
-				wire.Write([]byte{b})
+	eachPipe(t, connOptions{}, func(b *bubble) {
+		other, otherWire := newTestConn(b, b.server)
+		long := strings.Repeat("é", 20)
+		in := peerFrames(b.server, peerFrame{false, opText, `{"s":"`}, pingFrame("ping"),
+			peerFrame{false, opContinuation, long}, peerFrame{true, opContinuation, `","x":12}`})
+		got := bhPoint{-1, "before"}
+		for i, x := range in {
+			b.c.SetReadDeadline(time.Now().Add(time.Millisecond))
+			if err := b.c.ReadJSON(&got); !errors.Is(err, os.ErrDeadlineExceeded) || got != (bhPoint{-1, "before"}) {
+				b.Fatalf("after %d bytes: got %v, %v, want a timeout and what was there", i, got, err)
 			}
-			c.SetReadDeadline(time.Time{})
-			if err := c.ReadJSON(&got); err != nil || got != (bhPoint{12, strings.Repeat("é", 20)}) {
-				t.Errorf("got %v and error %v, want all of the message", got, err)
+			var text string
+			otherWire.Write(bhFrame(b.server, 0x81, `"`+strings.Repeat("#", 200)+`"`))
+			if err := other.ReadJSON(&text); err != nil {
+				b.Fatal(err)
 			}
-			wantFrames(t, wire, fmt.Sprintf("fin=true op=10 masked=%v %q", !server, "ping"))
-		})
-	}
+			b.far.Write([]byte{x})
+		}
+		b.c.SetReadDeadline(time.Time{})
+		if err := b.c.ReadJSON(&got); err != nil || got != (bhPoint{12, long}) {
+			b.Errorf("got %v and error %v, want all of the message", got, err)
+		}
+		b.want("the ping is answered", "10 ping")
+	})
 }
 
 // What ends the connection is returned as by ReadMessage, and nothing is decoded.
 func TestReadJSONErrors(t *testing.T) {
+	const end = "websocket: close 1006 (abnormal closure): unexpected EOF"
 	for _, tt := range []struct {
-		name, in string
-		limit    int64
-		want     string
-		reply    []string
+		name, in, want string
+		reply          string
 	}{
-		{"the peer closes", "88 02 03e9", 0, "websocket: close 1001 (going away)", []string{`fin=true op=8 masked=true "\x03\xe9"`}},
-		{"the end", "", 0, "websocket: close 1006 (abnormal closure): unexpected EOF", nil},
-		{"the end in a value", "01 01 31", 0, "websocket: close 1006 (abnormal closure): unexpected EOF", nil},
-		{"the end behind a value", "01 02 7b7d", 0, "websocket: close 1006 (abnormal closure): unexpected EOF", nil},
-		{"over the limit", "81 05", 4, "websocket: read limit exceeded", []string{`fin=true op=8 masked=true "\x03\xf1"`}},
-		{"not UTF-8", "81 03 22ff22", 0, "websocket: text is not valid UTF-8", []string{`fin=true op=8 masked=true "\x03\xeftext is not valid UTF-8"`}},
+		{"the peer closes", "88 02 03e9", "websocket: close 1001 (going away)", "\x03\xe9"},
+		{"the end", "", end, ""},
+		{"the end in a value", "01 01 31", end, ""},
+		{"the end behind a value", "01 02 7b7d", end, ""},
+		{"over the limit", "81 05", "websocket: read limit exceeded", "\x03\xf1"},
+		{"not UTF-8", "81 03 22ff22", "websocket: text is not valid UTF-8", "\x03\xeftext is not valid UTF-8"},
 	} {
 		a, wire := newPipe(t, 1000)
-		c := newConn(a, false, nil, connOptions{readLimit: tt.limit})
+		c := newConn(a, false, nil, connOptions{readLimit: 4})
 		wire.Write(unhex(t, tt.in))
 		wire.out.set(func(h *pipeHalf) { h.writeEnd.closed = true })
 		v := any("before")
@@ -299,47 +217,180 @@ func TestReadJSONErrors(t *testing.T) {
 		if err == nil || err.Error() != tt.want || v != "before" {
 			t.Errorf("%s: got %v and error %v, want %s", tt.name, v, err, tt.want)
 		}
-		wantFrames(t, wire, tt.reply...)
 		if again := c.ReadJSON(&v); again != err {
 			t.Errorf("%s: got %v the second time, want the same error", tt.name, again)
 		}
+		if tt.reply != "" {
+			wantFrames(t, wire, frameSent(false, CloseMessage, tt.reply))
+		}
+		c.wantNothingSent(t, wire, tt.name)
 	}
 }
 
-// Buffers that a rare long message has made large are not kept.
+// Messages of any length come through, and buffers that a rare long one has made large are not kept.
 func TestLargeJSONBuffersAreNotPooled(t *testing.T) {
-	long := strings.Repeat("x", 100_000)
-	c, wire := newTestConn(t, false)
-	for _, use := range []func() error{
-		func() error { return c.WriteJSON(long) },
-		func() error { return c.WriteJSON([]any{long, make(chan int)}) },
-		func() error {
-			var s string
-			wire.Write(bhFrame(false, 0x81, `"`+long+`"`))
-			return c.ReadJSON(&s)
-		},
-	} {
-		use()
-		for range 20 {
-			if b := jsonPool.Get().(interface{ Cap() int }); b.Cap() > maxBufferSize {
-				t.Fatalf("got a buffer of %d bytes from the pool, want at most %d", b.Cap(), maxBufferSize)
+	for _, size := range []int{1, 4096, 64 << 10, 70_000, 1_000_000, 1} {
+		c, wire := newTestConn(t, false)
+		long := strings.Repeat("x", size)
+		for _, use := range []func() error{
+			func() error { return c.WriteJSON(long) },
+			func() error {
+				if err := c.WriteJSON([]any{long, make(chan int)}); err == nil {
+					return errMine // it cannot be encoded
+				}
+				return nil
+			},
+			func() error {
+				wire.Write(bhFrame(false, 0x81, `"`+long+`"`))
+				var got string
+				if err := c.ReadJSON(&got); err != nil || got != long {
+					t.Errorf("got %d bytes and error %v, want %d", len(got), err, size)
+				}
+				return nil
+			},
+		} {
+			if err := use(); err != nil {
+				t.Error(err)
+			}
+			for range 20 {
+				if b := jsonPool.Get().(interface{ Cap() int }); b.Cap() > maxBufferSize {
+					t.Fatalf("got a buffer of %d bytes from the pool, want at most %d", b.Cap(), maxBufferSize)
+				}
+			}
+			wire.take()
+		}
+	}
+}
+
+// bhJoin is what a joined reader returns of the frames, with the error at its end.
+func bhJoin(t *testing.T, server bool, term string, size int, frames ...string) (string, error) {
+	t.Helper()
+	c, wire := newTestConn(t, server)
+	for _, f := range frames {
+		wire.Write(bhFrame(server, f[0], f[1:]))
+	}
+	wire.out.set(func(h *pipeHalf) { h.writeEnd.closed = true })
+	r := JoinMessages(c, term)
+	var got []byte
+	for {
+		p := make([]byte, size)
+		n, err := r.Read(p)
+		got = append(got, p[:n]...)
+		if n > 0 && err != nil || n == 0 && err == nil {
+			t.Fatalf("got %d bytes and error %v from one Read, want either", n, err)
+		}
+		if err != nil {
+			if n, again := r.Read(p); n != 0 || again != err {
+				t.Errorf("got %d bytes and error %v after the error %v, want it again", n, again, err)
+			}
+			return string(got), err
+		}
+	}
+}
+
+// Every message is followed by the term, whatever its fragments and the size of the
+// reads. Then comes the connection's error, which is never io.EOF.
+func TestJoinMessages(t *testing.T) {
+	end := &CloseError{CloseAbnormalClosure, io.ErrUnexpectedEOF.Error()}
+	broken := errors.New("websocket: new message before the end of the one before")
+	bothSides(t, func(t *testing.T, server bool) {
+		for _, tt := range []struct {
+			name, term, want string
+			err              error
+			frames           []string
+		}{
+			{"no message", "\n", "", end, nil},
+			{"one", "\n", "one\n", end, []string{"\x81one"}},
+			{"several, of both types", "\n", "one\ntwo\nthree\n", end, []string{"\x81one", "\x82two", "\x81three"}},
+			{"no term", "", "onetwothree", end, []string{"\x81one", "\x82two", "\x81three"}},
+			{"long term", "-END-", "one-END-two-END-", end, []string{"\x81one", "\x81two"}},
+			{"empty messages", "\n", "\n\none\n\n", end, []string{"\x81", "\x82", "\x81one", "\x81"}},
+			{"empty messages, no term", "", "one", end, []string{"\x81", "\x82", "\x81one", "\x81"}},
+			{"fragments", "\n", "onetwo\nthree\n", end, []string{"\x01one", "\x80two", "\x02three", "\x00", "\x80"}},
+			{"control frames", "\n", "onetwo\nthree\n", end,
+				[]string{"\x89a", "\x01one", "\x89b", "\x80two", "\x8ac", "\x81three", "\x89d"}},
+			{"the peer closes", "\n", "one\n", &CloseError{CloseNormalClosure, "bye"}, []string{"\x81one", "\x88\x03\xe8bye"}},
+			{"the end in a message", "\n", "one\ntwo", end, []string{"\x81one", "\x01two"}},
+			{"the peer breaks a rule in a message", "\n", "one\ntwo", broken, []string{"\x81one", "\x01two", "\x81three"}},
+		} {
+			for _, size := range []int{1, 2, 3, 100, 4096} {
+				got, err := bhJoin(t, server, tt.term, size, tt.frames...)
+				_, isClose := err.(*CloseError) // for programs that look at its code
+				if got != tt.want || err.Error() != tt.err.Error() || isClose != (tt.err != broken) {
+					t.Errorf("%s, %d bytes at a time: got %q and error %T %v, want %q and %v", tt.name, size, got, err, err, tt.want, tt.err)
+				}
 			}
 		}
-		wire.take()
+	})
+}
+
+// A deadline, wherever it passes, loses and repeats nothing, and an empty read waits for nothing.
+func TestJoinMessagesIsResumed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, wire := newTestConn(t, true)
+		r := JoinMessages(c, "--")
+		var got []byte
+		for _, b := range peerFrames(true, peerFrame{false, opText, "one"}, peerFrame{true, opContinuation, "two"},
+			peerFrame{true, opBinary, "three"}) {
+			wire.Write([]byte{b})
+			c.SetReadDeadline(time.Now().Add(time.Millisecond))
+			var err error
+			for err == nil {
+				p := make([]byte, 3)
+				var n int
+				n, err = r.Read(p)
+				got = append(got, p[:n]...)
+			}
+			if !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Fatal(err)
+			}
+			if n, err := r.Read(nil); n != 0 || err != nil {
+				t.Errorf("got %d and error %v of an empty read behind %q, want 0 and none", n, err, got)
+			}
+		}
+		if want := "onetwo--three--"; string(got) != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
+
+// What the reader is for: messages as lines, or as one stream.
+func TestJoinMessagesFeedsReaders(t *testing.T) {
+	join := func(term string, messages ...string) io.Reader {
+		c, wire := newTestConn(t, false)
+		wire.Write(peerFrames(false, texts(messages...)...))
+		wire.Close()
+		return JoinMessages(c, term)
+	}
+	s := bufio.NewScanner(iotest.OneByteReader(join("\n", "one", "", "two")))
+	var lines []string
+	for s.Scan() {
+		lines = append(lines, s.Text())
+	}
+	if got := strings.Join(lines, "|"); got != "one||two" || !IsCloseError(s.Err(), CloseAbnormalClosure) {
+		t.Errorf("got %q and error %v, want one||two and close 1006", got, s.Err())
+	}
+
+	d := json.NewDecoder(join("", `{"x":1}{"x"`, `:2} 3`, `4`))
+	var a, b bhPoint
+	var n int
+	if err := errors.Join(d.Decode(&a), d.Decode(&b)); err != nil || a.X != 1 || b.X != 2 {
+		t.Errorf("got %v, %v and error %v, want 1 and 2", a, b, err)
+	}
+	if err := d.Decode(&n); !IsCloseError(err, CloseAbnormalClosure) {
+		t.Errorf("got %d and error %v, want close 1006: nobody knows that the number is complete", n, err)
 	}
 }
 
-// What goes out of one side comes into the other.
-func TestJSONRoundTrip(t *testing.T) {
-	server, client := newConnPair(t)
-	want := map[string]any{"list": []any{1.0, "two", nil, true}, "text": "\u2028 <é>\x00"}
-	for _, pair := range [][2]*Conn{{server, client}, {client, server}} {
-		if err := pair[0].WriteJSON(want); err != nil {
-			t.Fatal(err)
-		}
-		var got map[string]any
-		if err := pair[1].ReadJSON(&got); err != nil || !reflect.DeepEqual(got, want) {
-			t.Errorf("got %v and error %v, want %v", got, err, want)
-		}
+// Whoever reads a message in between discards the rest of the one before.
+func TestJoinMessagesAfterAnotherRead(t *testing.T) {
+	c, wire := newTestConn(t, false)
+	wire.Write(peerFrames(false, texts("one", "two")...))
+	r := JoinMessages(c, "\n")
+	io.ReadFull(r, make([]byte, 2))
+	wantRead(t, c, "two")
+	p := make([]byte, 10)
+	if n, err := r.Read(p); string(p[:n]) != "\n" || err != nil {
+		t.Errorf("got %q and error %v, want the term: the rest is discarded", p[:n], err)
 	}
 }

@@ -8,7 +8,9 @@ import (
 	"io"
 	"math"
 	"net"
+	"net/http"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -190,29 +192,18 @@ func keepaliveTest(t *testing.T, name string, o connOptions, script func(tc *kee
 }
 
 func TestKeepalive(t *testing.T) {
-	keepaliveTest(t, "a peer that is gone", keepaliveOptions, func(tc *keepaliveScript) {
+	keepaliveTest(t, "a peer that answers, and then is gone", keepaliveOptions, func(tc *keepaliveScript) {
 		tc.read()
-		time.Sleep(10*time.Second - 1)
-		tc.wantIdle("the interval is not over")
-		time.Sleep(1)
-		tc.wantPing("the interval is over")
-		time.Sleep(4*time.Second - 1)
-		tc.wantIdle("the timeout is not over")
-		time.Sleep(1)
-		tc.wantDead("the timeout is over")
-	})
-
-	keepaliveTest(t, "a peer that answers", keepaliveOptions, func(tc *keepaliveScript) {
-		tc.read()
-		time.Sleep(10 * time.Second)
 		for range 5 {
+			time.Sleep(10*time.Second - 1)
+			tc.wantIdle("the interval since the beginning or the pong is not over")
+			time.Sleep(1)
 			tc.wantPing("the interval is over")
 			time.Sleep(4*time.Second - 1)
+			tc.wantIdle("the timeout is not over")
 			tc.receive(peerFrame{true, opPong, ""})
-			time.Sleep(10*time.Second - 1)
-			tc.wantIdle("the interval since the pong is not over")
-			time.Sleep(1)
 		}
+		time.Sleep(10 * time.Second)
 		tc.wantPing("the interval is over")
 		time.Sleep(4 * time.Second)
 		tc.wantDead("no pong this time")
@@ -224,95 +215,76 @@ func TestKeepalive(t *testing.T) {
 		"a ping": {true, opPing, "p"}, "an unsolicited pong": {true, opPong, "q"},
 	} {
 		keepaliveTest(t, name+" is a sign", o, func(tc *keepaliveScript) {
+			f := f
 			tc.read()
 			time.Sleep(6 * time.Second)
-			tc.receive(f)
-			readFrames(tc, tc.wire, 0) // the pong, if it is a ping
-			time.Sleep(7*time.Second - 1)
-			tc.wantIdle("the interval since then is not over")
-			time.Sleep(1)
-			tc.wantPing("the interval since then is over")
-			time.Sleep(3 * time.Second)
-			f := f
-			if !f.fin {
-				f.op = opContinuation
+			for _, reason := range []string{"it is a sign", "it is an answer, too"} {
+				tc.receive(f)
+				if !f.fin {
+					f.op = opContinuation
+				}
+				readFrames(tc, tc.wire, 0) // the pong, if it is a ping
+				time.Sleep(7*time.Second - 1)
+				tc.wantIdle(reason)
+				time.Sleep(1)
+				tc.wantPing("the interval since then is over")
+				time.Sleep(3 * time.Second)
 			}
-			tc.receive(f)
-			readFrames(tc, tc.wire, 0)
-			time.Sleep(7*time.Second - 1)
-			tc.wantIdle("it is an answer, too")
-			time.Sleep(1)
-			tc.wantPing("and then the interval is over again")
 		})
 	}
 
-	keepaliveTest(t, "payload that trickles is a sign", keepaliveOptions, func(tc *keepaliveScript) {
-		tc.read()
-		in := peerFrames(true, peerFrame{true, opBinary, "0123456789"})
-		tc.wire.Write(in[:6])
-		for _, b := range in[6:] {
-			time.Sleep(9 * time.Second)
-			tc.wire.Write([]byte{b})
-			tc.wantIdle("a byte came every 9 s")
-		}
-	})
+	compressed := keepaliveOptions
+	compressed.agreed.deflate = &deflateParams{}
+	for _, tt := range []struct {
+		name    string
+		o       connOptions
+		first   byte // of the frame
+		payload string
+		discard bool
+	}{
+		{"a message", keepaliveOptions, 0x82, "0123456789", false},
+		{"a compressed message", compressed, 0xc2, "\x00\x0a\x00\xf5\xff0123456789\x00", false}, // a block that is stored
+		{"a message that is discarded", keepaliveOptions, 0x82, "0123456789", true},
+	} {
+		keepaliveTest(t, "payload of "+tt.name+" that trickles is a sign", tt.o, func(tc *keepaliveScript) {
+			in := bhFrame(true, tt.first, tt.payload)
+			tc.wire.Write(in[:6])
+			if tt.discard {
+				if _, _, err := tc.c.NextReader(); err != nil {
+					tc.Fatal(err)
+				}
+			}
+			tc.read()
+			for _, b := range in[6:] {
+				time.Sleep(9 * time.Second)
+				tc.wire.Write([]byte{b})
+				tc.wantIdle("a byte came every 9 s")
+			}
+		})
+	}
 
-	o = keepaliveOptions
-	o.agreed.deflate = &deflateParams{}
-	keepaliveTest(t, "payload of a compressed message is a sign", o, func(tc *keepaliveScript) {
-		tc.read()
-		in := peerFrames(true, peerFrame{true, opBinary, "\x00\x0a\x00\xf5\xff0123456789\x00"}) // a block that is stored
-		in[0] |= 0x40
-		tc.wire.Write(in[:6])
-		for _, b := range in[6:] {
-			time.Sleep(9 * time.Second)
-			tc.wire.Write([]byte{b})
-			tc.wantIdle("a byte came every 9 s")
+	for name, timeout := range map[string]time.Duration{"no PongTimeout": 0, "PongTimeout longer than PingInterval": time.Minute} {
+		o := connOptions{pingInterval: 10 * time.Second, pongTimeout: timeout}
+		if timeout == 0 {
+			timeout = 10 * time.Second // the interval
 		}
-	})
-
-	keepaliveTest(t, "payload of a message that is discarded is a sign", keepaliveOptions, func(tc *keepaliveScript) {
-		in := peerFrames(true, peerFrame{true, opBinary, "0123456789"})
-		tc.wire.Write(in[:6])
-		if _, _, err := tc.c.NextReader(); err != nil {
-			tc.Fatal(err)
-		}
-		tc.read()
-		for _, b := range in[6:] {
-			time.Sleep(9 * time.Second)
-			tc.wire.Write([]byte{b})
-			tc.wantIdle("a byte came every 9 s")
-		}
-	})
-
-	keepaliveTest(t, "no PongTimeout", connOptions{pingInterval: 10 * time.Second}, func(tc *keepaliveScript) {
-		tc.read()
-		time.Sleep(10 * time.Second)
-		tc.wantPing("the interval is over")
-		time.Sleep(10*time.Second - 1)
-		tc.wantIdle("the timeout is the interval, and not over")
-		time.Sleep(1)
-		tc.wait()
-		wantKeepaliveError(tc, "the timeout is over", tc.err, "10s")
-	})
-
-	keepaliveTest(t, "PongTimeout longer than PingInterval", connOptions{pingInterval: 10 * time.Second, pongTimeout: time.Minute},
-		func(tc *keepaliveScript) {
+		keepaliveTest(t, name, o, func(tc *keepaliveScript) {
 			tc.read()
 			time.Sleep(10 * time.Second)
 			tc.wantPing("the interval is over")
-			time.Sleep(25 * time.Second)
+			time.Sleep(timeout - time.Second)
 			tc.receive(peerFrame{true, opPong, ""})
 			time.Sleep(10*time.Second - 1)
 			tc.wantIdle("one ping is enough, and it was answered")
 			time.Sleep(1)
 			tc.wantPing("the interval since the pong is over")
-			time.Sleep(time.Minute - 1)
+			time.Sleep(timeout - 1)
 			tc.wantIdle("the timeout is not over")
 			time.Sleep(1)
 			tc.wait()
-			wantKeepaliveError(tc, "the timeout is over", tc.err, "1m0s")
+			wantKeepaliveError(tc, "the timeout is over", tc.err, timeout.String())
 		})
+	}
 
 	keepaliveTest(t, "none", connOptions{}, func(tc *keepaliveScript) {
 		if tc.c.keepalive != nil {
@@ -321,6 +293,16 @@ func TestKeepalive(t *testing.T) {
 		tc.read()
 		time.Sleep(1000 * time.Hour)
 		tc.wantIdle("there is no keepalive")
+	})
+
+	keepaliveTest(t, "after our Close frame", keepaliveOptions, func(tc *keepaliveScript) {
+		tc.c.WriteControl(CloseMessage, nil, time.Time{})
+		tc.read()
+		time.Sleep(14*time.Second - 1)
+		tc.wantSent("there are no pings, and interval and timeout are not over", frameSent(true, CloseMessage, ""))
+		time.Sleep(1)
+		tc.wait()
+		wantKeepaliveError(tc, "a peer that does not answer is found out", tc.err, "4s")
 	})
 }
 
@@ -342,17 +324,6 @@ func TestKeepaliveWhileNobodyReads(t *testing.T) {
 		tc.wantPing("the interval since the pong is over")
 		time.Sleep(4 * time.Second)
 		tc.wantDead("the timeout is over")
-	})
-
-	keepaliveTest(t, "then reads", keepaliveOptions, func(tc *keepaliveScript) {
-		time.Sleep(10 * time.Second)
-		tc.wantPing("the interval is over")
-		time.Sleep(9 * time.Second)
-		tc.read()
-		time.Sleep(4*time.Second - 1)
-		tc.wantIdle("it has read for less than the timeout")
-		time.Sleep(1)
-		tc.wantDead("it has read for the timeout")
 	})
 
 	keepaliveTest(t, "short reads", keepaliveOptions, func(tc *keepaliveScript) {
@@ -428,5 +399,68 @@ func TestKeepaliveLongestTimeout(t *testing.T) {
 		b.full()
 		b.c.SetWriteDeadline(time.Now().Add(time.Hour))
 		wantWriteTimeout(b, "a write", b.c.WriteMessage(TextMessage, []byte("a")))
+	})
+}
+
+// Keepalive is one timer for each connection: no goroutine waits in it.
+func TestKeepaliveHasNoGoroutine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		before := runtime.NumGoroutine()
+		for range 100 {
+			a, _ := newPipe(t, 1000)
+			c := newConn(a, true, nil, connOptions{pingInterval: time.Minute})
+			defer c.Close()
+		}
+		for range 3 {
+			time.Sleep(time.Minute + time.Second) // after pings
+			synctest.Wait()
+			if n := runtime.NumGoroutine() - before; n >= 100 {
+				t.Errorf("got %d goroutines for 100 connections, want none", n)
+			}
+		}
+	})
+}
+
+// Upgrader and Dialer have the options of keepalive and the limit for frames. Two connections that are both read keep
+// each other alive.
+func TestKeepaliveOptionsOfUpgraderAndDialer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := newPipe(t, 10_000)
+		conns := make(chan *Conn, 1)
+		u := Upgrader{PingInterval: time.Minute, PongTimeout: 2 * time.Second, MaxFrameSize: 2}
+		ln := newHSListener()
+		srv := &http.Server{Handler: u.HandlerFunc(func(c *Conn, _ *http.Request) {
+			conns <- c
+			c.ReadMessage()
+		})}
+		go srv.Serve(ln)
+		defer srv.Close()
+		go func() { ln.conns <- near }()
+
+		d := Dialer{PingInterval: time.Hour, PongTimeout: 3 * time.Second, MaxFrameSize: 3}
+		d.NetDialContext = func(context.Context, string, string) (net.Conn, error) { return far, nil }
+		client, _, err := d.DialContext(t.Context(), "ws://server.test/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		server := <-conns
+		for _, tt := range []struct {
+			c                 *Conn
+			interval, timeout time.Duration
+			maxFrame          int
+		}{
+			{server, time.Minute, 2 * time.Second, 2},
+			{client, time.Hour, 3 * time.Second, 3},
+		} {
+			if k := tt.c.keepalive; k == nil || k.interval != tt.interval || k.timeout != tt.timeout || tt.c.maxFrame != tt.maxFrame {
+				t.Errorf("got %+v and frames of %d bytes, want %+v", k, tt.c.maxFrame, tt)
+			}
+		}
+		go client.ReadMessage()
+		time.Sleep(10 * time.Hour)
+		if server, client := server.readLock.err(), client.readLock.err(); server != nil || client != nil {
+			t.Errorf("got %v and %v, want connections that live", server, client)
+		}
+		client.Close()
 	})
 }

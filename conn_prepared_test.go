@@ -4,14 +4,9 @@ package websocket
 
 import (
 	"errors"
-	"fmt"
-	"net"
-	"os"
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
-	"time"
 )
 
 // bhPrepare prepares a message that can be prepared.
@@ -24,111 +19,53 @@ func bhPrepare(t testing.TB, messageType int, data string) *PreparedMessage {
 	return pm
 }
 
-// One frame of any size, and again the same when sent again. A server writes it at once, a large
-// one, of which it makes no copy, in two parts.
-func TestWritePreparedMessage(t *testing.T) {
-	bothSides(t, func(t *testing.T, server bool) {
-		c, wire := newTestConn(t, server)
-		for _, messageType := range []int{TextMessage, BinaryMessage} {
-			for _, size := range []int{0, 1, 125, 126, 4081, 4082, 4083, 65535, 65536, 200_000} {
-				data := strings.Repeat("abc", size/3+1)[:size]
-				pm := bhPrepare(t, messageType, data)
-				for range 2 {
-					before := wire.in.writes
-					if err := c.WritePreparedMessage(pm); err != nil {
-						t.Fatal(err)
-					}
-					want := 1
-					if size > maxCopied {
-						want = 2
-					}
-					if n := wire.in.writes - before; server && n != want {
-						t.Errorf("%d bytes: got %d writes, want %d", size, n, want)
-					}
-					wantFrames(t, wire, fmt.Sprintf("fin=true op=%d masked=%v %q", messageType, !server, data))
-				}
-			}
-		}
-	})
-}
-
-// What NewPreparedMessage has not made is no message.
-func TestWritePreparedNothing(t *testing.T) {
-	bothSides(t, func(t *testing.T, server bool) {
-		c, wire := newTestConn(t, server)
-		if err := c.WritePreparedMessage(new(PreparedMessage)); err != errBadMessageType || wire.in.writes > 0 {
-			t.Errorf("got error %v and %d writes, want %v and none", err, wire.in.writes, errBadMessageType)
-		}
-	})
-}
-
-func TestWritePreparedControlMessages(t *testing.T) {
-	bothSides(t, func(t *testing.T, server bool) {
-		c, wire := newTestConn(t, server)
-		long := strings.Repeat("x", 125)
-		for _, messageType := range []int{PingMessage, PongMessage, CloseMessage} {
-			for _, data := range []string{"", long} {
-				if messageType == CloseMessage && data == "" {
-					continue
-				}
-				if err := c.WritePreparedMessage(bhPrepare(t, messageType, data)); err != nil {
-					t.Fatal(err)
-				}
-				wantFrames(t, wire, fmt.Sprintf("fin=true op=%d masked=%v %q", messageType, !server, data))
-			}
-		}
-		// The last was a Close frame.
-		for _, messageType := range []int{TextMessage, PingMessage, CloseMessage} {
-			if err := c.WritePreparedMessage(bhPrepare(t, messageType, "")); err != ErrCloseSent {
-				t.Errorf("type %d after a Close frame: got %v, want ErrCloseSent", messageType, err)
-			}
-		}
-		if err := c.WriteMessage(TextMessage, nil); err != ErrCloseSent {
-			t.Errorf("WriteMessage: got %v, want ErrCloseSent", err)
-		}
-		wantFrames(t, wire)
-	})
-}
-
 func TestNewPreparedMessageErrors(t *testing.T) {
+	const badType, badControl = "websocket: bad write message type", "websocket: invalid control frame"
 	for _, tt := range []struct {
 		messageType, size int
 		want              string
 	}{
-		{-1, 0, "websocket: bad write message type"},
-		{0, 0, "websocket: bad write message type"},
-		{3, 0, "websocket: bad write message type"},
-		{7, 200, "websocket: bad write message type"},
-		{11, 0, "websocket: bad write message type"},
-		{256 + 1, 0, "websocket: bad write message type"},
-		{CloseMessage, 126, "websocket: invalid control frame"},
-		{PingMessage, 126, "websocket: invalid control frame"},
-		{PongMessage, 70_000, "websocket: invalid control frame"},
+		{-1, 0, badType},
+		{0, 0, badType},
+		{3, 0, badType},
+		{7, 200, badType},
+		{11, 0, badType},
+		{256 + 1, 0, badType},
+		{CloseMessage, 126, badControl},
+		{PingMessage, 126, badControl},
+		{PongMessage, 70_000, badControl},
 	} {
 		pm, err := NewPreparedMessage(tt.messageType, make([]byte, tt.size))
 		if pm != nil || err == nil || err.Error() != tt.want {
 			t.Errorf("type %d, %d bytes: got %v and error %v, want %s", tt.messageType, tt.size, pm, err, tt.want)
 		}
 	}
+	c, wire := newTestConn(t, true)
+	if err := c.WritePreparedMessage(new(PreparedMessage)); err != errBadMessageType {
+		t.Errorf("what NewPreparedMessage has not made: got %v, want %v", err, errBadMessageType)
+	}
+	c.wantNothingSent(t, wire, "it is no message")
 }
 
 // What was prepared is a copy, and sending does not change it.
 func TestPreparedMessageKeepsACopy(t *testing.T) {
-	data := []byte("hello")
-	pm, err := NewPreparedMessage(TextMessage, data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	copy(data, "-----")
-	for range 2 {
-		bothSides(t, func(t *testing.T, server bool) {
-			c, wire := newTestConn(t, server)
-			c.WritePreparedMessage(pm)
-			wantFrames(t, wire, fmt.Sprintf("fin=true op=1 masked=%v %q", !server, "hello"))
-		})
-	}
-	if string(data) != "-----" {
-		t.Errorf("got %q, want the caller's data left alone", data)
+	want := strings.Repeat("hello", 25)
+	for _, messageType := range []int{TextMessage, BinaryMessage, PingMessage, PongMessage, CloseMessage} {
+		data := []byte(want)
+		pm, err := NewPreparedMessage(messageType, data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clear(data)
+		for range 2 {
+			bothSides(t, func(t *testing.T, server bool) {
+				c, wire := newTestConn(t, server)
+				if err := c.WritePreparedMessage(pm); err != nil {
+					t.Error(err)
+				}
+				wantFrames(t, wire, frameSent(server, messageType, want))
+			})
+		}
 	}
 }
 
@@ -146,17 +83,13 @@ func TestAttackPreparedMessageIsMaskedAnew(t *testing.T) {
 				t.Fatal(err)
 			}
 			b := wire.take()
-			if len(b) != 2+4+len(payload) || b[0] != 0x82 || b[1] != 0x80|byte(len(payload)) {
-				t.Fatalf("got % x, want a masked frame of %d bytes", b, len(payload))
+			if h, n, err := parseHeader(b); err != nil || !h.masked || len(b) != n+len(payload) {
+				t.Fatalf("got % x, %v, want a masked frame of %d bytes", b, err, len(payload))
 			}
 			key := [4]byte(b[2:])
 			keys[key]++
-			plain := b[6:]
-			for i := range plain {
-				plain[i] ^= key[i%4]
-			}
-			if string(plain) != payload {
-				t.Fatalf("got %q after unmasking, want %q", plain, payload)
+			if maskEach(b[6:], key, 0); string(b[6:]) != payload {
+				t.Fatalf("got %q after unmasking, want %q", b[6:], payload)
 			}
 		}
 	}
@@ -195,145 +128,21 @@ func TestPreparedMessageConcurrently(t *testing.T) {
 				}
 			})
 			all.Go(func() {
-				messages, pings := 0, 0
+				pings := ""
 				peer.SetPingHandler(func(payload string) error {
-					if payload == "ping" {
-						pings++
-					}
+					pings += payload
 					return nil
 				})
-				for {
-					messageType, p, err := peer.ReadMessage()
-					if err != nil {
-						if !IsCloseError(err, CloseNormalClosure) || messages != 3 || pings != 3 {
-							t.Errorf("got %d messages, %d pings and error %v, want 3, 3 and close 1000", messages, pings, err)
-						}
-						return
+				for range 3 {
+					if err := readText(peer, data); err != nil {
+						t.Error(err)
 					}
-					if messageType == TextMessage && string(p) == data {
-						messages++
-					}
+				}
+				if _, _, err := peer.ReadMessage(); !IsCloseError(err, CloseNormalClosure) || pings != "pingpingping" {
+					t.Errorf("got pings %q and error %v, want 3 and close 1000", pings, err)
 				}
 			})
 		}
 		all.Wait()
-	}
-}
-
-// Data waits for the turn of a message writer that is open, at most up to the write
-// deadline, and then nothing has happened. Control messages pass.
-func TestWritePreparedMessageWaitsForItsTurn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, wire := newTestConn(t, true)
-		text, ping := bhPrepare(t, TextMessage, "text"), bhPrepare(t, PingMessage, "ping")
-		w, err := c.NextWriter(BinaryMessage)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.Write(make([]byte, 10_000))
-		wire.take()
-		if err := c.WritePreparedMessage(ping); err != nil {
-			t.Errorf("ping: got error %v, want none", err)
-		}
-		wantFrames(t, wire, `fin=true op=9 masked=false "ping"`)
-
-		start := time.Now()
-		c.SetWriteDeadline(start.Add(time.Second))
-		err = c.WritePreparedMessage(text)
-		if d := time.Since(start); err == nil || err.Error() != "websocket: write timeout" || d != time.Second {
-			t.Errorf("got error %v after %v, want websocket: write timeout after 1s", err, d)
-		}
-		var ne net.Error
-		if !errors.As(err, &ne) || !ne.Timeout() {
-			t.Errorf("got %T, want a net.Error that is a timeout", err)
-		}
-		wantFrames(t, wire)
-
-		c.SetWriteDeadline(time.Time{})
-		done := make(chan error)
-		go func() { done <- c.WritePreparedMessage(text) }()
-		synctest.Wait()
-		wantFrames(t, wire)
-		if err := w.Close(); err != nil {
-			t.Errorf("got error %v, want the connection as good as before", err)
-		}
-		if err := <-done; err != nil {
-			t.Errorf("got error %v, want none", err)
-		}
-		wantFrames(t, wire, `fin=true op=0 masked=false ""`, `fin=true op=1 masked=false "text"`)
-	})
-}
-
-// The write deadline bounds the network, too, and then the connection has failed.
-func TestWritePreparedMessageTimeout(t *testing.T) {
-	for _, server := range []bool{true, false} {
-		synctest.Test(t, func(t *testing.T) {
-			a, wire := newPipe(t, 10)
-			c := newConn(a, server, nil, connOptions{})
-			pm := bhPrepare(t, TextMessage, "longer than the network takes")
-			start := time.Now()
-			c.SetWriteDeadline(start.Add(time.Second))
-			err := c.WritePreparedMessage(pm)
-			if d := time.Since(start); !errors.Is(err, os.ErrDeadlineExceeded) || d != time.Second {
-				t.Errorf("got error %v after %v, want a timeout after 1s", err, d)
-			}
-			c.SetWriteDeadline(time.Time{})
-			wire.take()
-			if again := c.WritePreparedMessage(pm); again != err {
-				t.Errorf("got %v, want the same error", again)
-			}
-			if again := c.WriteMessage(TextMessage, nil); again != err {
-				t.Errorf("WriteMessage: got %v, want the same error", again)
-			}
-			wantFrames(t, wire)
-		})
-	}
-}
-
-// A pong that is posted while the prepared frame is on its way leaves behind it.
-func TestWritePreparedMessageLetsRepliesOut(t *testing.T) {
-	for _, server := range []bool{true, false} {
-		synctest.Test(t, func(t *testing.T) {
-			a, wire := newPipe(t, 100)
-			c := newConn(a, server, nil, connOptions{})
-			data := strings.Repeat("x", 300)
-			done := make(chan error)
-			go func() { done <- c.WritePreparedMessage(bhPrepare(t, BinaryMessage, data)) }()
-			synctest.Wait()
-			wire.Write(append(bhFrame(server, 0x89, "p"), bhFrame(server, 0x81, "")...))
-			if _, _, err := c.ReadMessage(); err != nil {
-				t.Fatal(err)
-			}
-			var got []byte
-			for range 5 {
-				got = append(got, wire.take()...)
-				synctest.Wait()
-			}
-			if err := <-done; err != nil {
-				t.Fatal(err)
-			}
-			wire.in.data = got
-			wantFrames(t, wire, fmt.Sprintf("fin=true op=2 masked=%v %q", !server, data), fmt.Sprintf("fin=true op=10 masked=%v %q", !server, "p"))
-		})
-	}
-}
-
-func TestWritePreparedMessageAllocatesNothing(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector makes sync.Pool forget")
-	}
-	for _, server := range []bool{true, false} {
-		c := newConn(nullTransport{}, server, nil, connOptions{})
-		for _, messageType := range []int{TextMessage, PingMessage} {
-			for _, size := range []int{0, 100, 100_000} {
-				if messageType == PingMessage && size > 125 {
-					continue
-				}
-				pm := bhPrepare(t, messageType, strings.Repeat("x", size))
-				if n := testing.AllocsPerRun(200, func() { c.WritePreparedMessage(pm) }); n >= 1 {
-					t.Errorf("server=%v: type %d of %d bytes: got %v allocations, want 0", server, messageType, size, n)
-				}
-			}
-		}
 	}
 }

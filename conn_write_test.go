@@ -4,10 +4,10 @@ package websocket
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -40,91 +40,82 @@ func readFrames(t testing.TB, peer *pipeConn, n int) (frames []string) {
 	return frames
 }
 
+// frameSent is a frame of a whole message, as readFrames describes it.
+func frameSent(server bool, messageType int, payload string) string {
+	return fmt.Sprintf("fin=true op=%d masked=%v %q", messageType, !server, payload)
+}
+
 // wantFrames checks the frames that the peer has got since they were looked at last. It waits for
 // as many as are wanted; where there may be more, outside a bubble, wantNothingSent must follow.
 func wantFrames(t testing.TB, peer *pipeConn, want ...string) {
 	t.Helper()
-	got := readFrames(t, peer, len(want))
-	if slices.Equal(got, want) {
-		return
+	if got := readFrames(t, peer, len(want)); !slices.Equal(got, want) {
+		t.Errorf("got the frames %.200q, want %.200q", got, want)
 	}
-	for _, list := range [][]string{got, want} {
-		for i, s := range list {
-			list[i] = s[:min(len(s), 200)]
-		}
-	}
-	t.Errorf("got frames\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 }
 
-// A message of WriteMessage is one frame of any size; a client's is masked, and the
-// caller's data stays as it is.
+// second returns the error of a call with another result.
+func second[T any](_ T, err error) error { return err }
+
+// nullTransport takes whatever is written, and has no use for deadlines.
+type nullTransport struct{ transport }
+
+func (nullTransport) Write(p []byte) (int, error)      { return len(p), nil }
+func (nullTransport) SetReadDeadline(time.Time) error  { return nil }
+func (nullTransport) SetWriteDeadline(time.Time) error { return nil }
+
+// A message of WriteMessage or WritePreparedMessage is one frame of any size; a client's is masked, and the
+// caller's data stays as it is. It leaves in as few writes as can be: a server's large message is not copied but for
+// its first segment, and a client's is masked in pieces.
 func TestWriteMessageIsOneFrame(t *testing.T) {
-	bothSides(t, func(t *testing.T, server bool) {
-		c, wire := newTestConn(t, server)
-		for _, size := range []int{0, 1, 125, 126, 4081, 4082, 4083, 4096, 65521, 65522, 65535, 65536, 65537, 200000} {
-			data := bytes.Repeat([]byte("abc"), size/3+1)[:size]
-			before := bytes.Clone(data)
-			if err := c.WriteMessage(BinaryMessage, data); err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(data, before) {
-				t.Fatalf("%d bytes: the caller's data was changed", size)
-			}
-			wantFrames(t, wire, fmt.Sprintf("fin=true op=2 masked=%v %q", !server, data))
-		}
-	})
-}
-
-// A large message leaves a TCP connection in one system call, and any other in as few writes as can be.
-func TestWritesPerMessage(t *testing.T) {
 	for _, tt := range []struct {
 		size           int
-		server, client int
-	}{{0, 1, 1}, {4092, 1, 1}, {4093, 1, 1}, {60000, 2, 1}, {200000, 2, 4}} {
+		server, client int // writes
+	}{
+		{0, 1, 1}, {1, 1, 1}, {125, 1, 1}, {126, 1, 1}, {4082, 1, 1}, {4083, 1, 1}, {16 << 10, 2, 1}, {60_000, 2, 1},
+		{65_521, 2, 1}, {65_522, 2, 1}, {65_535, 2, 1}, {65_536, 2, 1}, {65_537, 2, 2}, {200_000, 2, 4},
+	} {
+		data := bytes.Repeat([]byte("abc"), tt.size/3+1)[:tt.size]
+		before := bytes.Clone(data)
+		pm := bhPrepare(t, BinaryMessage, string(data))
 		bothSides(t, func(t *testing.T, server bool) {
 			c, wire := newTestConn(t, server)
-			c.WriteMessage(BinaryMessage, make([]byte, tt.size))
 			want := tt.client
 			if server {
 				want = tt.server
 			}
-			if got := wire.in.writes; got != want {
-				t.Errorf("%d bytes: got %d writes, want %d", tt.size, got, want)
+			prepared := func() error { return c.WritePreparedMessage(pm) } // the same frame each time
+			plain := func() error { return c.WriteMessage(BinaryMessage, data) }
+			for i, write := range []func() error{plain, prepared, prepared} {
+				writes := wire.in.writes
+				if err := write(); err != nil {
+					t.Fatal(err)
+				}
+				if writes = wire.in.writes - writes; writes != want {
+					t.Errorf("%d bytes, way %d: got %d writes, want %d", tt.size, i, writes, want)
+				}
+				wantFrames(t, wire, frameSent(server, BinaryMessage, string(before)))
+			}
+			if !bytes.Equal(data, before) {
+				t.Errorf("%d bytes: the caller's data was changed", tt.size)
 			}
 		})
-	}
-}
-
-func TestWriteLargeOverTCP(t *testing.T) {
-	near, far := tcpPair(t)
-	server, client := newConn(near, true, nil, connOptions{}), newConn(far, false, nil, connOptions{})
-	for _, size := range []int{4083, 100000, 5 << 20} {
-		data := bytes.Repeat([]byte("0123456789"), size/10+1)[:size]
-		for _, pair := range [][2]*Conn{{server, client}, {client, server}} {
-			go pair[0].WriteMessage(BinaryMessage, data)
-			if _, p, err := pair[1].ReadMessage(); !bytes.Equal(p, data) || err != nil {
-				t.Fatalf("%d bytes: got %d, %v, or other bytes", size, len(p), err)
-			}
-		}
 	}
 }
 
 func TestWriteBadTypes(t *testing.T) {
 	c, wire := newTestConn(t, true)
 	for _, mt := range []int{-1, 0, 3, 7, 11, 257} {
-		_, err := c.NextWriter(mt)
 		for name, err := range map[string]error{
-			"WriteMessage": c.WriteMessage(mt, nil),
-			"WriteControl": c.WriteControl(mt, nil, time.Time{}),
-			"NextWriter":   err,
+			"WriteMessage":       c.WriteMessage(mt, nil),
+			"WriteControl":       c.WriteControl(mt, nil, time.Time{}),
+			"WriteControl, text": c.WriteControl(TextMessage, nil, time.Time{}),
+			"NextWriter":         second(c.NextWriter(mt)),
 		} {
 			if err != errBadMessageType || err.Error() != "websocket: bad write message type" {
 				t.Errorf("%s(%d): got %v, want bad write message type", name, mt, err)
 			}
 		}
-	}
-	if err := c.WriteControl(TextMessage, nil, time.Time{}); err != errBadMessageType {
-		t.Errorf("WriteControl(text): got %v, want bad write message type", err)
 	}
 	wantFrames(t, wire)
 }
@@ -145,10 +136,8 @@ func TestWriteControl(t *testing.T) {
 		c.WriteControl(PingMessage, []byte("a"), time.Now().Add(time.Minute))
 		c.WriteMessage(PongMessage, long[:125])
 		c.WriteMessage(CloseMessage, nil)
-		wantFrames(t, wire,
-			fmt.Sprintf("fin=true op=9 masked=%v %q", !server, "a"),
-			fmt.Sprintf("fin=true op=10 masked=%v %q", !server, long[:125]),
-			fmt.Sprintf("fin=true op=8 masked=%v %q", !server, ""))
+		wantFrames(t, wire, frameSent(server, PingMessage, "a"), frameSent(server, PongMessage, string(long[:125])),
+			frameSent(server, CloseMessage, ""))
 	})
 }
 
@@ -160,124 +149,78 @@ func TestWriteControlTimeout(t *testing.T) {
 			t.Errorf("past deadline: got %v, want write timeout", err)
 		}
 		c.send.lock.acquire(lockFrame, nil, &limit{}) // somebody is writing
-		start := time.Now()
-		if err := c.WriteControl(PingMessage, nil, start.Add(time.Second)); err != errWriteTimeout {
-			t.Errorf("the lock is held: got %v, want write timeout", err)
-		}
-		if d := time.Since(start); d != time.Second {
+		if d := took(func() {
+			if err := c.WriteControl(PingMessage, nil, time.Now().Add(time.Second)); err != errWriteTimeout {
+				t.Errorf("the lock is held: got %v, want write timeout", err)
+			}
+		}); d != time.Second {
 			t.Errorf("got a wait of %v, want 1s", d)
 		}
 		c.send.unlock()
 		if err := c.WriteControl(PingMessage, nil, time.Now().Add(time.Second)); err != nil {
 			t.Errorf("later: got %v, want nil", err)
 		}
-		wantFrames(t, wire, `fin=true op=9 masked=false ""`)
+		wantFrames(t, wire, frameSent(true, PingMessage, ""))
 	})
 }
 
-func TestNextWriter(t *testing.T) {
-	bothSides(t, func(t *testing.T, server bool) {
-		c, wire := newTestConn(t, server)
-		w, err := c.NextWriter(TextMessage)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.Write([]byte("one "))
-		io.WriteString(w, "two ")
-		if n, err := w.(io.ReaderFrom).ReadFrom(iotest.OneByteReader(strings.NewReader("three"))); n != 5 || err != nil {
-			t.Errorf("ReadFrom: got %d, %v, want 5, nil", n, err)
-		}
-		wantFrames(t, wire) // nothing before the buffer is full
-		if err := w.Close(); err != nil {
-			t.Fatal(err)
-		}
-		wantFrames(t, wire, fmt.Sprintf("fin=true op=1 masked=%v %q", !server, "one two three"))
-		for name, err := range map[string]error{
-			"Write":       second(w.Write([]byte("x"))),
-			"large Write": second(w.Write(make([]byte, 10000))),
-			"WriteString": second(io.WriteString(w, "x")),
-			"Close":       w.Close(),
-		} {
-			if err != errWriteClosed || err.Error() != "websocket: write closed" {
-				t.Errorf("%s: got %v, want write closed", name, err)
-			}
-		}
-		if _, err := w.(io.ReaderFrom).ReadFrom(strings.NewReader("x")); err != errWriteClosed {
-			t.Errorf("ReadFrom: got %v, want write closed", err)
-		}
-	})
-}
-
-func second[T any](_ T, err error) error { return err }
-
-// Whatever the sizes of the writes, the fragments add up to the message.
+// A fragment with its header is as large as the WriteBufferSize, and a Write of twice that is a fragment of its own,
+// which is not copied. A full buffer is kept until there is more, so that no empty fragment follows.
 func TestNextWriterFragments(t *testing.T) {
-	server, client := newConnPair(t)
-	for _, sizes := range [][]int{{}, {0}, {4081}, {4082}, {4083}, {4096}, {1, 4096}, {10000, 1}, {5, 5000, 5, 5000}, {4000, 4000, 4000}, {65536}} {
-		var want []byte
-		for _, pair := range [][2]*Conn{{server, client}, {client, server}} {
-			w, err := pair[0].NextWriter(BinaryMessage)
+	for _, tt := range []struct {
+		buffer    int
+		writes    []int
+		fragments []int
+	}{
+		{0, nil, []int{0}},
+		{0, []int{0}, []int{0}},
+		{0, []int{4081}, []int{4081}},
+		{0, []int{4082}, []int{4082}},
+		{0, []int{4083}, []int{4082, 1}},
+		{0, []int{1, 4096}, []int{4082, 15}},
+		{0, []int{4000, 4000, 4000}, []int{4082, 4082, 3836}},
+		{0, []int{5, 5000, 5, 5000}, []int{4082, 4082, 1846}},
+		{0, []int{8191}, []int{4082, 4082, 27}},
+		{0, []int{8192}, []int{8192, 0}},
+		{0, []int{10_000, 1}, []int{10_000, 1}},
+		{0, []int{5, 65_536, 7}, []int{5, 65_536, 7}},
+		{1024, []int{4083}, []int{4082, 1}}, // no buffer is smaller than the default
+		{5000, []int{9000}, []int{8178, 822}},
+		{1 << 20, []int{70_000}, []int{65_522, 4478}},
+	} {
+		bothSides(t, func(t *testing.T, server bool) {
+			a, wire := newPipe(t, 1<<20)
+			c := newConn(a, server, nil, connOptions{writeBufferSize: tt.buffer})
+			w, err := c.NextWriter(BinaryMessage)
 			if err != nil {
 				t.Fatal(err)
 			}
-			want = nil
-			for i, size := range sizes {
+			var all []byte
+			for i, size := range tt.writes {
 				p := bytes.Repeat([]byte{byte('a' + i)}, size)
-				want = append(want, p...)
+				all = append(all, p...)
 				if n, err := w.Write(p); n != size || err != nil {
 					t.Fatalf("got %d, %v, want %d, nil", n, err, size)
 				}
-				for j := range p {
-					if p[j] != byte('a'+i) {
-						t.Fatal("the caller's data was changed")
-					}
+				if !bytes.Equal(p, all[len(all)-size:]) {
+					t.Fatal("the caller's data was changed")
 				}
 			}
 			if err := w.Close(); err != nil {
 				t.Fatal(err)
 			}
-			if mt, p, err := pair[1].ReadMessage(); mt != BinaryMessage || !bytes.Equal(p, want) || err != nil {
-				t.Errorf("%v: got %d, %d bytes, %v, want %d bytes", sizes, mt, len(p), err, len(want))
+			var want []string
+			for i, n := range tt.fragments {
+				op := opContinuation
+				if i == 0 {
+					op = opBinary
+				}
+				fin := i == len(tt.fragments)-1
+				want = append(want, fmt.Sprintf("fin=%v op=%d masked=%v %q", fin, op, !server, all[:n]))
+				all = all[n:]
 			}
-		}
-	}
-}
-
-// A full buffer is kept until there is more, so that no empty frame follows.
-func TestNextWriterFullBuffer(t *testing.T) {
-	c, wire := newTestConn(t, true)
-	w, _ := c.NextWriter(BinaryMessage)
-	full := make([]byte, defaultBufferSize-maxHeaderSize)
-	if n, err := w.Write(full); n != len(full) || err != nil {
-		t.Fatalf("got %d, %v, want %d, nil", n, err, len(full))
-	}
-	w.Close()
-	wantFrames(t, wire, fmt.Sprintf("fin=true op=2 masked=false %q", full))
-}
-
-// A Write that failed has written nothing.
-func TestMessageWriterCountsNothingOfAFailedWrite(t *testing.T) {
-	c, wire := newTestConn(t, true)
-	w, _ := c.NextWriter(BinaryMessage)
-	wire.Close()
-	if n, err := w.Write(make([]byte, 100_000)); n != 0 || err == nil {
-		t.Errorf("got %d, %v, want 0 and the error", n, err)
-	}
-}
-
-// The WriteBufferSize is that of the fragments.
-func TestWriteBufferSize(t *testing.T) {
-	for _, tt := range []struct{ size, want int }{{0, 4096}, {1024, 4096}, {5000, 8192}, {1 << 20, 65536}} {
-		a, wire := newPipe(t, 1<<20)
-		c := newConn(a, true, nil, connOptions{writeBufferSize: tt.size})
-		w, _ := c.NextWriter(TextMessage)
-		for range 70000 {
-			w.Write([]byte("x"))
-		}
-		h, n, _ := parseHeader(wire.take())
-		if got := int(h.length) + maxHeaderSize; got != tt.want || h.fin {
-			t.Errorf("%d: got a first fragment of %d bytes with %d of header, want %d in all", tt.size, h.length, n, tt.want)
-		}
+			wantFrames(t, wire, want...)
+		})
 	}
 }
 
@@ -290,117 +233,91 @@ func TestNextWriterFinishesTheOneBefore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.WriteString(w1, "x"); err != errWriteClosed {
-		t.Errorf("old writer: got %v, want write closed", err)
+	for name, err := range map[string]error{
+		"WriteString": second(io.WriteString(w1, "x")),
+		"large Write": second(w1.Write(make([]byte, 10_000))),
+		"Close":       w1.Close(),
+	} {
+		if err != errWriteClosed {
+			t.Errorf("%s of the one before: got %v, want write closed", name, err)
+		}
 	}
 	io.WriteString(w2, "second")
 	w2.Close()
-	wantFrames(t, wire, `fin=true op=1 masked=false "forgotten"`, `fin=true op=1 masked=false "second"`)
+	wantFrames(t, wire, frameSent(true, TextMessage, "forgotten"), frameSent(true, TextMessage, "second"))
 }
 
 // Control messages can be written with NextWriter, up to 125 bytes.
 func TestNextWriterControl(t *testing.T) {
 	c, wire := newTestConn(t, true)
-	w, err := c.NextWriter(PingMessage)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.Write(make([]byte, 100))
-	w.Write(make([]byte, 25))
-	if err := w.Close(); err != nil {
-		t.Errorf("125 bytes: got %v, want nil", err)
-	}
-	wantFrames(t, wire, fmt.Sprintf("fin=true op=9 masked=false %q", make([]byte, 125)))
-
-	w, _ = c.NextWriter(PongMessage)
-	w.Write(make([]byte, 126))
-	if err := w.Close(); err != errInvalidControlFrame {
-		t.Errorf("126 bytes: got %v, want invalid control frame", err)
-	}
-	w, _ = c.NextWriter(PongMessage)
-	if n, err := w.Write(make([]byte, 5000)); err != errInvalidControlFrame {
-		t.Errorf("5000 bytes: got %d, %v, want invalid control frame", n, err)
-	}
-	wantFrames(t, wire)
-	if err := c.WriteMessage(TextMessage, []byte("good")); err != nil {
-		t.Errorf("got %v, want a good connection", err)
-	}
-}
-
-// Control frames pass between the fragments of a message; data messages wait for its end.
-func TestOpenMessageWriter(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, wire := newTestConn(t, true)
-		w, _ := c.NextWriter(BinaryMessage)
-		w.Write(make([]byte, 10_000))
-		take := func() int { return len(readFrames(t, wire, 1)) }
-		if n := take(); n != 1 {
-			t.Fatalf("got %d frames, want the first fragment", n)
-		}
-		if err := c.WriteControl(PingMessage, []byte("now"), time.Time{}); err != nil {
+	for _, tt := range []struct {
+		writes      []int
+		write, last error // of the last Write, and of Close
+	}{
+		{[]int{100, 25}, nil, nil},
+		{[]int{126}, nil, errInvalidControlFrame},
+		{[]int{5000}, errInvalidControlFrame, errInvalidControlFrame},
+	} {
+		w, err := c.NextWriter(PingMessage)
+		if err != nil {
 			t.Fatal(err)
 		}
-		wantFrames(t, wire, `fin=true op=9 masked=false "now"`)
-		done := make(chan error)
-		go func() { done <- c.WriteMessage(TextMessage, []byte("later")) }()
-		synctest.Wait()
-		wantFrames(t, wire)
-		io.WriteString(w, "end")
-		w.Close()
-		if err := <-done; err != nil {
-			t.Error(err)
+		for _, size := range tt.writes {
+			_, err = w.Write(make([]byte, size))
 		}
-		wantFrames(t, wire, `fin=true op=0 masked=false "end"`, `fin=true op=1 masked=false "later"`)
-
-		// The wait is bounded by the write deadline, and then nothing has happened.
-		w, _ = c.NextWriter(BinaryMessage)
-		c.SetWriteDeadline(time.Now().Add(time.Second))
-		if err := c.WriteMessage(TextMessage, nil); err != errWriteTimeout {
-			t.Errorf("got %v, want write timeout", err)
+		if last := w.Close(); err != tt.write || last != tt.last {
+			t.Errorf("%d bytes: got %v and %v, want %v and %v", tt.writes, err, last, tt.write, tt.last)
 		}
-		c.SetWriteDeadline(time.Time{})
-		if err := w.Close(); err != nil {
-			t.Errorf("got %v, want a good connection", err)
-		}
-	})
+	}
+	wantWrite(t, c, "the connection is good")
+	wantFrames(t, wire, frameSent(true, PingMessage, string(make([]byte, 125))),
+		frameSent(true, TextMessage, "the connection is good"))
 }
 
-// A write that timed out on the network stays: a part of the frame may have left.
-func TestWriteTimeoutOnTheNetworkStays(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a, wire := newPipe(t, 100)
-		c := newConn(a, true, nil, connOptions{})
-		c.SetWriteDeadline(time.Now().Add(time.Second))
-		err := c.WriteMessage(BinaryMessage, make([]byte, 1000))
-		if !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Fatalf("got %v, want a timeout", err)
+// Control frames pass between the fragments of a message; data messages, in fragments or not, wait for its end. The
+// wait is bounded by the write deadline, and then nothing has happened.
+func TestOpenMessageWriter(t *testing.T) {
+	for _, way := range []string{"WriteMessage", "WriteMessageContext", "WritePreparedMessage"} {
+		for most, later := range map[int][]string{-1: {"1 later"}, 0: {"1 later"}, 3: {"01 lat", "0 er"}} {
+			eachPipe(t, connOptions{maxFrameSize: most}, func(b *bubble) {
+				c, ping := b.c, bhPrepare(b, PingMessage, "prepared")
+				write := func() error { return fragmentWays[way](c, "later") }
+				w, _ := c.NextWriter(BinaryMessage)
+				io.WriteString(w, "a")
+				if err := c.WriteControl(PingMessage, []byte("now"), time.Time{}); err != nil {
+					b.Error(err)
+				}
+				if err := c.WritePreparedMessage(ping); err != nil {
+					b.Error(err)
+				}
+				b.want("control frames pass", "9 now", "9 prepared")
+				c.SetWriteDeadline(time.Now().Add(time.Second))
+				if d := took(func() { wantWriteTimeout(b, way, write()) }); d != time.Second {
+					b.Errorf("got a wait of %v, want 1s", d)
+				}
+				c.SetWriteDeadline(time.Time{})
+				done := make(chan error)
+				go func() { done <- write() }()
+				b.want("the message is open")
+				if err := w.Close(); err != nil {
+					b.Errorf("got %v, want a good connection", err)
+				}
+				if err := <-done; err != nil {
+					b.Error(err)
+				}
+				b.want("the message has ended", append([]string{"2 a"}, later...)...)
+			})
 		}
-		c.SetWriteDeadline(time.Time{})
-		wire.take()
-		for range 2 {
-			if again := c.WriteMessage(TextMessage, nil); again != err {
-				t.Errorf("got %v, want the same error", again)
-			}
-		}
-		if again := c.WriteControl(PingMessage, nil, time.Time{}); again != err {
-			t.Errorf("got %v, want the same error", again)
-		}
-		if _, again := c.NextWriter(TextMessage); again != err {
-			t.Errorf("got %v, want the same error", again)
-		}
-		wantFrames(t, wire)
-	})
+	}
 }
 
-// A message writer that failed keeps its error, and gives the connection's turn back.
+// A message writer that failed keeps its error, which is the connection's, and counts nothing of the failed Write.
 func TestMessageWriterKeepsItsError(t *testing.T) {
-	a, wire := newPipe(t, 1<<20)
-	c := newConn(a, true, nil, connOptions{})
+	c, wire := newTestConn(t, true)
 	w, _ := c.NextWriter(TextMessage)
 	wire.Close()
-	n, err := w.Write(make([]byte, 10000))
-	if err != io.ErrClosedPipe {
-		t.Fatalf("got %d, %v, want the network's error", n, err)
+	if n, err := w.Write(make([]byte, 100_000)); n != 0 || err != io.ErrClosedPipe {
+		t.Fatalf("got %d, %v, want 0 and the network's error", n, err)
 	}
 	if err := w.Close(); err != io.ErrClosedPipe {
 		t.Errorf("Close: got %v, want the same", err)
@@ -414,9 +331,8 @@ func TestMessageWriterKeepsItsError(t *testing.T) {
 func TestReadFromErrors(t *testing.T) {
 	c, wire := newTestConn(t, true)
 	w, _ := c.NextWriter(TextMessage)
-	mine := errors.New("mine")
-	r := io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(mine))
-	if n, err := w.(io.ReaderFrom).ReadFrom(r); n != 3 || err != mine {
+	r := io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(errMine))
+	if n, err := w.(io.ReaderFrom).ReadFrom(r); n != 3 || err != errMine {
 		t.Errorf("got %d, %v, want 3 and the reader's error", n, err)
 	}
 	if _, err := w.(io.ReaderFrom).ReadFrom(emptyTransport{}); err != io.ErrNoProgress {
@@ -424,31 +340,198 @@ func TestReadFromErrors(t *testing.T) {
 	}
 	io.WriteString(w, "def")
 	w.Close()
-	wantFrames(t, wire, `fin=true op=1 masked=false "abcdef"`)
+	wantFrames(t, wire, frameSent(true, TextMessage, "abcdef"))
 }
 
+// Large messages, prepared messages and writes to a stream take no memory of their own either. For the others there is
+// TestWritingAllocates.
 func TestWritingAllocatesNothing(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector makes sync.Pool forget")
 	}
-	for _, server := range []bool{true, false} {
+	large := make([]byte, 100_000)
+	pm, ping := bhPrepare(t, BinaryMessage, string(large)), bhPrepare(t, PingMessage, "x")
+	bothSides(t, func(t *testing.T, server bool) {
 		c := newConn(nullTransport{}, server, nil, connOptions{})
-		for _, size := range []int{16, 1000, 100_000} {
-			data := make([]byte, size)
-			if n := testing.AllocsPerRun(200, func() { c.WriteMessage(BinaryMessage, data) }); n >= 1 {
-				t.Errorf("server=%v: WriteMessage of %d bytes: got %v allocations, want 0", server, size, n)
+		s := NewStream(newConn(nullTransport{}, server, nil, connOptions{}), BinaryMessage)
+		for name, write := range map[string]func() error{
+			"a large message":          func() error { return c.WriteMessage(BinaryMessage, large) },
+			"a large prepared message": func() error { return c.WritePreparedMessage(pm) },
+			"a prepared ping":          func() error { return c.WritePreparedMessage(ping) },
+			"a stream":                 func() error { return second(s.Write(large[:1000])) },
+		} {
+			if n := testing.AllocsPerRun(200, func() { write() }); n >= 1 {
+				t.Errorf("%s: got %v allocations, want 0", name, n)
 			}
 		}
-		payload := []byte("x")
-		if n := testing.AllocsPerRun(200, func() { c.WriteControl(PingMessage, payload, time.Time{}) }); n >= 1 {
-			t.Errorf("server=%v: WriteControl: got %v allocations, want 0", server, n)
+	})
+}
+
+// fragmentWays are the ways to send a text message that MaxFrameSize holds for.
+var fragmentWays = map[string]func(c *Conn, text string) error{
+	"WriteMessage": func(c *Conn, text string) error { return c.WriteMessage(TextMessage, []byte(text)) },
+	"WriteMessageContext": func(c *Conn, text string) error {
+		return answers["WriteMessageContext"](c, TextMessage, []byte(text))
+	},
+	"WritePreparedMessage": func(c *Conn, text string) error {
+		return answers["WritePreparedMessage"](c, TextMessage, []byte(text))
+	},
+	"NextWriter, Write": func(c *Conn, text string) error {
+		return answers["NextWriter"](c, TextMessage, []byte(text))
+	},
+	"NextWriter, WriteString": func(c *Conn, text string) error {
+		return writeWith(c, text, (*messageWriter).WriteString)
+	},
+	"NextWriter, ReadFrom": func(c *Conn, text string) error {
+		return writeWith(c, text, func(w *messageWriter, s string) (int, error) {
+			n, err := w.ReadFrom(strings.NewReader(s))
+			return int(n), err
+		})
+	},
+	"NextWriter, by 100": func(c *Conn, text string) error {
+		return writeWith(c, text, func(w *messageWriter, s string) (n int, err error) {
+			for ; err == nil && n < len(s); n += 100 {
+				_, err = w.WriteString(s[n:min(n+100, len(s))])
+			}
+			return n, err
+		})
+	},
+}
+
+func writeWith(c *Conn, text string, write func(*messageWriter, string) (int, error)) error {
+	w, err := c.NextWriter(TextMessage)
+	if err != nil {
+		return err
+	}
+	if _, err := write(w.(*messageWriter), text); err != nil {
+		return err
+	}
+	return w.Close()
+}
+
+// No frame of a data message is larger, whatever it is sent with, and the message arrives.
+func TestMaxFrameSize(t *testing.T) {
+	eachAttack(t, func(t *testing.T, a attack) {
+		for _, most := range []int{1, 125, 126, 4000} {
+			c, wire := a.pipe(t, connOptions{maxFrameSize: most})
+			peer, far := attack{!a.server, a.compression}.pipe(t, connOptions{})
+			for name, write := range fragmentWays {
+				for _, length := range []int{0, 1, most, most + 1, 2 * most, min(9000, 200*most)} {
+					text := fmt.Sprintf("%x", noise(length, 7))[:length] // UTF-8, which compresses to a half
+					if err := write(c, text); err != nil {
+						t.Fatal(err)
+					}
+					sent := wire.take()
+					for rest := sent; len(rest) > 0; {
+						h, n, err := parseHeader(rest)
+						if err != nil || h.length > int64(most) {
+							t.Fatalf("%s of %d bytes: got a frame of %d bytes, %v, want at most %d", name, length, h.length, err, most)
+						}
+						rest = rest[n+int(h.length):]
+					}
+					far.Write(sent)
+					if _, p, err := peer.ReadMessage(); err != nil || string(p) != text {
+						t.Fatalf("%s of %d bytes, frames of %d: got %d bytes, %v", name, length, most, len(p), err)
+					}
+				}
+			}
+			c.Close()
+			peer.Close()
 		}
+	})
+}
+
+// WriteJSON, a stream, of which each message is a frame, and control messages, which are never fragmented.
+func TestMaxFrameSizeOfOtherMessages(t *testing.T) {
+	eachPipe(t, connOptions{maxFrameSize: 3}, func(b *bubble) {
+		b.c.WriteJSON("abc")
+		b.want("in fragments", `01 "ab`, "0 c\"\n")
+		b.c.WriteControl(PingMessage, []byte("12345"), time.Time{})
+		answers["NextWriter"](b.c, PingMessage, []byte("67890"))
+		b.want("control frames are whole", "9 12345", "9 67890")
+		if n, err := NewStream(b.c, BinaryMessage).Write([]byte("abcdefg")); n != 7 || err != nil {
+			b.Errorf("got %d, %v, want 7", n, err)
+		}
+		b.want("messages of their own", "2 abc", "2 def", "2 g")
+	})
+}
+
+// A limit that ends between two fragments fails the connection: the peer has the beginning of a message that
+// does not go on. One that ends before the first has done nothing.
+func TestMaxFrameSizeTimeout(t *testing.T) {
+	const fragment = 2 + 100
+	const timeout = "websocket: write timeout within a message"
+	for _, tt := range []struct {
+		room int // of the network
+		way  string
+		want string // or a timeout that has done nothing
+	}{
+		{0, "WriteMessage", ""},
+		{fragment, "WriteMessage", timeout},
+		{2 * fragment, "WriteMessage", timeout},
+		{fragment, "WriteMessageContext", "websocket: write interrupted within a message: context deadline exceeded"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			a, _ := newPipe(t, tt.room+1)
+			a.Write(make([]byte, 1)) // so that it is full at once where there is no room
+			c := newConn(a, true, nil, connOptions{maxFrameSize: 100})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			message := make([]byte, 1000)
+			var err error
+			if tt.way == "WriteMessage" {
+				c.SetWriteDeadline(time.Now().Add(time.Second))
+				err = c.WriteMessage(BinaryMessage, message)
+			} else if err = c.WriteMessageContext(ctx, BinaryMessage, message); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("got %v, want that of the context", err)
+			}
+			next := c.send.lock.err()
+			if tt.want == "" && (!isWriteTimeout(err) || next != nil) {
+				t.Errorf("%d bytes of room: got %v, then %v, want a timeout that has done nothing", tt.room, err, next)
+			}
+			if tt.want != "" && (!isTimeout(err) || err.Error() != tt.want || next != err) {
+				t.Errorf("%d bytes of room: got %v, then %v, want %s", tt.room, err, next, tt.want)
+			}
+		})
 	}
 }
 
-// nullTransport takes whatever is written, and has no use for deadlines.
-type nullTransport struct{ transport }
-
-func (nullTransport) Write(p []byte) (int, error)      { return len(p), nil }
-func (nullTransport) SetReadDeadline(time.Time) error  { return nil }
-func (nullTransport) SetWriteDeadline(time.Time) error { return nil }
+// "Control frames MAY be injected in the middle of a fragmented message" (RFC 6455, 5.4); other messages are not. A
+// Close frame ends the message, and its sender learns that.
+func TestMaxFrameSizeBesideOtherWrites(t *testing.T) {
+	for _, tt := range []struct {
+		control int
+		want    string
+		err     error // of both messages
+	}{
+		{PingMessage, "1 ab|0 cd|9 |0 ef|1 z", nil},
+		{CloseMessage, "1 ab|0 cd|8 ", ErrCloseSent},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			a, wire := newPipe(t, 5) // the second fragment finds no room
+			c := newConn(a, true, nil, connOptions{maxFrameSize: 2})
+			writes, control := make(chan error, 2), make(chan error, 1)
+			for _, text := range []string{"abcdef", "z"} {
+				go func() { writes <- c.WriteMessage(TextMessage, []byte(text)) }()
+				synctest.Wait()
+			}
+			go func() { control <- c.WriteControl(tt.control, nil, time.Time{}) }()
+			var got bytes.Buffer
+			for range 20 {
+				synctest.Wait()
+				got.Write(wire.take())
+			}
+			for range 2 {
+				if err := <-writes; err != tt.err {
+					t.Errorf("got %v, want %v", err, tt.err)
+				}
+			}
+			if err := <-control; err != nil {
+				t.Errorf("got %v of the control frame, want none", err)
+			}
+			if frames := describeFrames(t, got.Bytes()); frames != tt.want {
+				t.Errorf("got %s, want %s", frames, tt.want)
+			}
+		})
+	}
+}

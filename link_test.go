@@ -3,8 +3,8 @@
 package websocket
 
 import (
+	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"net"
 	"os"
@@ -24,59 +24,76 @@ func (c noDeadlineConn) SetDeadline(time.Time) error      { return c.err }
 func (c noDeadlineConn) SetReadDeadline(time.Time) error  { return c.err }
 func (c noDeadlineConn) SetWriteDeadline(time.Time) error { return c.err }
 
+// A large frame leaves whole, in the ways that each link has for its size.
+func TestLinkLargeFrames(t *testing.T) {
+	eachLink(t, func(t *testing.T, l testLink) {
+		near, far := l.pair(t)
+		c := newConn(near, l.server, nil, connOptions{})
+		peer := newConn(far, !l.server, nil, connOptions{readLimit: -1})
+		for _, size := range []int{defaultBufferSize, maxCopied + 1, headStart - 1, headStart, headStart + 1, 5 << 20} {
+			data := noise(size, 1)
+			written := make(chan error)
+			go func() { written <- c.WriteMessage(BinaryMessage, data) }()
+			if _, p, err := peer.ReadMessage(); !bytes.Equal(p, data) || err != nil {
+				t.Fatalf("%d bytes: got %d, %v, or other bytes", size, len(p), err)
+			}
+			if err := <-written; err != nil {
+				t.Errorf("%d bytes: got %v, want nil", size, err)
+			}
+		}
+	})
+}
+
 // Every call that a context or a deadline bounds returns in time, on a network that takes nothing and
 // brings nothing, though it has no deadlines.
 func TestLinkWithoutDeadlines(t *testing.T) {
 	large := make([]byte, 100_000)
+	write := func(size int) func(*Conn, context.Context) error {
+		return func(c *Conn, ctx context.Context) error {
+			return c.WriteMessageContext(ctx, BinaryMessage, large[:size])
+		}
+	}
+	const quiet, never = time.Second + abortTime, 0
 	for _, tt := range []struct {
-		name    string
-		call    func(c *Conn, ctx context.Context) error
-		refuses bool // the transport says that it has no deadlines; else it keeps quiet
-		takes   time.Duration
+		name  string
+		call  func(c *Conn, ctx context.Context) error
+		quiet time.Duration // what it takes if the transport does not say that it has no deadlines, or never
 	}{
-		{"ReadMessageContext", func(c *Conn, ctx context.Context) error { return second3(c.ReadMessageContext(ctx)) }, true, time.Second},
-		{"ReadMessageContext", func(c *Conn, ctx context.Context) error { return second3(c.ReadMessageContext(ctx)) }, false, time.Second + abortTime},
-		{"WriteMessageContext", func(c *Conn, ctx context.Context) error { return c.WriteMessageContext(ctx, BinaryMessage, large) }, true, time.Second},
-		{"WriteMessageContext", func(c *Conn, ctx context.Context) error { return c.WriteMessageContext(ctx, BinaryMessage, large) }, false, time.Second + abortTime},
-		{"small WriteMessageContext", func(c *Conn, ctx context.Context) error {
-			return c.WriteMessageContext(ctx, BinaryMessage, large[:1000])
-		}, true, time.Second},
-		{"small WriteMessageContext", func(c *Conn, ctx context.Context) error {
-			return c.WriteMessageContext(ctx, BinaryMessage, large[:1000])
-		}, false, time.Second + abortTime},
+		{"ReadMessageContext", func(c *Conn, ctx context.Context) error { return second3(c.ReadMessageContext(ctx)) }, quiet},
+		{"WriteMessageContext", write(len(large)), quiet},
+		{"small WriteMessageContext", write(1000), quiet},
+		{"Ping", func(c *Conn, ctx context.Context) error { return second(c.Ping(ctx)) }, quiet},
+		{"Shutdown", func(c *Conn, ctx context.Context) error { return c.Shutdown(ctx, CloseNormalClosure, "") }, time.Second},
 		{"WriteControl", func(c *Conn, _ context.Context) error {
 			return c.WriteControl(PingMessage, large[:100], time.Now().Add(time.Second))
-		}, true, time.Second},
+		}, never},
 		{"WriteMessage", func(c *Conn, _ context.Context) error {
 			c.SetWriteDeadline(time.Now().Add(time.Second))
 			return c.WriteMessage(BinaryMessage, large)
-		}, true, time.Second},
-		{"Ping", func(c *Conn, ctx context.Context) error { _, err := c.Ping(ctx); return err }, true, time.Second},
-		{"Ping", func(c *Conn, ctx context.Context) error { _, err := c.Ping(ctx); return err }, false, time.Second + abortTime},
-		{"Shutdown", func(c *Conn, ctx context.Context) error { return c.Shutdown(ctx, CloseNormalClosure, "") }, true, time.Second},
-		{"Shutdown", func(c *Conn, ctx context.Context) error { return c.Shutdown(ctx, CloseNormalClosure, "") }, false, time.Second},
+		}, never},
 	} {
-		bothSides(t, func(t *testing.T, server bool) {
-			synctest.Test(t, func(t *testing.T) {
-				near, _ := newPipe(t, 10)
-				refusal := errMine
-				if !tt.refuses {
-					refusal = nil
-				}
-				c := newConn(noDeadlineConn{near, refusal}, server, nil, connOptions{})
-				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-				defer cancel()
-				start := time.Now()
-				err := tt.call(c, ctx)
-				if took := time.Since(start); took != tt.takes || !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, os.ErrDeadlineExceeded) {
-					t.Errorf("%s, refuses %t: got %v after %v, want a timeout after %v", tt.name, tt.refuses, err, took, tt.takes)
-				}
-				if _, err := near.Write(nil); err != net.ErrClosed {
-					t.Errorf("%s, refuses %t: got an open connection, want it closed: nothing else ends its operations", tt.name, tt.refuses)
-				}
-				c.Close()
+		for refusal, want := range map[error]time.Duration{errMine: time.Second, nil: tt.quiet} {
+			if want == never {
+				continue
+			}
+			bothSides(t, func(t *testing.T, server bool) {
+				synctest.Test(t, func(t *testing.T) {
+					near, _ := newPipe(t, 10)
+					c := newConn(noDeadlineConn{near, refusal}, server, nil, connOptions{})
+					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+					defer cancel()
+					var err error
+					d := took(func() { err = tt.call(c, ctx) })
+					if d != want || !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, os.ErrDeadlineExceeded) {
+						t.Errorf("%s, refusal %v: got %v after %v, want a timeout after %v", tt.name, refusal, err, d, want)
+					}
+					if _, err := near.Write(nil); err != net.ErrClosed {
+						t.Errorf("%s, refusal %v: got an open connection, want it closed: nothing else ends its operations", tt.name, refusal)
+					}
+					c.Close()
+				})
 			})
-		})
+		}
 	}
 }
 
@@ -88,14 +105,10 @@ func TestLinkReturnsTheErrorOfDeadlines(t *testing.T) {
 		if read, write := c.SetReadDeadline(time.Now()), c.SetWriteDeadline(time.Time{}); read != want || write != want {
 			t.Errorf("got %v and %v, want %v", read, write, want)
 		}
-		for _, pair := range [][2]*Conn{{c, peer}, {peer, c}} {
-			if err := pair[0].WriteMessage(TextMessage, []byte("a")); err != nil {
-				t.Error(err)
-			}
-			if _, p, err := pair[1].ReadMessage(); string(p) != "a" || err != nil {
-				t.Errorf("got %q, %v, want a", p, err)
-			}
-		}
+		wantWrite(t, c, "a")
+		wantRead(t, peer, "a")
+		wantWrite(t, peer, "b")
+		wantRead(t, c, "b")
 	}
 }
 
@@ -106,13 +119,9 @@ func TestLinkClearsDeadlines(t *testing.T) {
 		a.SetDeadline(time.Now().Add(time.Second))
 		c, peer := newConn(a, true, nil, connOptions{}), newConn(b, false, nil, connOptions{})
 		time.Sleep(time.Minute)
-		if err := c.WriteMessage(TextMessage, nil); err != nil {
-			t.Error(err)
-		}
-		peer.WriteMessage(TextMessage, nil)
-		if _, _, err := c.ReadMessage(); err != nil {
-			t.Error(err)
-		}
+		wantWrite(t, c, "a")
+		wantWrite(t, peer, "b")
+		wantRead(t, c, "b")
 	})
 }
 
@@ -120,44 +129,42 @@ func TestLinkClearsDeadlines(t *testing.T) {
 // though a wrapper hides it, and whether or not a write has failed before.
 func TestLinkCloseOverTLS(t *testing.T) {
 	tlsTestConfigs() // outside
-	for name, wrap := range map[string]func(c *tls.Conn) net.Conn{
-		"TLS":    func(c *tls.Conn) net.Conn { return c },
-		"hidden": func(c *tls.Conn) net.Conn { return struct{ net.Conn }{c} },
+	nothing := func(*testing.T, *Conn) {}
+	closes := func(c *Conn, _ context.Context) { c.Close() }
+	shutsDown := func(c *Conn, ctx context.Context) { c.Shutdown(ctx, CloseNormalClosure, "") }
+	for _, tt := range []struct {
+		name   string
+		before func(t *testing.T, c *Conn)
+		end    func(c *Conn, ctx context.Context)
+		most   time.Duration
+	}{
+		{"Close", nothing, closes, closeTimeout},
+		{"Close after a write that timed out", func(t *testing.T, c *Conn) {
+			c.SetWriteDeadline(time.Now().Add(time.Second))
+			if err := c.WriteMessage(BinaryMessage, nil); err == nil {
+				t.Fatal("got a message written, want the network full")
+			}
+		}, closes, 0},
+		{"Close with a ping to answer", func(_ *testing.T, c *Conn) { c.send.reply(opPong, nil) }, closes, closeTimeout},
+		{"Shutdown", nothing, shutsDown, 500 * time.Millisecond},
 	} {
-		for _, tt := range []struct {
-			before string
-			end    func(c *Conn, ctx context.Context)
-			most   time.Duration
-		}{
-			{"nothing", func(c *Conn, _ context.Context) { c.Close() }, closeTimeout},
-			{"a write that timed out", func(c *Conn, _ context.Context) { c.Close() }, 0},
-			{"a ping to answer", func(c *Conn, _ context.Context) { c.Close() }, closeTimeout},
-			{"nothing", func(c *Conn, ctx context.Context) { c.Shutdown(ctx, CloseNormalClosure, "") }, 500 * time.Millisecond},
-		} {
+		for _, hidden := range []bool{false, true} {
 			synctest.Test(t, func(t *testing.T) {
-				near, far := newPipe(t, 1<<20)
-				server, _ := overTLS(t, near, far)
+				below, far := newPipe(t, 1<<20)
+				server, _ := overTLS(t, below, far)
 				synctest.Wait()
 				room(far, 0)
-				c := newConn(wrap(server), true, nil, connOptions{})
-				switch tt.before {
-				case "a write that timed out":
-					c.SetWriteDeadline(time.Now().Add(time.Second))
-					if err := c.WriteMessage(BinaryMessage, nil); err == nil {
-						t.Fatal("got a message written, want the network full")
-					}
-				case "a ping to answer":
-					c.send.reply(opPong, nil)
-				}
-				ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-				defer cancel()
-				start := time.Now()
-				most := tt.most
-				if name == "hidden" {
+				near, most := net.Conn(server), tt.most
+				if hidden {
+					near = struct{ net.Conn }{server}
 					most += closeTimeout // the connection below cannot be closed
 				}
-				if tt.end(c, ctx); time.Since(start) > most {
-					t.Errorf("%s, %s: got the end after %v, want it after %v at most", name, tt.before, time.Since(start), most)
+				c := newConn(near, true, nil, connOptions{})
+				tt.before(t, c)
+				ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+				defer cancel()
+				if d := took(func() { tt.end(c, ctx) }); d > most {
+					t.Errorf("%s, hidden %t: got the end after %v, want it after %v at most", tt.name, hidden, d, most)
 				}
 				time.Sleep(time.Minute)
 			})

@@ -5,15 +5,12 @@ package websocket
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
-	"net/http/httptest"
-	"os"
 	"reflect"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -21,62 +18,65 @@ import (
 	"time"
 )
 
-// streamPair returns two streams with each other.
-func streamPair(near, far net.Conn, messageType int) (server, client net.Conn) {
-	return NewStream(newConn(near, true, nil, connOptions{}), messageType),
-		NewStream(newConn(far, false, nil, connOptions{}), messageType)
+// newTestStream returns a server's stream and the other end of its transport.
+func newTestStream(t testing.TB, messageType int) (net.Conn, *Conn, *pipeConn) {
+	c, wire := newTestConn(t, true)
+	return NewStream(c, messageType), c, wire
 }
 
-// tlsConfigs returns those of a server and a client that trusts it.
-func tlsConfigs() (server, client *tls.Config) {
-	srv := httptest.NewTLSServer(nil) // for its certificate
-	defer srv.Close()
-	client = hsTLSConfig(srv)
-	client.ServerName = "example.com"
-	return &tls.Config{Certificates: srv.TLS.Certificates}, client
+// tightStream returns a stream on a network that takes so many bytes.
+func tightStream(t testing.TB, size int) (net.Conn, *Conn, *pipeConn) {
+	near, far := newPipe(t, size)
+	room(near, 1000)
+	c := newConn(near, true, nil, connOptions{})
+	return NewStream(c, BinaryMessage), c, far
 }
 
-// tlsPair returns two connections with each other over TLS, on near and far.
-func tlsPair(t testing.TB, near, far net.Conn, serverConfig, clientConfig *tls.Config) (server, client *tls.Conn) {
+// streamFrame is a frame of a stream that is a server's, as readFrames describes it.
+func streamFrame(payload string) string { return frameSent(true, BinaryMessage, payload) }
+
+// wantWritten checks that a stream has taken all of p.
+func wantWritten(t testing.TB, s net.Conn, p string) {
 	t.Helper()
-	server, client = tls.Server(near, serverConfig), tls.Client(far, clientConfig)
-	done := make(chan error)
-	go func() { done <- client.Handshake() }()
-	if err := server.Handshake(); err != nil {
-		t.Fatal(err)
+	if n, err := io.WriteString(s, p); n != len(p) || err != nil {
+		t.Errorf("got %d, %v, want %d, nil", n, err, len(p))
 	}
-	if err := <-done; err != nil {
-		t.Fatal(err)
+}
+
+// fillStream writes frames until the buffer of a stream is full, in a bubble, on a network that
+// takes less than the first.
+func fillStream(t *testing.T, s net.Conn) (frames []string) {
+	t.Helper()
+	send, size := &s.(*stream).c.send, 8000
+	for room := maxBufferSize; room >= maxHeaderSize+4; {
+		p := string(make([]byte, min(size, room-maxHeaderSize)))
+		wantWritten(t, s, p)
+		frames = append(frames, streamFrame(p))
+		synctest.Wait()
+		room = maxBufferSize - 2*maxControlSize - int(send.slot.Load().n)
 	}
-	return server, client
+	return frames
 }
 
 // Bytes that are written in any sizes come out in any sizes, in both directions at a
 // time, on every kind of transport.
 func TestStreamCarriesBytes(t *testing.T) {
-	for name, pair := range map[string]func() (near, far net.Conn){
-		"pipe": func() (near, far net.Conn) { return newPipe(t, 1000) },
-		"tcp":  func() (near, far net.Conn) { return tcpPair(t) },
-		"tls": func() (near, far net.Conn) {
-			server, client := tlsConfigs()
-			near, far = tcpPair(t)
-			return tls.Server(near, server), tls.Client(far, client)
-		},
-		"wrapped": func() (near, far net.Conn) { near, far = tcpPair(t); return wrappedConn{near}, wrappedConn{far} },
-	} {
-		for messageType, typeName := range map[int]string{TextMessage: "text", BinaryMessage: "binary"} {
-			t.Run(name+" "+typeName, func(t *testing.T) {
-				near, far := pair()
-				server, client := streamPair(near, far, messageType)
-				var group sync.WaitGroup
-				group.Go(func() { carryBytes(t, server, client, 1) })
-				group.Go(func() { carryBytes(t, client, server, 2) })
-				group.Wait()
-				server.Close()
-				client.Close()
-			})
+	eachLink(t, func(t *testing.T, l testLink) {
+		for _, messageType := range []int{TextMessage, BinaryMessage} {
+			near, far := l.pair(t)
+			s := NewStream(newConn(near, l.server, nil, connOptions{}), messageType)
+			peer := NewStream(newConn(far, !l.server, nil, connOptions{}), messageType)
+			if s.LocalAddr() != near.LocalAddr() || s.RemoteAddr() != near.RemoteAddr() {
+				t.Errorf("got %v and %v, want the addresses of the transport", s.LocalAddr(), s.RemoteAddr())
+			}
+			var group sync.WaitGroup
+			group.Go(func() { carryBytes(t, s, peer, 1) })
+			group.Go(func() { carryBytes(t, peer, s, 2) })
+			group.Wait()
+			s.Close()
+			peer.Close()
 		}
-	}
+	})
 }
 
 // carryBytes writes ASCII to one stream and reads it from the other.
@@ -91,12 +91,9 @@ func carryBytes(t *testing.T, from, to net.Conn, seed uint64) {
 	writer.Go(func() {
 		p := sent
 		for i := 0; len(p) > 0; i++ {
-			chunk := p[:min(len(p), sizes[i%len(sizes)])]
-			if n, err := from.Write(chunk); n != len(chunk) || err != nil {
-				t.Errorf("Write of %d bytes: got %d, %v", len(chunk), n, err)
-				return
-			}
-			p = p[len(chunk):]
+			n := min(len(p), sizes[i%len(sizes)])
+			wantWritten(t, from, string(p[:n]))
+			p = p[n:]
 		}
 	})
 	random := rand.New(rand.NewPCG(seed, 1))
@@ -115,96 +112,84 @@ func carryBytes(t *testing.T, from, to net.Conn, seed uint64) {
 	}
 }
 
-// newTestStream returns a server's stream and the other end of its transport.
-func newTestStream(t testing.TB, messageType int) (net.Conn, *Conn, *pipeConn) {
-	c, wire := newTestConn(t, true)
-	return NewStream(c, messageType), c, wire
-}
-
-// Messages and fragments may begin and end anywhere and be empty, and control frames
-// be among them.
-func TestStreamMessagesMeanNothing(t *testing.T) {
-	s, _, wire := newTestStream(t, TextMessage)
-	wire.Write(unhex(t, "81 80 00000000"))        // an empty message
-	wire.Write(unhex(t, "01 82 00000000 6f6e"))   // "on"
-	wire.Write(unhex(t, "89 81 00000000 70"))     // a ping
-	wire.Write(unhex(t, "00 80 00000000"))        // an empty fragment
-	wire.Write(unhex(t, "80 82 00000000 6520"))   // "e "
-	wire.Write(unhex(t, "81 80 00000000"))        // an empty message
-	wire.Write(unhex(t, "81 83 00000000 74776f")) // "two"
-	wire.Write(unhex(t, "8a 80 00000000"))        // a pong
-	wire.Write(unhex(t, "88 80 00000000"))        // the end
-	got, err := io.ReadAll(s)
-	if string(got) != "one two" || err != nil {
-		t.Errorf("got %q, %v, want \"one two\", nil", got, err)
-	}
-	wantFrames(t, wire, `fin=true op=10 masked=false "p"`, `fin=true op=8 masked=false ""`)
+// Messages and fragments may begin and end anywhere and be empty, and control frames be among them. The read limit is
+// for messages, so there is none. A deadline that passes at any byte loses nothing.
+func TestStreamReadInterruptedAtEveryByte(t *testing.T) {
+	eachPipe(t, connOptions{readLimit: 3}, func(b *bubble) {
+		s := NewStream(b.c, TextMessage)
+		long := strings.Repeat("x", 130)
+		var got []byte
+		var err error
+		for _, x := range peerFrames(b.server, textFrame(""), peerFrame{false, opText, "on"}, pingFrame("p"),
+			peerFrame{false, opContinuation, ""}, peerFrame{true, opContinuation, "e "}, textFrame(""), textFrame(long),
+			peerFrame{true, opPong, ""}, peerFrame{true, opClose, ""}) {
+			b.far.Write([]byte{x})
+			s.SetReadDeadline(time.Now().Add(time.Second))
+			for err = nil; err == nil; {
+				p := make([]byte, 100)
+				var n int
+				n, err = s.Read(p)
+				got = append(got, p[:n]...)
+			}
+			if err != io.EOF {
+				wantTimeout(b.T, err)
+			}
+		}
+		if want := "one " + long; string(got) != want || err != io.EOF {
+			b.Errorf("got %q, %v, want %q and the end", got, err, want)
+		}
+		b.want("control frames are answered", "10 p", "8 ")
+	})
 }
 
 // A Write is one message, or several where it has more than 64 KiB. An empty one is none.
 func TestStreamWriteSendsMessages(t *testing.T) {
 	s, _, wire := newTestStream(t, TextMessage)
-	for _, text := range []string{"", "one", "two"} {
-		if n, err := s.Write([]byte(text)); n != len(text) || err != nil {
-			t.Errorf("got %d, %v, want %d, nil", n, err, len(text))
+	for _, tt := range []struct {
+		size int
+		want []int
+	}{{0, nil}, {3, []int{3}}, {64 << 10, []int{64 << 10}}, {140_000, []int{64 << 10, 64 << 10, 140_000 - 128<<10}}} {
+		wantWritten(t, s, string(make([]byte, tt.size)))
+		var want []string
+		for _, n := range tt.want {
+			want = append(want, frameSent(true, TextMessage, string(make([]byte, n))))
 		}
-	}
-	wantFrames(t, wire, `fin=true op=1 masked=false "one"`, `fin=true op=1 masked=false "two"`)
-	for size, want := range map[int][]int{64 << 10: {64 << 10}, 140_000: {64 << 10, 64 << 10, 140_000 - 128<<10}} {
-		s.Write(make([]byte, size))
-		var got []int
-		for b := wire.takeFrames(len(want)); len(b) > 0; {
-			h, n, _ := parseHeader(b)
-			got, b = append(got, int(h.length)), b[n+int(h.length):]
-		}
-		if !slices.Equal(got, want) {
-			t.Errorf("a Write of %d bytes: got messages of %d bytes, want %d", size, got, want)
-		}
+		wantFrames(t, wire, want...)
 	}
 }
 
-// The read limit is for messages, and those mean nothing.
-func TestStreamHasNoReadLimit(t *testing.T) {
-	a, wire := newPipe(t, 1000)
-	s := NewStream(newConn(a, true, nil, connOptions{readLimit: 3}), BinaryMessage)
-	wire.Write(unhex(t, "82 84 00000000 01020304"))
-	if n, err := io.ReadFull(s, make([]byte, 4)); n != 4 || err != nil {
-		t.Errorf("got %d, %v, want 4, nil", n, err)
-	}
-}
-
-// RFC 6455, 7.4.1: 1003 is for "a type of data it cannot accept".
+// RFC 6455, 7.4.1: 1003 is for "a type of data it cannot accept". The same while Shutdown looks after the connection:
+// the race detector sees to it that only one of them does at a time.
 func TestStreamWrongMessageType(t *testing.T) {
+	const reason = "message of the wrong type in a stream"
 	for messageType, in := range map[int]string{TextMessage: "82 81 00000000 61", BinaryMessage: "81 80 00000000"} {
-		s, _, wire := newTestStream(t, messageType)
-		wire.Write(unhex(t, in))
-		for range 2 {
-			n, err := s.Read(make([]byte, 10))
-			if n != 0 {
-				t.Errorf("got %d bytes, want none", n)
-			}
-			wantProtocolError(t, err, CloseUnsupportedData, "websocket: message of the wrong type in a stream")
+		for _, shutdown := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				s, c, wire := newTestStream(t, messageType)
+				done, want := make(chan error, 1), frameSent(true, CloseMessage, "\x03\xeb"+reason)
+				if shutdown {
+					ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+					defer cancel()
+					go func() { done <- c.Shutdown(ctx, CloseNormalClosure, "") }()
+					want = frameSent(true, CloseMessage, "\x03\xe8")
+				} else {
+					done <- nil
+				}
+				synctest.Wait()
+				wire.Write(unhex(t, in))
+				for range 2 {
+					n, err := s.Read(make([]byte, 10))
+					if n != 0 {
+						t.Errorf("got %d bytes, want none", n)
+					}
+					wantProtocolError(t, err, CloseUnsupportedData, "websocket: "+reason)
+				}
+				wantFrames(t, wire, want)
+				wire.Close()
+				<-done
+			})
 		}
-		wantFrames(t, wire, `fin=true op=8 masked=false "\x03\xebmessage of the wrong type in a stream"`)
 	}
-}
-
-// The same while Shutdown looks after the connection: the race detector sees to it
-// that only one of them does at a time.
-func TestStreamWrongMessageTypeDuringShutdown(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, c, wire := newTestStream(t, BinaryMessage)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-		defer cancel()
-		done := make(chan error)
-		go func() { done <- c.Shutdown(ctx, CloseNormalClosure, "") }()
-		synctest.Wait()
-		wire.Write(unhex(t, "81 80 00000000"))
-		_, err := s.Read(make([]byte, 1))
-		wantProtocolError(t, err, CloseUnsupportedData, "websocket: message of the wrong type in a stream")
-		wire.Close()
-		<-done
-	})
 }
 
 // The end of the connection, as a byte stream has it.
@@ -256,52 +241,6 @@ func TestNewStreamPanics(t *testing.T) {
 	}
 }
 
-// wantTimeout: programs look for either.
-func wantTimeout(t *testing.T, err error) {
-	t.Helper()
-	var ne net.Error
-	if !errors.Is(err, os.ErrDeadlineExceeded) || !errors.As(err, &ne) || !ne.Timeout() {
-		t.Errorf("got %v, want a timeout", err)
-	}
-}
-
-// A read deadline that passes at any byte of a header or a payload loses nothing.
-func TestStreamReadInterruptedAtEveryByte(t *testing.T) {
-	bothSides(t, func(t *testing.T, server bool) {
-		script := &scriptTransport{interrupt: true, eof: true}
-		var want []byte
-		for i, size := range []int{3, 0, 130, 1} {
-			h := header{fin: i != 1, opcode: opBinary, masked: server, key: [4]byte{1, 2, 3, byte(i)}, length: int64(size)}
-			if i == 2 {
-				h.opcode = opContinuation
-			}
-			payload := bytes.Repeat([]byte{byte('a' + i)}, size)
-			want = append(want, payload...)
-			if server {
-				maskEach(payload, h.key, 0)
-			}
-			script.in = append(h.append(script.in), payload...)
-		}
-		for i := range script.in {
-			script.breaks = append(script.breaks, i)
-		}
-		s := NewStream(newConn(script, server, nil, connOptions{}), BinaryMessage)
-		var got []byte
-		b := make([]byte, 100)
-		n, err := 0, error(nil)
-		for err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
-			n, err = s.Read(b)
-			got = append(got, b[:n]...)
-		}
-		if !bytes.Equal(got, want) || err != io.ErrUnexpectedEOF {
-			t.Errorf("got %q, %v, want %q and the end", got, err, want)
-		}
-		if script.timeouts != len(script.in) {
-			t.Errorf("got %d timeouts, want %d", script.timeouts, len(script.in))
-		}
-	})
-}
-
 // Reads end at their deadline, and at one that is set meanwhile.
 func TestStreamReadDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -309,8 +248,7 @@ func TestStreamReadDeadline(t *testing.T) {
 		start := time.Now()
 		wantEnd := func(after time.Duration, why string) {
 			t.Helper()
-			_, err := s.Read(make([]byte, 1))
-			wantTimeout(t, err)
+			wantTimeout(t, second(s.Read(make([]byte, 1))))
 			if got := time.Since(start); got != after {
 				t.Errorf("got the end after %v, want %v: %s", got, after, why)
 			}
@@ -329,22 +267,327 @@ func TestStreamReadDeadline(t *testing.T) {
 	})
 }
 
-func TestStreamAddrs(t *testing.T) {
-	near, far := tcpPair(t)
-	s, _ := streamPair(near, far, BinaryMessage)
-	if s.LocalAddr() != near.LocalAddr() || s.RemoteAddr() != near.RemoteAddr() {
-		t.Errorf("got %v and %v, want %v and %v", s.LocalAddr(), s.RemoteAddr(), near.LocalAddr(), near.RemoteAddr())
+// Writes that wait for room in the buffer end at their deadline, and at one that is set meanwhile,
+// and n says what has found room. The deadline bounds nothing else.
+func TestStreamWriteDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, c, far := tightStream(t, 6)
+		start := time.Now()
+		want := func(p string, n int, after time.Duration, why string) {
+			t.Helper()
+			got, err := s.Write([]byte(p))
+			if n < len(p) {
+				wantTimeout(t, err)
+			}
+			if d := time.Since(start); got != n || n == len(p) && err != nil || d != after {
+				t.Errorf("got %d, %v after %v, want %d after %v: %s", got, err, d, n, after, why)
+			}
+		}
+		s.SetWriteDeadline(aLongTimeAgo)
+		want("abcdefgh", 0, 0, "the deadline has passed")
+		s.SetWriteDeadline(start.Add(time.Second))
+		frames := fillStream(t, s)
+		want("abcd", 0, time.Second, "the buffer is full")
+		s.SetWriteDeadline(start.Add(time.Minute))
+		time.AfterFunc(time.Second, func() { s.SetDeadline(time.Now()) })
+		want("efgh", 0, 2*time.Second, "another goroutine has set an earlier one")
+		s.SetWriteDeadline(start.Add(3 * time.Second))
+		time.AfterFunc(time.Second/2, func() { s.SetWriteDeadline(start.Add(time.Minute)) })
+		time.AfterFunc(5*time.Second, func() { room(far, 1<<20) })
+		want("ijkl", 4, 7*time.Second, "another goroutine has set a later one, before which there was room")
+		s.SetDeadline(time.Time{})
+		want("mno", 3, 7*time.Second, "there is room")
+		wantFrames(t, far, append(frames, streamFrame("ijkl"), streamFrame("mno"))...)
+
+		// It holds up nothing, and is for nothing else.
+		if err := c.WriteControl(PingMessage, nil, time.Time{}); err != nil {
+			t.Errorf("got %v, want nil", err)
+		}
+		wantFrames(t, far, frameSent(true, PingMessage, ""))
+		if n := far.in.writeDeadlines; n != 1 {
+			t.Errorf("got %d calls of SetWriteDeadline, want one, at the beginning", n)
+		}
+
+		room(far, 6)
+		s.SetWriteDeadline(start.Add(10 * time.Second))
+		want(string(make([]byte, 1<<20)), maxStreamPayload, 10*time.Second, "the buffer has taken a frame")
+		room(far, 1<<20)
+		wantFrames(t, far, streamFrame(string(make([]byte, maxStreamPayload))))
+	})
+}
+
+// A deadline ends all writes that wait, for room or for one another.
+func TestStreamWriteDeadlineEndsAllThatWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, c, far := tightStream(t, 3)
+		go c.Ping(t.Context()) // holds the lock
+		synctest.Wait()
+		before := fillStream(t, s)
+		done := make(chan error)
+		for range 3 {
+			go func() { done <- second(s.Write([]byte("abc"))) }()
+		}
+		synctest.Wait()
+		s.SetWriteDeadline(time.Now())
+		for range 3 {
+			wantTimeout(t, <-done)
+		}
+		room(far, 1<<20)
+		s.SetWriteDeadline(time.Now().Add(time.Second))
+		wantWritten(t, s, "abc") // nothing has happened
+		frames := readFrames(t, far, len(before)+2)
+		if len(frames) != len(before)+2 || frames[len(frames)-1] != streamFrame("abc") {
+			t.Errorf("got %d frames, want a ping, %d and the last", len(frames), len(before))
+		}
+	})
+}
+
+// A pong and the frames of the stream leave in the order in which they came to be, and no Write
+// waits for the network because of a pong that this does not take.
+func TestStreamWriteBehindAPong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _, far := tightStream(t, 3)
+		if d := took(func() {
+			s.SetWriteDeadline(time.Now().Add(time.Second))
+			wantWritten(t, s, "abc")
+			go s.Read(make([]byte, 1))
+			synctest.Wait()
+			far.Write(unhex(t, "89 81 00000000 41")) // a ping
+			synctest.Wait()
+			wantWritten(t, s, "de")
+			room(far, 7) // for the rest of the frame, and two bytes of the pong
+			synctest.Wait()
+			wantWritten(t, s, "f")
+		}); d != 0 {
+			t.Errorf("got a wait of %v, want none", d)
+		}
+		time.Sleep(time.Hour)
+		room(far, 1000)
+		wantFrames(t, far, streamFrame("abc"), frameSent(true, PongMessage, "A"), streamFrame("de"), streamFrame("f"))
+	})
+}
+
+// The verdict on a silent peer does not wait for the frames that the network does not take.
+func TestStreamKeepaliveOnAFullNetwork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := newPipe(t, 4)
+		room(near, 1000)
+		s := NewStream(newConn(near, true, nil, keepaliveOptions), BinaryMessage)
+		defer s.Close()
+		wantWritten(t, s, "abc")
+		far.Write(unhex(t, "82 81 00000000 61"))
+		s.Read(make([]byte, 1))
+		var err error
+		if d := took(func() { _, err = s.Read(make([]byte, 1)) }); d != 14*time.Second {
+			t.Errorf("got the verdict after %v, want 14s", d)
+		}
+		wantKeepaliveError(t, "it has read nothing and sent nothing", err, "4s")
+		if _, again := s.Write([]byte("a")); again != err {
+			t.Errorf("Write: got %v, want the verdict", again)
+		}
+	})
+}
+
+// Close sends a Close frame, which is the end of the peer's stream, ends what is going on here, and leaves no timer.
+func TestStreamClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _, far := newTestStream(t, BinaryMessage)
+		if err := s.SetWriteDeadline(time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		blocked := make(chan error)
+		go func() { blocked <- second(s.Read(make([]byte, 1))) }()
+		synctest.Wait()
+		if err := s.Close(); err != nil {
+			t.Errorf("got %v, want nil", err)
+		}
+		for name, err := range map[string]error{
+			"blocked Read": <-blocked,
+			"Read":         second(s.Read(make([]byte, 1))),
+			"Write":        second(s.Write(make([]byte, 1))),
+			"SetDeadline":  s.SetDeadline(time.Now().Add(time.Hour)),
+			"Close":        s.Close(),
+		} {
+			if !errors.Is(err, net.ErrClosed) {
+				t.Errorf("%s: got %v, want net.ErrClosed", name, err)
+			}
+		}
+		if s.(*stream).timer.Stop() {
+			t.Error("got a timer that runs, want it stopped")
+		}
+		peer := NewStream(newConn(far, false, nil, connOptions{}), BinaryMessage)
+		if _, err := peer.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("the peer: got %v, want EOF", err)
+		}
+	})
+}
+
+// Close waits until the write deadline, or five seconds, where the network is full, and not at all where nothing is in
+// the buffer but the Close frame, for which there is room. It ends all calls that wait. The goroutine that reads often
+// closes the stream, too, when it sees the end, while Close is at work: that one succeeds, and the later one fails.
+func TestStreamCloseOnAFullNetwork(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		written  int // before; all that has room if negative
+		network  int // the bytes that it takes
+		blocked  int // of a Write that waits
+		deadline time.Duration
+		want     time.Duration
+	}{
+		{"room for the Close frame", 0, 4, 0, 0, 0},
+		{"no room for all of the Close frame", 0, 3, 0, 0, 5 * time.Second},
+		{"between frames", 1, 3, 0, 0, 5 * time.Second},
+		{"within a header", 4, 1, 0, 0, 5 * time.Second},
+		{"within a payload", 4, 3, 0, 0, 5 * time.Second},
+		{"all of the buffer", -1, 3, 0, 0, 5 * time.Second},
+		{"while a Write waits for the network", 0, 3, 1 << 20, 0, 5 * time.Second},
+		{"a short deadline", 100, 3, 0, time.Millisecond, time.Millisecond},
+		{"a long deadline", 100, 3, 0, time.Minute, time.Minute},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, c, _ := tightStream(t, tt.network)
+				if tt.written < 0 {
+					fillStream(t, s)
+				} else {
+					wantWritten(t, s, string(make([]byte, tt.written)))
+				}
+				waiting := map[string]chan error{"Read": make(chan error, 1)}
+				go func() { waiting["Read"] <- second(s.Read(make([]byte, 1))) }()
+				if tt.blocked > 0 {
+					write, ping := make(chan error, 1), make(chan error, 1)
+					waiting["Write"], waiting["Ping"] = write, ping
+					go func() { write <- second(s.Write(make([]byte, tt.blocked))) }()
+					synctest.Wait()
+					go func() { ping <- second(c.Ping(t.Context())) }()
+				}
+				synctest.Wait()
+				if tt.deadline > 0 {
+					s.SetWriteDeadline(time.Now().Add(tt.deadline))
+				}
+				first := make(chan error, 1)
+				if got := took(func() {
+					go func() { first <- s.Close() }()
+					synctest.Wait()
+					if err := s.Close(); !errors.Is(err, net.ErrClosed) {
+						t.Errorf("second Close: got %v, want net.ErrClosed", err)
+					}
+					if err := <-first; err != nil {
+						t.Errorf("got %v, want nil", err)
+					}
+				}); got != tt.want {
+					t.Errorf("got the end of Close after %v, want %v", got, tt.want)
+				}
+				for name, done := range waiting {
+					// The Close frame ends the writes of c before its Close does.
+					if err := <-done; !errors.Is(err, net.ErrClosed) && (name != "Ping" || err != ErrCloseSent) {
+						t.Errorf("%s: got %v, want net.ErrClosed, or ErrCloseSent of a Ping", name, err)
+					}
+				}
+				synctest.Wait()
+				c.wantNothingUnsent(t)
+			})
+		})
 	}
 }
 
-// A Write takes no memory of its own.
-func TestStreamWriteAllocatesNothing(t *testing.T) {
-	bothSides(t, func(t *testing.T, server bool) {
-		s := NewStream(newConn(nullTransport{}, server, nil, connOptions{}), BinaryMessage)
-		p := make([]byte, 1000)
-		allocs := testing.AllocsPerRun(100, func() { s.Write(p) })
-		if allocs >= 1 && !raceEnabled {
-			t.Errorf("got %v allocations, want 0", allocs)
+// The connection may be closed while a stream is being made of it, by a Group for instance.
+func TestNewStreamWhileTheConnectionIsClosed(t *testing.T) {
+	for range 10 {
+		c, _ := newTestConn(t, true)
+		done := make(chan error)
+		go func() { done <- c.Close() }()
+		s := NewStream(c, BinaryMessage)
+		<-done
+		if _, err := s.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("got %v, want net.ErrClosed", err)
 		}
+	}
+}
+
+// Shutdown in place of Close loses nothing that was written before.
+func TestStreamShutdown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := newPipe(t, 100)
+		c := newConn(near, true, nil, connOptions{})
+		s := NewStream(c, BinaryMessage)
+		peer := NewStream(newConn(far, false, nil, connOptions{}), BinaryMessage)
+		here, shutdown := make(chan string, 1), make(chan error)
+		read := func(s net.Conn) string {
+			data, err := io.ReadAll(s)
+			return fmt.Sprint(string(data), err)
+		}
+		go func() { here <- read(s) }()
+		wantWritten(t, s, "from here")
+		wantWritten(t, peer, "from there")
+		go func() {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			shutdown <- c.Shutdown(ctx, CloseNormalClosure, "")
+		}()
+		synctest.Wait()
+		if _, err := s.Write([]byte("x")); err != ErrCloseSent {
+			t.Errorf("Write: got %v, want ErrCloseSent", err)
+		}
+		wantWritten(t, peer, ", later")
+		if got := read(peer); got != "from here<nil>" {
+			t.Errorf("the peer: got %s, want all from here and the end", got)
+		}
+		peer.Close()
+		if err := <-shutdown; err != nil {
+			t.Errorf("Shutdown: got %v, want nil", err)
+		}
+		if got := <-here; got != "from there, later<nil>" {
+			t.Errorf("got %s, want all from there and the end", got)
+		}
+	})
+}
+
+// What Shutdown discards, as nobody reads, leaves no hole in the stream.
+func TestStreamShutdownLeavesNoHole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, c, wire := newTestStream(t, BinaryMessage)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		wire.Write(unhex(t, "82 83 00000000 6f6e65")) // "one"
+		go c.Shutdown(ctx, CloseNormalClosure, "")
+		time.Sleep(2 * claimTime)
+		done := make(chan int)
+		go func() {
+			n, _ := s.Read(make([]byte, 10))
+			done <- n
+		}()
+		synctest.Wait()
+		wire.Write(unhex(t, "82 83 00000000 74776f 88 80 00000000")) // "two" and a Close frame
+		if n := <-done; n != 0 {
+			t.Errorf("got %d bytes of what came later, want none", n)
+		}
+	})
+}
+
+// Ping works beside the stream in both directions, with writes that fill the network.
+func TestStreamPing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := newPipe(t, 1000)
+		server, client := newConn(near, true, nil, connOptions{}), newConn(far, false, nil, connOptions{})
+		a, b := NewStream(server, BinaryMessage), NewStream(client, BinaryMessage)
+		go io.Copy(io.Discard, a)
+		go func() {
+			for buf := make([]byte, 100); second(b.Read(buf)) == nil; {
+				time.Sleep(time.Millisecond)
+			}
+		}()
+		go a.Write(make([]byte, 100_000))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		for range 5 {
+			for _, c := range []*Conn{server, client} {
+				if _, err := c.Ping(ctx); err != nil {
+					t.Errorf("got %v, want nil", err)
+				}
+			}
+		}
+		a.Close()
+		b.Close()
 	})
 }

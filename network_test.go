@@ -8,11 +8,450 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http/httptest"
+	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
+
+// pipeConn is one end of a network connection in memory. Unlike net.Pipe's it has a
+// buffer in each direction, as the kernel's has, so that a peer need not be reading
+// for a write to succeed. Under synctest its waits are durably blocked.
+type pipeConn struct{ in, out *pipeHalf }
+
+// newPipe returns both ends. Each direction holds up to size bytes.
+func newPipe(t testing.TB, size int) (a, b *pipeConn) {
+	ab, ba := newPipeHalf(size), newPipeHalf(size)
+	a, b = &pipeConn{in: ba, out: ab}, &pipeConn{in: ab, out: ba}
+	t.Cleanup(func() {
+		a.Close()
+		b.Close()
+	})
+	return a, b
+}
+
+// pipeHalf is one direction.
+type pipeHalf struct {
+	mu                sync.Mutex
+	change            *sync.Cond
+	data              []byte
+	size              int
+	readEnd, writeEnd pipeEnd
+	writes            int // calls of Write
+	writeDeadlines    int // calls of SetWriteDeadline
+}
+
+type pipeEnd struct {
+	closed   bool
+	timedOut bool
+	timer    *time.Timer
+}
+
+// readClosed reports whether the end that reads is closed.
+func (h *pipeHalf) readClosed() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.readEnd.closed
+}
+
+// writeClosed reports whether the end that writes is closed.
+func (h *pipeHalf) writeClosed() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.writeEnd.closed
+}
+
+func newPipeHalf(size int) *pipeHalf {
+	h := &pipeHalf{size: size}
+	h.change = sync.NewCond(&h.mu)
+	return h
+}
+
+func (c *pipeConn) Read(p []byte) (int, error) {
+	h := c.in
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for {
+		switch {
+		case h.readEnd.closed:
+			return 0, net.ErrClosed
+		case h.readEnd.timedOut:
+			return 0, os.ErrDeadlineExceeded
+		case len(h.data) > 0:
+			n := copy(p, h.data)
+			h.data = h.data[n:]
+			h.change.Broadcast()
+			return n, nil
+		case h.writeEnd.closed:
+			return 0, io.EOF
+		}
+		h.change.Wait()
+	}
+}
+
+func (c *pipeConn) Write(p []byte) (n int, err error) {
+	h := c.out
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.writes++
+	for {
+		switch {
+		case h.writeEnd.closed:
+			return n, net.ErrClosed
+		case h.writeEnd.timedOut:
+			return n, os.ErrDeadlineExceeded
+		case h.readEnd.closed:
+			return n, io.ErrClosedPipe
+		}
+		m := min(len(p), h.size-len(h.data))
+		h.data = append(h.data, p[:m]...)
+		n += m
+		h.change.Broadcast()
+		if p = p[m:]; len(p) == 0 {
+			return n, nil
+		}
+		h.change.Wait()
+	}
+}
+
+func (c *pipeConn) Close() (err error) {
+	c.in.set(func(h *pipeHalf) {
+		if h.readEnd.closed {
+			err = net.ErrClosed
+		}
+		h.readEnd.closed = true
+	})
+	c.out.set(func(h *pipeHalf) { h.writeEnd.closed = true })
+	return err
+}
+
+func (c *pipeConn) SetReadDeadline(t time.Time) error {
+	c.in.set(func(h *pipeHalf) { h.setDeadline(&h.readEnd, t) })
+	return nil
+}
+
+func (c *pipeConn) SetWriteDeadline(t time.Time) error {
+	c.out.set(func(h *pipeHalf) {
+		h.writeDeadlines++
+		h.setDeadline(&h.writeEnd, t)
+	})
+	return nil
+}
+
+func (c *pipeConn) SetDeadline(t time.Time) error {
+	c.SetReadDeadline(t)
+	return c.SetWriteDeadline(t)
+}
+
+func (c *pipeConn) LocalAddr() net.Addr  { return pipeAddr{} }
+func (c *pipeConn) RemoteAddr() net.Addr { return pipeAddr{} }
+
+type pipeAddr struct{}
+
+func (pipeAddr) Network() string { return "pipe" }
+func (pipeAddr) String() string  { return "pipe" }
+
+func (h *pipeHalf) set(change func(*pipeHalf)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	change(h)
+	h.change.Broadcast()
+}
+
+func (h *pipeHalf) setDeadline(end *pipeEnd, t time.Time) {
+	if end.timer != nil {
+		end.timer.Stop()
+		end.timer = nil // one that runs already is not for this deadline
+	}
+	end.timedOut = !t.IsZero() && !time.Now().Before(t)
+	if t.IsZero() || end.timedOut {
+		return
+	}
+	var timer *time.Timer
+	timer = time.AfterFunc(time.Until(t), func() {
+		h.set(func(h *pipeHalf) { end.timedOut = end.timedOut || end.timer == timer })
+	})
+	end.timer = timer
+}
+
+// room gives the network from the other end to far space for so many bytes.
+func room(far *pipeConn, size int) {
+	far.in.set(func(h *pipeHalf) { h.size = size })
+}
+
+// take returns the bytes that were written to the other end and not read yet.
+func (c *pipeConn) take() []byte {
+	h := c.in
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	b := h.data
+	h.data = nil
+	h.change.Broadcast()
+	return b
+}
+
+// takeFrames is take that waits until what it returns has n whole frames: those that no caller
+// waits for, such as a pong, leave when the flusher has its turn. If they do not come, it returns
+// what there is. In a testing/synctest bubble no time passes for frames that are on their way.
+func (c *pipeConn) takeFrames(n int) (b []byte) {
+	limit := 10 * time.Second
+	if inBubble() {
+		limit = 1 // passes as soon as nothing else can happen
+	}
+	over := false
+	timer := time.AfterFunc(limit, func() { c.in.set(func(*pipeHalf) { over = true }) })
+	defer timer.Stop()
+	h := c.in
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for {
+		b = append(b, h.data...)
+		h.data = nil
+		h.change.Broadcast()
+		if whole, _ := wholeFrames(b); whole >= n || over || h.writeEnd.closed {
+			return b
+		}
+		h.change.Wait()
+	}
+}
+
+// inBubble reports whether the goroutine is in a testing/synctest bubble, whose clock starts at
+// the year 2000.
+func inBubble() bool { return time.Now().Before(time.Unix(1_000_000_000, 0)) }
+
+// wholeFrames returns the number of whole frames that b begins with, and what is behind them.
+func wholeFrames(b []byte) (n int, rest []byte) {
+	for {
+		h, head, err := parseHeader(b)
+		if err != nil || head == 0 || h.length > int64(len(b)-head) {
+			return n, b
+		}
+		b = b[head+int(h.length):]
+		n++
+	}
+}
+
+// acquireFlushed acquires the lock once it is free, so that frames in the outbox or the slot are
+// corked, or have been forgotten.
+func (s *send) acquireFlushed() {
+	for !s.lock.tryAcquire(lockFlush) {
+		s.lock.acquire(lockFlush, nil, &limit{})
+		s.unlock() // with the frames in the slot, which the flusher may have left to others
+	}
+}
+
+// awaitFlush waits until the frames have left that no caller waits for, unless they are corked.
+func (s *send) awaitFlush() {
+	s.acquireFlushed()
+	s.unlock()
+}
+
+// wantNothingUnsent checks that nothing waits to be sent, and that there is no memory for it.
+func (c *Conn) wantNothingUnsent(t testing.TB) {
+	t.Helper()
+	s := &c.send
+	s.acquireFlushed()
+	defer s.unlock()
+	if s.hasUnsent() || s.outbox.buf != nil {
+		t.Error("something lies in the outbox or the slot, or there is memory for it")
+	}
+}
+
+// wantNothingSent checks that c has sent nothing since the peer has looked last, and that nothing
+// is on its way.
+func (c *Conn) wantNothingSent(t testing.TB, peer *pipeConn, why string) {
+	t.Helper()
+	c.wantNothingUnsent(t)
+	if b := peer.take(); len(b) > 0 {
+		t.Errorf("got % x, want nothing: %s", b, why)
+	}
+}
+
+// newConnPair returns two connections with each other.
+func newConnPair(t testing.TB) (server, client *Conn) {
+	a, b := newPipe(t, 1<<20)
+	return newConn(a, true, nil, connOptions{}), newConn(b, false, nil, connOptions{})
+}
+
+// newTestConn returns a connection and the other end of its transport.
+func newTestConn(t testing.TB, server bool) (*Conn, *pipeConn) {
+	a, b := newPipe(t, 1<<20)
+	return newConn(a, server, nil, connOptions{}), b
+}
+
+// bothSides runs a test for a server and for a client.
+func bothSides(t *testing.T, f func(t *testing.T, server bool)) {
+	t.Run("server", func(t *testing.T) { f(t, true) })
+	t.Run("client", func(t *testing.T) { f(t, false) })
+}
+
+// bubble is a connection over memory, in simulated time. What the network does not take stays with the
+// connection; the peer reads all that it takes, at once.
+type bubble struct {
+	*testing.T
+	c      *Conn
+	server bool // c is one
+	tls    bool
+	start  time.Time
+	far    net.Conn  // the peer's end
+	pipe   *pipeConn // below TLS, or the same
+	reader func()    // reads far until it has an error; receive
+
+	mu       sync.Mutex
+	arrivals []arrival
+	b        []byte // that have come and are no whole frame yet
+	end      error  // of what comes
+}
+
+// arrival is a frame that has come to the peer, as cutFrame describes it.
+type arrival struct {
+	frame string
+	at    time.Duration // since the start
+}
+
+// eachBubble runs f for a server and a client over memory, without and with TLS.
+func eachBubble(t *testing.T, o connOptions, f func(b *bubble)) {
+	tlsTestConfigs() // outside
+	bothSides(t, func(t *testing.T, server bool) {
+		t.Run("pipe", func(t *testing.T) { runBubble(t, &bubble{server: server}, o, f) })
+		t.Run("tls", func(t *testing.T) { runBubble(t, &bubble{server: server, tls: true}, o, f) })
+	})
+}
+
+// eachPipe runs f for a server and a client over memory, where it can be told how much of a write
+// has left: not over TLS.
+func eachPipe(t *testing.T, o connOptions, f func(b *bubble)) {
+	bothSides(t, func(t *testing.T, server bool) { runBubble(t, &bubble{server: server}, o, f) })
+}
+
+func runBubble(t *testing.T, b *bubble, o connOptions, f func(b *bubble)) {
+	synctest.Test(t, func(t *testing.T) {
+		b.T, b.start = t, time.Now()
+		t.Cleanup(func() { time.Sleep(time.Hour) }) // in the end, for goroutines of a test that has failed
+		var near net.Conn
+		near, b.pipe = newPipe(t, 1<<30)
+		b.far, b.reader = b.pipe, b.receive
+		if b.tls {
+			near, b.far = overTLS(t, near, b.far)
+		}
+		b.c = newConn(near, b.server, nil, o)
+		t.Cleanup(func() { b.c.Close() })
+		go b.reader()
+		f(b)
+	})
+}
+
+// receive takes what comes, until the network connection ends or the peer is to read nothing.
+func (b *bubble) receive() {
+	p := make([]byte, 64<<10)
+	for {
+		n, err := b.far.Read(p)
+		b.mu.Lock()
+		b.b = append(b.b, p[:n]...)
+		for {
+			frame, rest := cutFrame(b.b)
+			if frame == "" {
+				break
+			}
+			b.arrivals, b.b = append(b.arrivals, arrival{frame, time.Since(b.start)}), rest
+		}
+		if err != nil && !isTimeout(err) {
+			b.end = err
+		}
+		b.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+// take returns the frames that have come since the last call.
+func (b *bubble) take() []arrival {
+	synctest.Wait()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	list := b.arrivals
+	b.arrivals = nil
+	return list
+}
+
+// want checks the frames that have come since they were looked at last.
+func (b *bubble) want(reason string, want ...string) {
+	b.Helper()
+	var got []string
+	for _, a := range b.take() {
+		got = append(got, a.frame)
+	}
+	if !slices.Equal(got, want) {
+		b.Fatalf("%s: got the frames %.300q, want %.300q", reason, got, want)
+	}
+}
+
+// wantEnd checks that the network connection ends behind the last frame.
+func (b *bubble) wantEnd() {
+	b.Helper()
+	synctest.Wait()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.end != io.EOF || len(b.b) > 0 {
+		b.Errorf("got %d bytes behind the frames, and then %v, want the end", len(b.b), b.end)
+	}
+}
+
+// send has frames of the peer come.
+func (b *bubble) send(list ...peerFrame) {
+	b.Helper()
+	if _, err := b.far.Write(peerFrames(b.server, list...)); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// room lets the network take so many bytes more, and the peer read nothing until open.
+func (b *bubble) room(n int) {
+	synctest.Wait() // the peer has read all
+	b.pipe.SetReadDeadline(time.Unix(1, 0))
+	synctest.Wait()
+	b.pipe.in.set(func(h *pipeHalf) { h.size = len(h.data) + n })
+}
+
+// full has the network take nothing.
+func (b *bubble) full() { b.room(0) }
+
+// open has it take everything, and the peer read again.
+func (b *bubble) open() {
+	b.pipe.SetReadDeadline(time.Time{})
+	b.pipe.in.set(func(h *pipeHalf) { h.size = 1 << 30 })
+	go b.reader()
+}
+
+// writes returns how many writes to the network there have been.
+func (b *bubble) writes() int {
+	synctest.Wait()
+	h := b.pipe.in
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.writes
+}
+
+// took returns the simulated time that a call takes.
+func took(call func()) time.Duration {
+	start := time.Now()
+	call()
+	return time.Since(start)
+}
+
+// join describes frames in one line.
+func join(list []arrival) string {
+	var frames []string
+	for _, a := range list {
+		frames = append(frames, a.frame)
+	}
+	return strings.Join(frames, "|")
+}
 
 // testLink is a kind of transport, and the side that the connection under test has.
 type testLink struct {
@@ -68,14 +507,20 @@ func eachFull(t *testing.T, o connOptions, f func(t *testing.T, c *Conn, peer *f
 	})
 }
 
+// tlsConfigs returns those of a server and a client that trusts it.
+func tlsConfigs() (server, client *tls.Config) {
+	srv := httptest.NewTLSServer(nil) // for its certificate
+	defer srv.Close()
+	client = hsTLSConfig(srv)
+	client.ServerName = "example.com"
+	return &tls.Config{Certificates: srv.TLS.Certificates}, client
+}
+
 var tlsTestConfigs = sync.OnceValues(tlsConfigs)
 
-// overTLS returns near as a TLS server and far as its client. The handshake is over.
-func overTLS(t testing.TB, near, far net.Conn) (server, client *tls.Conn) {
+// tlsPair returns two connections with each other over TLS, on near and far. The handshake is over.
+func tlsPair(t testing.TB, near, far net.Conn, serverConfig, clientConfig *tls.Config) (server, client *tls.Conn) {
 	t.Helper()
-	serverConfig, clientConfig := tlsTestConfigs()
-	serverConfig = serverConfig.Clone()
-	serverConfig.SessionTicketsDisabled = true // nothing follows the handshake
 	server, client = tls.Server(near, serverConfig), tls.Client(far, clientConfig)
 	shaken := make(chan error, 1)
 	go func() { shaken <- client.Handshake() }()
@@ -83,6 +528,15 @@ func overTLS(t testing.TB, near, far net.Conn) (server, client *tls.Conn) {
 		t.Fatal(err)
 	}
 	return server, client
+}
+
+// overTLS is tlsPair with the configurations of tlsTestConfigs, where nothing follows the handshake.
+func overTLS(t testing.TB, near, far net.Conn) (server, client *tls.Conn) {
+	t.Helper()
+	serverConfig, clientConfig := tlsTestConfigs()
+	serverConfig = serverConfig.Clone()
+	serverConfig.SessionTicketsDisabled = true
+	return tlsPair(t, near, far, serverConfig, clientConfig)
 }
 
 // conn returns a connection and its peer, who has the other end.
@@ -256,6 +710,15 @@ func wantWrite(t testing.TB, c *Conn, text string) {
 func isWriteTimeout(err error) bool {
 	var ne net.Error
 	return err != nil && err.Error() == "websocket: write timeout" && errors.As(err, &ne) && ne.Timeout()
+}
+
+// wantTimeout checks that err is a timeout in both forms that programs look for.
+func wantTimeout(t *testing.T, err error) {
+	t.Helper()
+	var ne net.Error
+	if !errors.Is(err, os.ErrDeadlineExceeded) || !errors.As(err, &ne) || !ne.Timeout() {
+		t.Errorf("got %v, want a timeout", err)
+	}
 }
 
 func wantWriteTimeout(t testing.TB, what string, err error) {

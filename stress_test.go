@@ -16,72 +16,62 @@ import (
 	"time"
 )
 
-// A context that ends within a frame has ended the writing, and all writes say so.
+// The context or the write deadline, whichever is first, ends a write. Within a frame that has ended the writing, and
+// all writes say so; the reading goes on.
 func TestWriteMessageContextInterruptedWithinAFrame(t *testing.T) {
-	bothSides(t, func(t *testing.T, server bool) {
-		synctest.Test(t, func(t *testing.T) {
-			a, wire := newPipe(t, 100)
-			c := newConn(a, server, nil, connOptions{})
-			ctx, cancel := context.WithCancelCause(t.Context())
-			time.AfterFunc(time.Second, func() { cancel(errMine) })
-			start := time.Now()
-			err := c.WriteMessageContext(ctx, BinaryMessage, make([]byte, 1000))
-			const text = "websocket: write interrupted within a frame: context canceled: mine"
-			if err == nil || err.Error() != text || !errors.Is(err, context.Canceled) || !errors.Is(err, errMine) {
-				t.Errorf("got %v, want %s", err, text)
-			}
-			if d := time.Since(start); d != time.Second {
-				t.Errorf("got a wait of %v, want 1s", d)
-			}
-			wire.take()
-			pm, _ := NewPreparedMessage(TextMessage, nil)
-			for name, write := range map[string]func() error{
-				"WriteMessage":         func() error { return c.WriteMessage(TextMessage, nil) },
-				"WriteMessageContext":  func() error { return c.WriteMessageContext(t.Context(), TextMessage, nil) },
-				"WriteControl":         func() error { return c.WriteControl(CloseMessage, nil, time.Time{}) },
-				"WriteJSON":            func() error { return c.WriteJSON(1) },
-				"WritePreparedMessage": func() error { return c.WritePreparedMessage(pm) },
-				"NextWriter":           func() error { return second(c.NextWriter(TextMessage)) },
-				"Ping":                 func() error { return second(c.Ping(t.Context())) },
-			} {
-				if again := write(); again != err {
-					t.Errorf("%s: got %v, want the same error", name, again)
-				}
-			}
-			wantFrames(t, wire)
-			wire.Write(peerFrames(server, peerFrame{true, opText, "still"}))
-			if _, p, err := c.ReadMessage(); string(p) != "still" || err != nil {
-				t.Errorf("got %q, %v, want that the reading goes on", p, err)
-			}
-		})
-	})
-}
-
-// Of the write deadline and the context, the first ends a write.
-func TestWriteMessageContextAndWriteDeadline(t *testing.T) {
+	type end func(c *Conn, ctx context.Context) (context.Context, context.CancelFunc)
 	for _, tt := range []struct {
-		name              string
-		deadline, context time.Duration
-		want              error
+		name string
+		end  end // after a second
+		want error
+		text string // of the error; or any
 	}{
-		{"deadline first", time.Second, time.Minute, os.ErrDeadlineExceeded},
-		{"context first", time.Minute, time.Second, context.DeadlineExceeded},
+		{"cancelled", func(c *Conn, ctx context.Context) (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancelCause(ctx)
+			time.AfterFunc(time.Second, func() { cancel(errMine) })
+			return ctx, func() { cancel(nil) }
+		}, context.Canceled, "websocket: write interrupted within a frame: context canceled: mine"},
+		{"the deadline is first", func(c *Conn, ctx context.Context) (context.Context, context.CancelFunc) {
+			c.SetWriteDeadline(time.Now().Add(time.Second))
+			return context.WithTimeout(ctx, time.Minute)
+		}, os.ErrDeadlineExceeded, ""},
+		{"the context is first", func(c *Conn, ctx context.Context) (context.Context, context.CancelFunc) {
+			c.SetWriteDeadline(time.Now().Add(time.Minute))
+			return context.WithTimeout(ctx, time.Second)
+		}, context.DeadlineExceeded, "websocket: write interrupted within a frame: context deadline exceeded"},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
+		bothSides(t, func(t *testing.T, server bool) {
 			synctest.Test(t, func(t *testing.T) {
-				a, _ := newPipe(t, 100)
-				c := newConn(a, true, nil, connOptions{})
-				c.SetWriteDeadline(time.Now().Add(tt.deadline))
-				ctx, cancel := context.WithTimeout(t.Context(), tt.context)
+				a, wire := newPipe(t, 100)
+				c := newConn(a, server, nil, connOptions{})
+				ctx, cancel := tt.end(c, t.Context())
 				defer cancel()
-				start := time.Now()
-				err := c.WriteMessageContext(ctx, BinaryMessage, make([]byte, 1000))
-				if !errors.Is(err, tt.want) || time.Since(start) != time.Second {
-					t.Errorf("got %v after %v, want %v after 1s", err, time.Since(start), tt.want)
+				var err error
+				d := took(func() { err = c.WriteMessageContext(ctx, BinaryMessage, make([]byte, 1000)) })
+				if !errors.Is(err, tt.want) || tt.text != "" && err.Error() != tt.text || d != time.Second {
+					t.Errorf("%s: got %v after %v, want %v %s after 1s", tt.name, err, d, tt.want, tt.text)
 				}
-				if again := c.WriteMessage(TextMessage, nil); again != err {
-					t.Errorf("got %v, want the same error", again)
+				if tt.want == context.Canceled && !errors.Is(err, errMine) {
+					t.Errorf("%s: got %v, want the cause", tt.name, err)
 				}
+				c.SetWriteDeadline(time.Time{})
+				wire.take()
+				for name, write := range map[string]func() error{
+					"WriteMessage":         func() error { return c.WriteMessage(TextMessage, nil) },
+					"WriteMessageContext":  func() error { return c.WriteMessageContext(t.Context(), TextMessage, nil) },
+					"WriteControl":         func() error { return c.WriteControl(CloseMessage, nil, time.Time{}) },
+					"WriteJSON":            func() error { return c.WriteJSON(1) },
+					"WritePreparedMessage": func() error { return c.WritePreparedMessage(bhPrepare(t, TextMessage, "")) },
+					"NextWriter":           func() error { return second(c.NextWriter(TextMessage)) },
+					"Ping":                 func() error { return second(c.Ping(t.Context())) },
+				} {
+					if again := write(); again != err {
+						t.Errorf("%s: got %v, want the same error", name, again)
+					}
+				}
+				c.wantNothingSent(t, wire, "the writing has ended")
+				wire.Write(peerFrames(server, textFrame("still")))
+				wantRead(t, c, "still")
 			})
 		})
 	}
@@ -126,7 +116,9 @@ func TestWriteMessageContextInterruptedTooLate(t *testing.T) {
 			return c.WriteMessage(TextMessage, nil)
 		}, deadline},
 		"a control frame": {func(c *Conn) error { return c.WriteControl(PingMessage, nil, deadline) }, deadline},
-		"another context": {func(c *Conn) error { return c.WriteMessageContext(context.Background(), TextMessage, nil) }, time.Time{}},
+		"another context": {func(c *Conn) error {
+			return c.WriteMessageContext(context.Background(), TextMessage, nil)
+		}, time.Time{}},
 	} {
 		ctx, cancel := context.WithCancel(context.Background())
 		l := &lateWrites{cancel: cancel, interrupted: make(chan struct{})}
@@ -167,54 +159,27 @@ func fillNetwork(t *testing.T, near, far net.Conn, rest *[]byte) {
 	near.SetWriteDeadline(time.Time{})
 }
 
-// Where the network has taken nothing of a frame, nothing has happened, also where a wrapper says so.
+// Where the network has taken nothing of a frame, nothing has happened, also where a wrapper says so. A frame of more
+// than 16 KiB takes another path.
 func TestWriteMessageContextNothingTaken(t *testing.T) {
-	for name, wrap := range map[string]func(net.Conn) net.Conn{
-		"unix":    func(c net.Conn) net.Conn { return c },
-		"wrapped": func(c net.Conn) net.Conn { return wrappedConn{c} },
-	} {
-		t.Run(name, func(t *testing.T) {
-			near, far := unixPair(t)
-			writeIntoAFullNetwork(t, wrap(near), far)
-		})
-	}
-}
-
-func writeIntoAFullNetwork(t *testing.T, near, far net.Conn) {
-	c := newConn(near, true, nil, connOptions{})
-	const length = 1 << 20
-	b := (&header{fin: true, opcode: opBinary, length: length}).append(nil)
-	rest := append(b, make([]byte, length)...)
-	fillNetwork(t, near, far, &rest)
-	near.SetWriteDeadline(time.Time{})
-
-	ctx, cancel := context.WithCancelCause(context.Background())
-	time.AfterFunc(time.Millisecond, func() { cancel(errMine) })
-	err := c.WriteMessageContext(ctx, TextMessage, []byte("not sent"))
-	wantCancelled(t, "the network is full", err)
-	large := make([]byte, 100_000) // takes another path
-	ctx, cancelLarge := context.WithTimeoutCause(context.Background(), time.Millisecond, errMine)
-	defer cancelLarge()
-	if err := c.WriteMessageContext(ctx, BinaryMessage, large); !errors.Is(err, errMine) || c.send.lock.err() != nil {
-		t.Errorf("got %v and the connection's error %v, want the cause and none", err, c.send.lock.err())
-	}
-
-	near.SetWriteDeadline(time.Time{})
-	go func() {
-		near.Write(rest)
-		near.SetWriteDeadline(aLongTimeAgo) // as it was: the next write gives it its own
-		if err := c.WriteMessage(TextMessage, []byte("sent")); err != nil {
-			t.Errorf("got %v, want a good connection", err)
-			near.Close() // the peer waits
+	eachFull(t, connOptions{}, func(t *testing.T, c *Conn, peer *farEnd) {
+		for _, size := range []int{10, 100_000} {
+			ctx, cancel := context.WithCancelCause(context.Background())
+			time.AfterFunc(time.Millisecond, func() { cancel(errMine) })
+			wantCancelled(t, "the network is full", c.WriteMessageContext(ctx, BinaryMessage, make([]byte, size)))
+			if err := c.send.lock.err(); err != nil {
+				t.Errorf("got %v, want a good connection", err)
+			}
 		}
-	}()
-	peer := newConn(far, false, nil, connOptions{})
-	if _, p, err := peer.ReadMessage(); len(p) != length || err != nil {
-		t.Fatalf("got %d bytes, %v, want %d", len(p), err, length)
-	}
-	if _, p, err := peer.ReadMessage(); string(p) != "sent" || err != nil {
-		t.Errorf("got %q, %v, want what was written when the peer had read", p, err)
-	}
+		c.send.link.SetWriteDeadline(aLongTimeAgo) // as it may be: the next write gives it its own
+		written := make(chan error)
+		go func() { written <- c.WriteMessage(TextMessage, []byte("sent")) }()
+		peer.drain(t)
+		peer.want(t, "the network is free", "1 sent")
+		if err := <-written; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // Where the network has taken some of a frame, the connection has failed.
