@@ -208,46 +208,6 @@ func TestPing(t *testing.T) {
 		}
 		wantFrames(tc, tc.wire, `fin=true op=0 masked=true ""`)
 	})
-
-	pingTest(t, "a late pong", func(tc *pingScript) {
-		ctx, cancel := context.WithCancelCause(tc.Context())
-		p, other := tc.ping(ctx), tc.ping(tc.Context())
-		cancel(errMine)
-		synctest.Wait()
-		wantCancelled(tc.T, "the context has ended", p.err)
-		tc.pong(p.payload)
-		tc.want("nobody waits for this pong", other, false, 0)
-		if n := len(tc.c.ownExtras().pings.waiting); n != 1 {
-			tc.Errorf("got %d pings that wait, want 1", n)
-		}
-		tc.pong(other.payload)
-		tc.want("its pong is here", other, true, 0)
-	})
-}
-
-// A pong takes the pings that it answers off the list at once: one that comes again,
-// before their goroutines have run, answers nothing.
-func TestPingsList(t *testing.T) {
-	var a pings
-	var list [5]*ping
-	for i := range list {
-		list[i] = &ping{payload: [16]byte{byte(i)}, done: make(chan struct{})}
-		a.add(list[i])
-	}
-	now := time.Now()
-	for _, i := range []int{2, 0, 2, 3} {
-		a.received(list[i].payload[:], now.Add(time.Duration(i)))
-	}
-	for i, want := range []int{2, 2, 2, 3} {
-		if got := list[i].pong.Sub(now); got != time.Duration(want) || list[i].err != nil {
-			t.Errorf("ping %d: got answered by pong %d, %v, want by %d", i, got, list[i].err, want)
-		}
-	}
-	a.fail(errMine)
-	a.fail(io.EOF)
-	if err := list[4].err; err != errMine || len(a.waiting) != 0 {
-		t.Errorf("got %v, and %d pings that wait, want the first error and none", err, len(a.waiting))
-	}
 }
 
 // The time is that from sending on, not from the call; and the order is that of sending.

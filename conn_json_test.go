@@ -3,7 +3,6 @@
 package websocket
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"testing/iotest"
 	"testing/synctest"
 	"time"
 )
@@ -113,13 +111,15 @@ func TestWriteJSONHoldsNothingWhileItEncodes(t *testing.T) {
 	wantFrames(t, wire, frameSent(true, TextMessage, "1\n"), frameSent(true, TextMessage, "2\n"))
 }
 
-// Whatever is wrong with a message as JSON, or with what it is read into, the one after it can be read.
+// Whatever is wrong with a message as JSON, or with what it is read into, the one after it can be read. What ends the
+// connection is returned as by ReadMessage, and nothing is decoded.
 func TestReadJSON(t *testing.T) {
 	before := bhPoint{0, "before"}
 	isNil := func(err error) bool { return err == nil }
 	isUnexpectedEOF := func(err error) bool { return err == io.ErrUnexpectedEOF }
 	isSyntax := func(err error) bool { return errors.As(err, new(*json.SyntaxError)) }
 	isMistyped := func(err error) bool { return errors.As(err, new(*json.UnmarshalTypeError)) }
+	isEnd := func(err error) bool { return IsCloseError(err, CloseAbnormalClosure) }
 	bothSides(t, func(t *testing.T, server bool) {
 		for _, tt := range []struct {
 			name     string
@@ -146,14 +146,32 @@ func TestReadJSON(t *testing.T) {
 			{"not JSON", "\x81" + `hello`, before, isSyntax},
 			{"another type", "\x81" + `{"s":"after","x":"one"}`, bhPoint{0, "after"}, isMistyped},
 			{"too large", "\x81" + `{"x":1e99}`, before, isMistyped},
+			{"the end in a value", "\x01" + `{"x"`, before, isEnd},
+			{"the end behind a value", "\x01" + `{"x":1}`, before, isEnd},
+			{"the peer closes", "\x88\x03\xe9", before, func(err error) bool { return IsCloseError(err, CloseGoingAway) }},
+			{"not UTF-8", "\x81" + "\"\xff\"", before, func(err error) bool { return errors.As(err, new(*protocolError)) }},
+			{"over the limit", "\x81" + strings.Repeat(" ", 101), before, func(err error) bool { return err == ErrReadLimit }},
 		} {
-			c, wire := newTestConn(t, server)
-			for frame := range strings.SplitSeq(tt.messages+"|\x81"+`{"x":7}`+"|\x81"+`{"x":8}`, "|") {
+			a, wire := newPipe(t, 1000)
+			c := newConn(a, server, nil, connOptions{readLimit: 100})
+			for frame := range strings.SplitSeq(tt.messages, "|") {
 				wire.Write(bhFrame(server, frame[0], frame[1:]))
 			}
 			got := before
-			if err := c.ReadJSON(&got); !tt.is(err) || got != tt.want {
+			if strings.HasPrefix(tt.name, "the end") {
+				wire.out.set(func(h *pipeHalf) { h.writeEnd.closed = true })
+			} else {
+				wire.Write(peerFrames(server, texts(`{"x":7}`, `{"x":8}`)...))
+			}
+			err := c.ReadJSON(&got)
+			if !tt.is(err) || got != tt.want {
 				t.Errorf("%s: got %v and %T %v, want %v", tt.name, got, err, err, tt.want)
+			}
+			if ended := c.readLock.err(); ended != nil {
+				if again := c.ReadJSON(&got); again != err || ended != err || got != before {
+					t.Errorf("%s: got %v the second time, want the same error", tt.name, again)
+				}
+				continue
 			}
 			if err := c.ReadJSON(got); !errors.As(err, new(*json.InvalidUnmarshalError)) {
 				t.Errorf("%s: got %v without a pointer, want json.InvalidUnmarshalError", tt.name, err)
@@ -194,70 +212,33 @@ func TestReadJSONIsResumed(t *testing.T) {
 	})
 }
 
-// What ends the connection is returned as by ReadMessage, and nothing is decoded.
-func TestReadJSONErrors(t *testing.T) {
-	const end = "websocket: close 1006 (abnormal closure): unexpected EOF"
-	for _, tt := range []struct {
-		name, in, want string
-		reply          string
-	}{
-		{"the peer closes", "88 02 03e9", "websocket: close 1001 (going away)", "\x03\xe9"},
-		{"the end", "", end, ""},
-		{"the end in a value", "01 01 31", end, ""},
-		{"the end behind a value", "01 02 7b7d", end, ""},
-		{"over the limit", "81 05", "websocket: read limit exceeded", "\x03\xf1"},
-		{"not UTF-8", "81 03 22ff22", "websocket: text is not valid UTF-8", "\x03\xeftext is not valid UTF-8"},
-	} {
-		a, wire := newPipe(t, 1000)
-		c := newConn(a, false, nil, connOptions{readLimit: 4})
-		wire.Write(unhex(t, tt.in))
-		wire.out.set(func(h *pipeHalf) { h.writeEnd.closed = true })
-		v := any("before")
-		err := c.ReadJSON(&v)
-		if err == nil || err.Error() != tt.want || v != "before" {
-			t.Errorf("%s: got %v and error %v, want %s", tt.name, v, err, tt.want)
-		}
-		if again := c.ReadJSON(&v); again != err {
-			t.Errorf("%s: got %v the second time, want the same error", tt.name, again)
-		}
-		if tt.reply != "" {
-			wantFrames(t, wire, frameSent(false, CloseMessage, tt.reply))
-		}
-		c.wantNothingSent(t, wire, tt.name)
-	}
-}
-
 // Messages of any length come through, and buffers that a rare long one has made large are not kept.
 func TestLargeJSONBuffersAreNotPooled(t *testing.T) {
 	for _, size := range []int{1, 4096, 64 << 10, 70_000, 1_000_000, 1} {
 		c, wire := newTestConn(t, false)
-		long := strings.Repeat("x", size)
-		for _, use := range []func() error{
-			func() error { return c.WriteJSON(long) },
-			func() error {
+		long, got := strings.Repeat("x", size), ""
+		wire.Write(bhFrame(false, 0x81, `"`+long+`"`))
+		for name, use := range map[string]func() error{
+			"WriteJSON": func() error { return c.WriteJSON(long) },
+			"ReadJSON":  func() error { return c.ReadJSON(&got) },
+			"WriteJSON of what cannot be encoded": func() error {
 				if err := c.WriteJSON([]any{long, make(chan int)}); err == nil {
-					return errMine // it cannot be encoded
-				}
-				return nil
-			},
-			func() error {
-				wire.Write(bhFrame(false, 0x81, `"`+long+`"`))
-				var got string
-				if err := c.ReadJSON(&got); err != nil || got != long {
-					t.Errorf("got %d bytes and error %v, want %d", len(got), err, size)
+					return errMine
 				}
 				return nil
 			},
 		} {
 			if err := use(); err != nil {
-				t.Error(err)
+				t.Errorf("%s, %d bytes: got %v, want none", name, size, err)
 			}
 			for range 20 {
 				if b := jsonPool.Get().(interface{ Cap() int }); b.Cap() > maxBufferSize {
-					t.Fatalf("got a buffer of %d bytes from the pool, want at most %d", b.Cap(), maxBufferSize)
+					t.Fatalf("%s: got a buffer of %d bytes from the pool, want at most %d", name, b.Cap(), maxBufferSize)
 				}
 			}
-			wire.take()
+		}
+		if got != long {
+			t.Errorf("got %d bytes, want %d", len(got), size)
 		}
 	}
 }
@@ -352,34 +333,6 @@ func TestJoinMessagesIsResumed(t *testing.T) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	})
-}
-
-// What the reader is for: messages as lines, or as one stream.
-func TestJoinMessagesFeedsReaders(t *testing.T) {
-	join := func(term string, messages ...string) io.Reader {
-		c, wire := newTestConn(t, false)
-		wire.Write(peerFrames(false, texts(messages...)...))
-		wire.Close()
-		return JoinMessages(c, term)
-	}
-	s := bufio.NewScanner(iotest.OneByteReader(join("\n", "one", "", "two")))
-	var lines []string
-	for s.Scan() {
-		lines = append(lines, s.Text())
-	}
-	if got := strings.Join(lines, "|"); got != "one||two" || !IsCloseError(s.Err(), CloseAbnormalClosure) {
-		t.Errorf("got %q and error %v, want one||two and close 1006", got, s.Err())
-	}
-
-	d := json.NewDecoder(join("", `{"x":1}{"x"`, `:2} 3`, `4`))
-	var a, b bhPoint
-	var n int
-	if err := errors.Join(d.Decode(&a), d.Decode(&b)); err != nil || a.X != 1 || b.X != 2 {
-		t.Errorf("got %v, %v and error %v, want 1 and 2", a, b, err)
-	}
-	if err := d.Decode(&n); !IsCloseError(err, CloseAbnormalClosure) {
-		t.Errorf("got %d and error %v, want close 1006: nobody knows that the number is complete", n, err)
-	}
 }
 
 // Whoever reads a message in between discards the rest of the one before.

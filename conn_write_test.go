@@ -236,6 +236,7 @@ func TestNextWriterFinishesTheOneBefore(t *testing.T) {
 	for name, err := range map[string]error{
 		"WriteString": second(io.WriteString(w1, "x")),
 		"large Write": second(w1.Write(make([]byte, 10_000))),
+		"ReadFrom":    second(w1.(io.ReaderFrom).ReadFrom(strings.NewReader("x"))),
 		"Close":       w1.Close(),
 	} {
 		if err != errWriteClosed {

@@ -3,7 +3,6 @@
 package websocket
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -58,58 +57,50 @@ func fillStream(t *testing.T, s net.Conn) (frames []string) {
 	return frames
 }
 
-// Bytes that are written in any sizes come out in any sizes, in both directions at a
-// time, on every kind of transport.
+// Bytes that are written in any sizes come out in any sizes, in both directions at a time, with pings beside them, on
+// every kind of transport.
 func TestStreamCarriesBytes(t *testing.T) {
+	sizes := []int{1, 0, 125, 126, 1000, 65521, 65522, 65523, 65535, 65536, 2, 150_000}
 	eachLink(t, func(t *testing.T, l testLink) {
 		for _, messageType := range []int{TextMessage, BinaryMessage} {
 			near, far := l.pair(t)
-			s := NewStream(newConn(near, l.server, nil, connOptions{}), messageType)
-			peer := NewStream(newConn(far, !l.server, nil, connOptions{}), messageType)
-			if s.LocalAddr() != near.LocalAddr() || s.RemoteAddr() != near.RemoteAddr() {
+			conns := []*Conn{newConn(near, l.server, nil, connOptions{}), newConn(far, !l.server, nil, connOptions{})}
+			streams := []net.Conn{NewStream(conns[0], messageType), NewStream(conns[1], messageType)}
+			if s := streams[0]; s.LocalAddr() != near.LocalAddr() || s.RemoteAddr() != near.RemoteAddr() {
 				t.Errorf("got %v and %v, want the addresses of the transport", s.LocalAddr(), s.RemoteAddr())
 			}
-			var group sync.WaitGroup
-			group.Go(func() { carryBytes(t, s, peer, 1) })
-			group.Go(func() { carryBytes(t, peer, s, 2) })
-			group.Wait()
-			s.Close()
-			peer.Close()
+			var writers, readers sync.WaitGroup
+			for i, c := range conns {
+				from, to, sent := streams[i], streams[1-i], fmt.Sprintf("%x", noise(250_000, uint64(i)))
+				writers.Go(func() {
+					for p, j := sent, 0; len(p) > 0; j++ {
+						n := min(len(p), sizes[j%len(sizes)])
+						wantWritten(t, from, p[:n])
+						p = p[n:]
+						if _, err := c.Ping(t.Context()); err != nil {
+							t.Errorf("Ping: got %v, want nil", err)
+						}
+					}
+				})
+				readers.Go(func() {
+					random := rand.New(rand.NewPCG(uint64(i), 1))
+					got := make([]byte, 0, len(sent)+1) // and read on, for the pongs
+					for err := error(nil); err == nil; {
+						var n int
+						n, err = to.Read(got[len(got):min(cap(got), len(got)+random.IntN(40_000))])
+						got = got[:len(got)+n]
+					}
+					if string(got) != sent {
+						t.Errorf("got %d bytes, want the %d that were written", len(got), len(sent))
+					}
+				})
+			}
+			writers.Wait() // each has the pong behind its last bytes
+			streams[0].Close()
+			streams[1].Close()
+			readers.Wait()
 		}
 	})
-}
-
-// carryBytes writes ASCII to one stream and reads it from the other.
-func carryBytes(t *testing.T, from, to net.Conn, seed uint64) {
-	sizes := []int{1, 0, 125, 126, 1000, 65521, 65522, 65523, 65535, 65536, 2, 150_000}
-	sent := make([]byte, 500_000)
-	for i := range sent {
-		sent[i] = 'a' + byte(uint64(i*i)%23+seed)
-	}
-	var writer sync.WaitGroup
-	defer writer.Wait()
-	writer.Go(func() {
-		p := sent
-		for i := 0; len(p) > 0; i++ {
-			n := min(len(p), sizes[i%len(sizes)])
-			wantWritten(t, from, string(p[:n]))
-			p = p[n:]
-		}
-	})
-	random := rand.New(rand.NewPCG(seed, 1))
-	got := make([]byte, 0, len(sent))
-	for len(got) < len(sent) {
-		space := got[len(got):min(cap(got), len(got)+random.IntN(40_000))]
-		n, err := to.Read(space)
-		if err != nil || n == 0 && len(space) > 0 {
-			t.Errorf("Read after %d bytes: got %d, %v", len(got), n, err)
-			return
-		}
-		got = got[:len(got)+n]
-	}
-	if !bytes.Equal(got, sent) {
-		t.Error("got other bytes than those that were written")
-	}
 }
 
 // Messages and fragments may begin and end anywhere and be empty, and control frames be among them. The read limit is
@@ -342,31 +333,6 @@ func TestStreamWriteDeadlineEndsAllThatWait(t *testing.T) {
 	})
 }
 
-// A pong and the frames of the stream leave in the order in which they came to be, and no Write
-// waits for the network because of a pong that this does not take.
-func TestStreamWriteBehindAPong(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, _, far := tightStream(t, 3)
-		if d := took(func() {
-			s.SetWriteDeadline(time.Now().Add(time.Second))
-			wantWritten(t, s, "abc")
-			go s.Read(make([]byte, 1))
-			synctest.Wait()
-			far.Write(unhex(t, "89 81 00000000 41")) // a ping
-			synctest.Wait()
-			wantWritten(t, s, "de")
-			room(far, 7) // for the rest of the frame, and two bytes of the pong
-			synctest.Wait()
-			wantWritten(t, s, "f")
-		}); d != 0 {
-			t.Errorf("got a wait of %v, want none", d)
-		}
-		time.Sleep(time.Hour)
-		room(far, 1000)
-		wantFrames(t, far, streamFrame("abc"), frameSent(true, PongMessage, "A"), streamFrame("de"), streamFrame("f"))
-	})
-}
-
 // The verdict on a silent peer does not wait for the frames that the network does not take.
 func TestStreamKeepaliveOnAFullNetwork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -562,32 +528,5 @@ func TestStreamShutdownLeavesNoHole(t *testing.T) {
 		if n := <-done; n != 0 {
 			t.Errorf("got %d bytes of what came later, want none", n)
 		}
-	})
-}
-
-// Ping works beside the stream in both directions, with writes that fill the network.
-func TestStreamPing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		near, far := newPipe(t, 1000)
-		server, client := newConn(near, true, nil, connOptions{}), newConn(far, false, nil, connOptions{})
-		a, b := NewStream(server, BinaryMessage), NewStream(client, BinaryMessage)
-		go io.Copy(io.Discard, a)
-		go func() {
-			for buf := make([]byte, 100); second(b.Read(buf)) == nil; {
-				time.Sleep(time.Millisecond)
-			}
-		}()
-		go a.Write(make([]byte, 100_000))
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		for range 5 {
-			for _, c := range []*Conn{server, client} {
-				if _, err := c.Ping(ctx); err != nil {
-					t.Errorf("got %v, want nil", err)
-				}
-			}
-		}
-		a.Close()
-		b.Close()
 	})
 }

@@ -5,9 +5,9 @@ package websocket
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"sync"
@@ -115,10 +115,6 @@ func TestWriteMessageContextInterruptedTooLate(t *testing.T) {
 			c.SetWriteDeadline(deadline)
 			return c.WriteMessage(TextMessage, nil)
 		}, deadline},
-		"a control frame": {func(c *Conn) error { return c.WriteControl(PingMessage, nil, deadline) }, deadline},
-		"another context": {func(c *Conn) error {
-			return c.WriteMessageContext(context.Background(), TextMessage, nil)
-		}, time.Time{}},
 	} {
 		ctx, cancel := context.WithCancel(context.Background())
 		l := &lateWrites{cancel: cancel, interrupted: make(chan struct{})}
@@ -208,13 +204,13 @@ func TestReadMessageContextRacesWithArrival(t *testing.T) {
 		c := newConn(near, true, nil, connOptions{})
 		go func() {
 			for i := range n {
-				b := peerFrames(true, peerFrame{true, opBinary, string(binary.BigEndian.AppendUint32(nil, uint32(i)))})
+				b := peerFrames(true, textFrame(fmt.Sprint(i)))
 				far.Write(b[:i%len(b)]) // in two pieces
 				far.Write(b[i%len(b):])
 			}
 		}()
 		interrupted := 0
-		for next := uint32(0); next < n; {
+		for next := 0; next < n; {
 			ctx, cancel := context.WithCancel(context.Background())
 			go cancel()
 			_, p, err := c.ReadMessageContext(ctx)
@@ -225,8 +221,8 @@ func TestReadMessageContextRacesWithArrival(t *testing.T) {
 				}
 				_, p, err = c.ReadMessage() // is not disturbed
 			}
-			if err != nil || len(p) != 4 || binary.BigEndian.Uint32(p) != next {
-				t.Fatalf("got % x, %v, want message %d", p, err, next)
+			if err != nil || string(p) != fmt.Sprint(next) {
+				t.Fatalf("got %q, %v, want message %d", p, err, next)
 			}
 			next++
 		}
@@ -243,13 +239,14 @@ func TestReadMessageContextRacesWithArrival(t *testing.T) {
 func TestWriteMessageContextRacesWithDeparture(t *testing.T) {
 	near, far := tcpPair(t)
 	c, peer := newConn(near, true, nil, connOptions{}), newConn(far, false, nil, connOptions{})
-	var sent []uint32
-	for i := range uint32(3000) {
+	var sent []string
+	for i := range 3000 {
 		ctx, cancel := context.WithCancel(context.Background())
 		go cancel()
-		switch err := c.WriteMessageContext(ctx, BinaryMessage, binary.BigEndian.AppendUint32(nil, i)); err {
+		text := fmt.Sprint(i)
+		switch err := c.WriteMessageContext(ctx, TextMessage, []byte(text)); err {
 		case nil:
-			sent = append(sent, i)
+			sent = append(sent, text)
 		case context.Canceled:
 		default:
 			t.Fatalf("message %d: got %v, want nil or context.Canceled: the network is not full", i, err)
@@ -257,9 +254,7 @@ func TestWriteMessageContextRacesWithDeparture(t *testing.T) {
 	}
 	c.WriteControl(CloseMessage, nil, time.Time{})
 	for _, want := range sent {
-		if _, p, err := peer.ReadMessage(); err != nil || binary.BigEndian.Uint32(p) != want {
-			t.Fatalf("got % x, %v, want message %d", p, err, want)
-		}
+		wantRead(t, peer, want)
 	}
 	if _, p, err := peer.ReadMessage(); !IsCloseError(err, CloseNoStatusReceived) {
 		t.Errorf("got %q, %v, want close 1005: nothing that was said not to be sent", p, err)
@@ -272,13 +267,8 @@ const stressWriters = 64
 // Its first byte is i.
 func stressMessage(i, j int) []byte {
 	size := []int{1, 7, 125, 126, 1000, 4082, 5000, 70_000, 2, 300, 200 << 10}[(i*3+j)%11]
-	p := make([]byte, size)
+	p := noise(size, uint64(i<<8|j))
 	p[0] = byte(i)
-	for k := 1; k < size; k += 8 {
-		var word [8]byte
-		binary.LittleEndian.PutUint64(word[:], uint64(i)<<56|uint64(j)<<40|uint64(k))
-		copy(p[k:], word[:])
-	}
 	return p
 }
 
@@ -293,11 +283,7 @@ func stressWrite(ctx context.Context, c *Conn, i, j int) error {
 	case 2:
 		return c.WriteJSON(p)
 	case 3:
-		pm, err := NewPreparedMessage(BinaryMessage, p)
-		if err != nil {
-			return err
-		}
-		return c.WritePreparedMessage(pm)
+		return answers["WritePreparedMessage"](c, BinaryMessage, p)
 	}
 	if i != 0 { // NextWriter is for one goroutine
 		return c.WriteMessage(BinaryMessage, p)
@@ -306,14 +292,10 @@ func stressWrite(ctx context.Context, c *Conn, i, j int) error {
 	if err != nil {
 		return err
 	}
-	for len(p) > 0 {
-		n, err := w.Write(p[:min(len(p), 3000)])
-		if err != nil {
-			return err
-		}
-		p = p[n:]
+	for ; err == nil && len(p) > 0; p = p[min(len(p), 3000):] {
+		_, err = w.Write(p[:min(len(p), 3000)])
 	}
-	return w.Close()
+	return errors.Join(err, w.Close())
 }
 
 // stressSend sends all messages of all writers, with control frames between.
@@ -335,11 +317,9 @@ func stressSend(t *testing.T, c *Conn, messages int) {
 	for i := range 4 {
 		writers.Go(func() {
 			for j := range messages {
-				if err := c.WriteControl(PongMessage, []byte{byte(i), byte(j)}, time.Time{}); err != nil {
-					t.Errorf("WriteControl: got %v", err)
-				}
-				if _, err := c.Ping(ctx); err != nil {
-					t.Errorf("Ping: got %v", err)
+				err := c.WriteControl(PongMessage, []byte{byte(i), byte(j)}, time.Time{})
+				if err := errors.Join(err, second(c.Ping(ctx))); err != nil {
+					t.Errorf("pong or ping %d of sender %d: got %v", j, i, err)
 				}
 			}
 		})
@@ -360,39 +340,24 @@ func stressReceive(t *testing.T, c *Conn, messages int) {
 		}
 		return nil
 	})
-	for n := 0; ; n++ {
+	for n := 0; n < stressWriters*messages; n++ {
 		messageType, p, err := c.ReadMessage()
-		if IsCloseError(err, CloseNoStatusReceived) {
-			break
+		if err == nil && messageType == TextMessage {
+			err = json.Unmarshal(p, &p) // of WriteJSON
 		}
 		if err != nil {
 			t.Errorf("got %v after %d messages", err, n)
 			c.Close() // the peer waits
 			return
 		}
-		if messageType == TextMessage {
-			var q []byte
-			if err := json.Unmarshal(p, &q); err != nil {
-				t.Errorf("got %v of %d bytes", err, len(p))
-			}
-			p = q
-		}
-		i := int(p[0])
-		if i >= stressWriters || !bytes.Equal(p, stressMessage(i, next[i])) {
+		if i := int(p[0]); i >= stressWriters || !bytes.Equal(p, stressMessage(i, next[i])) {
 			t.Errorf("got %d bytes, not message %d of writer %d", len(p), next[i], i)
-			continue
-		}
-		next[i]++
-	}
-	for i, n := range next {
-		if n != messages {
-			t.Errorf("writer %d: got %d messages, want %d", i, n, messages)
+		} else {
+			next[i]++
 		}
 	}
-	for i, n := range pongs {
-		if n != messages {
-			t.Errorf("sender %d: got %d pongs, want %d", i, n, messages)
-		}
+	if _, _, err := c.ReadMessage(); !IsCloseError(err, CloseNoStatusReceived) || pongs != [4]int{messages, messages, messages, messages} {
+		t.Errorf("got %v and the pongs %d, want the end, and %d of each sender", err, pongs, messages)
 	}
 }
 
