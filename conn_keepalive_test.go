@@ -105,13 +105,6 @@ type keepaliveScript struct {
 	err   error // that ended the reading, as far as the script knows
 }
 
-func startKeepaliveScript(t *testing.T, o connOptions) *keepaliveScript {
-	a, wire := newPipe(t, 1000)
-	tc := &keepaliveScript{T: t, c: newConn(a, true, nil, o), wire: wire, ended: make(chan error, 1)}
-	t.Cleanup(func() { tc.c.Close() })
-	return tc
-}
-
 var keepaliveOptions = connOptions{pingInterval: 10 * time.Second, pongTimeout: 4 * time.Second}
 
 // read reads in a goroutine that ends with the reading.
@@ -155,13 +148,21 @@ func (tc *keepaliveScript) wantPing(reason string) {
 	tc.wantSent(reason, `fin=true op=9 masked=false ""`)
 }
 
+// wantPingAfter checks that a ping leaves after the time, and nothing before.
+func (tc *keepaliveScript) wantPingAfter(d time.Duration, reason string) {
+	tc.Helper()
+	time.Sleep(d - 1)
+	tc.wantIdle("not yet: " + reason)
+	time.Sleep(1)
+	tc.wantPing(reason)
+}
+
 func (tc *keepaliveScript) wantDead(reason string) {
 	tc.Helper()
 	tc.wait()
-	wantKeepaliveError(tc, reason, tc.err, "4s")
-	_, _, again := tc.c.ReadMessage()
+	wantKeepaliveError(tc, reason, tc.err, tc.c.keepalive.timeout.String())
 	for name, err := range map[string]error{
-		"ReadMessage":  again,
+		"ReadMessage":  second3(tc.c.ReadMessage()),
 		"WriteMessage": tc.c.WriteMessage(TextMessage, nil),
 		"WriteControl": tc.c.WriteControl(CloseMessage, nil, time.Time{}),
 		"NextWriter":   second(tc.c.NextWriter(TextMessage)),
@@ -176,6 +177,15 @@ func (tc *keepaliveScript) wantDead(reason string) {
 	}
 }
 
+// wantDeadAfter checks that the verdict comes after the time, and nothing before.
+func (tc *keepaliveScript) wantDeadAfter(d time.Duration, reason string) {
+	tc.Helper()
+	time.Sleep(d - 1)
+	tc.wantIdle("not yet: " + reason)
+	time.Sleep(1)
+	tc.wantDead(reason)
+}
+
 func wantKeepaliveError(t testing.TB, reason string, err error, timeout string) {
 	t.Helper()
 	want := "websocket: nothing came for " + timeout + " after a ping"
@@ -187,27 +197,35 @@ func wantKeepaliveError(t testing.TB, reason string, err error, timeout string) 
 
 func keepaliveTest(t *testing.T, name string, o connOptions, script func(tc *keepaliveScript)) {
 	t.Run(name, func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) { script(startKeepaliveScript(t, o)) })
+		synctest.Test(t, func(t *testing.T) {
+			a, wire := newPipe(t, 1000)
+			tc := &keepaliveScript{T: t, c: newConn(a, true, nil, o), wire: wire, ended: make(chan error, 1)}
+			t.Cleanup(func() { tc.c.Close() })
+			script(tc)
+		})
 	})
 }
 
 func TestKeepalive(t *testing.T) {
-	keepaliveTest(t, "a peer that answers, and then is gone", keepaliveOptions, func(tc *keepaliveScript) {
-		tc.read()
-		for range 5 {
-			time.Sleep(10*time.Second - 1)
-			tc.wantIdle("the interval since the beginning or the pong is not over")
-			time.Sleep(1)
-			tc.wantPing("the interval is over")
-			time.Sleep(4*time.Second - 1)
-			tc.wantIdle("the timeout is not over")
-			tc.receive(peerFrame{true, opPong, ""})
+	for name, timeout := range map[string]time.Duration{
+		"PongTimeout": 4 * time.Second, "no PongTimeout": 0, "PongTimeout longer than PingInterval": time.Minute,
+	} {
+		o := connOptions{pingInterval: 10 * time.Second, pongTimeout: timeout}
+		if timeout == 0 {
+			timeout = 10 * time.Second // the interval
 		}
-		time.Sleep(10 * time.Second)
-		tc.wantPing("the interval is over")
-		time.Sleep(4 * time.Second)
-		tc.wantDead("no pong this time")
-	})
+		keepaliveTest(t, name, o, func(tc *keepaliveScript) {
+			tc.read()
+			for range 5 {
+				tc.wantPingAfter(10*time.Second, "the interval since the beginning or the pong is over")
+				time.Sleep(timeout - 1)
+				tc.wantIdle("one ping is enough, and the timeout is not over")
+				tc.receive(peerFrame{true, opPong, ""})
+			}
+			tc.wantPingAfter(10*time.Second, "the interval is over")
+			tc.wantDeadAfter(timeout, "no pong this time")
+		})
+	}
 
 	o := connOptions{pingInterval: 7 * time.Second, pongTimeout: 4 * time.Second} // not at the write deadline of a pong
 	for name, f := range map[string]peerFrame{
@@ -224,10 +242,7 @@ func TestKeepalive(t *testing.T) {
 					f.op = opContinuation
 				}
 				readFrames(tc, tc.wire, 0) // the pong, if it is a ping
-				time.Sleep(7*time.Second - 1)
-				tc.wantIdle(reason)
-				time.Sleep(1)
-				tc.wantPing("the interval since then is over")
+				tc.wantPingAfter(7*time.Second, reason)
 				time.Sleep(3 * time.Second)
 			}
 		})
@@ -263,29 +278,6 @@ func TestKeepalive(t *testing.T) {
 		})
 	}
 
-	for name, timeout := range map[string]time.Duration{"no PongTimeout": 0, "PongTimeout longer than PingInterval": time.Minute} {
-		o := connOptions{pingInterval: 10 * time.Second, pongTimeout: timeout}
-		if timeout == 0 {
-			timeout = 10 * time.Second // the interval
-		}
-		keepaliveTest(t, name, o, func(tc *keepaliveScript) {
-			tc.read()
-			time.Sleep(10 * time.Second)
-			tc.wantPing("the interval is over")
-			time.Sleep(timeout - time.Second)
-			tc.receive(peerFrame{true, opPong, ""})
-			time.Sleep(10*time.Second - 1)
-			tc.wantIdle("one ping is enough, and it was answered")
-			time.Sleep(1)
-			tc.wantPing("the interval since the pong is over")
-			time.Sleep(timeout - 1)
-			tc.wantIdle("the timeout is not over")
-			time.Sleep(1)
-			tc.wait()
-			wantKeepaliveError(tc, "the timeout is over", tc.err, timeout.String())
-		})
-	}
-
 	keepaliveTest(t, "none", connOptions{}, func(tc *keepaliveScript) {
 		if tc.c.keepalive != nil {
 			tc.Error("got a timer, want none")
@@ -309,21 +301,15 @@ func TestKeepalive(t *testing.T) {
 // A program that does not read sees nothing come, so it must not judge.
 func TestKeepaliveWhileNobodyReads(t *testing.T) {
 	keepaliveTest(t, "for hours", keepaliveOptions, func(tc *keepaliveScript) {
-		time.Sleep(10 * time.Second)
 		for range 1000 {
-			tc.wantPing("a ping every interval keeps the path open")
-			time.Sleep(10*time.Second - 1)
-			tc.wantIdle("no more than that")
-			time.Sleep(1)
+			tc.wantPingAfter(10*time.Second, "a ping every interval keeps the path open")
 		}
 		tc.receive(peerFrame{true, opPong, ""})
-		tc.wantPing("the pong has not been read")
+		tc.wantPingAfter(10*time.Second, "the pong has not been read")
 		tc.read()
 		tc.wantIdle("it is being read, and the pong is there")
-		time.Sleep(10 * time.Second)
-		tc.wantPing("the interval since the pong is over")
-		time.Sleep(4 * time.Second)
-		tc.wantDead("the timeout is over")
+		tc.wantPingAfter(10*time.Second, "the interval since the pong is over")
+		tc.wantDeadAfter(4*time.Second, "the timeout is over")
 	})
 
 	keepaliveTest(t, "short reads", keepaliveOptions, func(tc *keepaliveScript) {

@@ -52,17 +52,15 @@ type pipeEnd struct {
 }
 
 // readClosed reports whether the end that reads is closed.
-func (h *pipeHalf) readClosed() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.readEnd.closed
+func (h *pipeHalf) readClosed() (closed bool) {
+	h.set(func(h *pipeHalf) { closed = h.readEnd.closed })
+	return closed
 }
 
 // writeClosed reports whether the end that writes is closed.
-func (h *pipeHalf) writeClosed() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.writeEnd.closed
+func (h *pipeHalf) writeClosed() (closed bool) {
+	h.set(func(h *pipeHalf) { closed = h.writeEnd.closed })
+	return closed
 }
 
 func newPipeHalf(size int) *pipeHalf {
@@ -184,13 +182,8 @@ func room(far *pipeConn, size int) {
 }
 
 // take returns the bytes that were written to the other end and not read yet.
-func (c *pipeConn) take() []byte {
-	h := c.in
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	b := h.data
-	h.data = nil
-	h.change.Broadcast()
+func (c *pipeConn) take() (b []byte) {
+	c.in.set(func(h *pipeHalf) { b, h.data = h.data, nil })
 	return b
 }
 
@@ -382,11 +375,7 @@ func (b *bubble) take() []arrival {
 // want checks the frames that have come since they were looked at last.
 func (b *bubble) want(reason string, want ...string) {
 	b.Helper()
-	var got []string
-	for _, a := range b.take() {
-		got = append(got, a.frame)
-	}
-	if !slices.Equal(got, want) {
+	if got := arrivedFrames(b.take()); !slices.Equal(got, want) {
 		b.Fatalf("%s: got the frames %.300q, want %.300q", reason, got, want)
 	}
 }
@@ -429,12 +418,10 @@ func (b *bubble) open() {
 }
 
 // writes returns how many writes to the network there have been.
-func (b *bubble) writes() int {
+func (b *bubble) writes() (n int) {
 	synctest.Wait()
-	h := b.pipe.in
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.writes
+	b.pipe.in.set(func(h *pipeHalf) { n = h.writes })
+	return n
 }
 
 // took returns the simulated time that a call takes.
@@ -444,14 +431,15 @@ func took(call func()) time.Duration {
 	return time.Since(start)
 }
 
-// join describes frames in one line.
-func join(list []arrival) string {
-	var frames []string
+func arrivedFrames(list []arrival) (frames []string) {
 	for _, a := range list {
 		frames = append(frames, a.frame)
 	}
-	return strings.Join(frames, "|")
+	return frames
 }
+
+// join describes frames in one line.
+func join(list []arrival) string { return strings.Join(arrivedFrames(list), "|") }
 
 // testLink is a kind of transport, and the side that the connection under test has.
 type testLink struct {
@@ -462,21 +450,21 @@ type testLink struct {
 // eachLink runs f for a server and a client over each kind of transport that is written to in a way
 // of its own.
 func eachLink(t *testing.T, f func(t *testing.T, l testLink)) {
+	pairs := map[string]func(t testing.TB) (near, far net.Conn){
+		"tcp": tcpPair, "unix": unixPair,
+		"wrapped": func(t testing.TB) (near, far net.Conn) {
+			near, far = tcpPair(t)
+			return wrappedConn{near}, far
+		},
+		"tls": func(t testing.TB) (near, far net.Conn) {
+			near, far = tcpPair(t)
+			return overTLS(t, near, far)
+		},
+	}
 	bothSides(t, func(t *testing.T, server bool) {
-		t.Run("tcp", func(t *testing.T) { f(t, testLink{tcpPair, server}) })
-		t.Run("unix", func(t *testing.T) { f(t, testLink{unixPair, server}) })
-		t.Run("wrapped", func(t *testing.T) {
-			f(t, testLink{func(t testing.TB) (near, far net.Conn) {
-				near, far = tcpPair(t)
-				return wrappedConn{near}, far
-			}, server})
-		})
-		t.Run("tls", func(t *testing.T) {
-			f(t, testLink{func(t testing.TB) (near, far net.Conn) {
-				near, far = tcpPair(t)
-				return overTLS(t, near, far)
-			}, server})
-		})
+		for name, pair := range pairs {
+			t.Run(name, func(t *testing.T) { f(t, testLink{pair, server}) })
+		}
 	})
 }
 
@@ -484,26 +472,21 @@ func eachLink(t *testing.T, f func(t *testing.T, l testLink)) {
 // is full of bytes that the peer's drain discards. TLS cannot be filled so; for that there is bubble.
 func eachFull(t *testing.T, o connOptions, f func(t *testing.T, c *Conn, peer *farEnd)) {
 	bothSides(t, func(t *testing.T, server bool) {
-		run := func(t *testing.T, near, far net.Conn, link net.Conn) {
-			smallBuffer(near)
-			far.(interface{ SetReadBuffer(int) error }).SetReadBuffer(4 << 10) // else TCP goes on, in small pieces
-			filling := fillKernel(t, near)
-			f(t, newConn(link, server, nil, o), &farEnd{Conn: far, server: server, filling: filling})
-		}
-		if server { // once: TCP takes a second to recover
-			t.Run("tcp", func(t *testing.T) {
-				near, far := tcpPair(t)
-				run(t, near, far, near)
+		run := func(name string, pair func(t testing.TB) (near, far net.Conn), wrap func(net.Conn) net.Conn) {
+			t.Run(name, func(t *testing.T) {
+				near, far := pair(t)
+				smallBuffer(near)
+				far.(interface{ SetReadBuffer(int) error }).SetReadBuffer(4 << 10) // else TCP goes on, in small pieces
+				filling := fillKernel(t, near)
+				f(t, newConn(wrap(near), server, nil, o), &farEnd{Conn: far, server: server, filling: filling})
 			})
 		}
-		t.Run("unix", func(t *testing.T) {
-			near, far := unixPair(t)
-			run(t, near, far, near)
-		})
-		t.Run("wrapped", func(t *testing.T) {
-			near, far := unixPair(t) // which is filled faster than TCP
-			run(t, near, far, wrappedConn{near})
-		})
+		plain := func(c net.Conn) net.Conn { return c }
+		if server { // once: TCP takes a second to recover
+			run("tcp", tcpPair, plain)
+		}
+		run("unix", unixPair, plain)
+		run("wrapped", unixPair, func(c net.Conn) net.Conn { return wrappedConn{c} }) // it is filled faster than TCP
 	})
 }
 
@@ -612,22 +595,19 @@ func (f *farEnd) drain(t testing.TB) {
 // next returns the next frame as cutFrame does, or the error of the network.
 func (f *farEnd) next() (string, error) {
 	f.SetReadDeadline(time.Now().Add(patience))
+	p := make([]byte, 64<<10)
 	for {
 		frame, rest := cutFrame(f.b)
 		if frame != "" {
 			f.b = rest
 			return frame, nil
 		}
-		if f.b == nil {
-			f.b = make([]byte, 0, 64<<10)
+		n, err := f.Read(p)
+		f.b = append(f.b, p[:n]...)
+		if err == io.EOF && len(f.b) > 0 {
+			err = io.ErrUnexpectedEOF
 		}
-		f.b = slices.Grow(f.b, 4096)
-		n, err := f.Read(f.b[len(f.b):cap(f.b)])
-		f.b = f.b[:len(f.b)+n]
 		if err != nil && n == 0 {
-			if err == io.EOF && len(f.b) > 0 {
-				err = io.ErrUnexpectedEOF
-			}
 			return "", err
 		}
 	}
