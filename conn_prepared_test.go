@@ -20,25 +20,19 @@ func bhPrepare(t testing.TB, messageType int, data string) *PreparedMessage {
 }
 
 func TestNewPreparedMessageErrors(t *testing.T) {
-	const badType, badControl = "websocket: bad write message type", "websocket: invalid control frame"
-	for _, tt := range []struct {
-		messageType, size int
-		want              string
-	}{
-		{-1, 0, badType},
-		{0, 0, badType},
-		{3, 0, badType},
-		{7, 200, badType},
-		{11, 0, badType},
-		{256 + 1, 0, badType},
-		{CloseMessage, 126, badControl},
-		{PingMessage, 126, badControl},
-		{PongMessage, 70_000, badControl},
-	} {
-		pm, err := NewPreparedMessage(tt.messageType, make([]byte, tt.size))
-		if pm != nil || err == nil || err.Error() != tt.want {
-			t.Errorf("type %d, %d bytes: got %v and error %v, want %s", tt.messageType, tt.size, pm, err, tt.want)
+	want := func(messageType, size int, want string) {
+		t.Helper()
+		pm, err := NewPreparedMessage(messageType, make([]byte, size))
+		if pm != nil || err == nil || err.Error() != want {
+			t.Errorf("type %d, %d bytes: got %v and error %v, want %s", messageType, size, pm, err, want)
 		}
+	}
+	for _, messageType := range badMessageTypes {
+		want(messageType, 200, "websocket: bad write message type")
+	}
+	for _, messageType := range []int{CloseMessage, PingMessage, PongMessage} {
+		want(messageType, 126, "websocket: invalid control frame")
+		want(messageType, 70_000, "websocket: invalid control frame")
 	}
 	c, wire := newTestConn(t, true)
 	if err := c.WritePreparedMessage(new(PreparedMessage)); err != errBadMessageType {
@@ -110,29 +104,30 @@ func TestPreparedMessageConcurrently(t *testing.T) {
 		bye := bhPrepare(t, CloseMessage, string(FormatCloseMessage(CloseNormalClosure, "")))
 		var all sync.WaitGroup
 		for i := range 100 {
-			near, far := newPipe(t, 1<<20)
-			server := i%2 == 0
-			c, peer := newConn(near, server, nil, connOptions{}), newConn(far, !server, nil, connOptions{})
+			c, peer := newConnPair(t)
+			if i%2 == 0 {
+				c, peer = peer, c
+			}
+			var writers sync.WaitGroup
+			for range 3 {
+				writers.Go(func() {
+					if err := errors.Join(c.WritePreparedMessage(message), c.WritePreparedMessage(ping)); err != nil {
+						t.Errorf("got error %v, want none", err)
+					}
+				})
+			}
 			all.Go(func() {
-				var writers sync.WaitGroup
-				for range 3 {
-					writers.Go(func() {
-						if err := errors.Join(c.WritePreparedMessage(message), c.WritePreparedMessage(ping)); err != nil {
-							t.Errorf("got error %v, want none", err)
-						}
-					})
-				}
 				writers.Wait()
 				if err := c.WritePreparedMessage(bye); err != nil {
 					t.Errorf("got error %v, want none", err)
 				}
 			})
+			pings := ""
+			peer.SetPingHandler(func(payload string) error {
+				pings += payload
+				return nil
+			})
 			all.Go(func() {
-				pings := ""
-				peer.SetPingHandler(func(payload string) error {
-					pings += payload
-					return nil
-				})
 				for range 3 {
 					if err := readText(peer, data); err != nil {
 						t.Error(err)

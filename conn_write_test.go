@@ -54,6 +54,24 @@ func wantFrames(t testing.TB, peer *pipeConn, want ...string) {
 	}
 }
 
+// wantWritesFail checks that every way to write returns the error that has ended the writing.
+func wantWritesFail(t testing.TB, reason string, c *Conn, want error) {
+	t.Helper()
+	for name, err := range map[string]error{
+		"WriteMessage":         c.WriteMessage(TextMessage, nil),
+		"WriteMessageContext":  c.WriteMessageContext(context.Background(), TextMessage, nil),
+		"WriteControl":         c.WriteControl(CloseMessage, nil, time.Time{}),
+		"WriteJSON":            c.WriteJSON(1),
+		"WritePreparedMessage": c.WritePreparedMessage(bhPrepare(t, TextMessage, "")),
+		"NextWriter":           second(c.NextWriter(TextMessage)),
+		"Ping":                 second(c.Ping(context.Background())),
+	} {
+		if err != want {
+			t.Errorf("%s: %s: got %v, want %v, which has ended the writing", reason, name, err, want)
+		}
+	}
+}
+
 // second returns the error of a call with another result.
 func second[T any](_ T, err error) error { return err }
 
@@ -103,9 +121,11 @@ func TestWriteMessageIsOneFrame(t *testing.T) {
 	}
 }
 
+var badMessageTypes = []int{-1, 0, 3, 7, 11, 257}
+
 func TestWriteBadTypes(t *testing.T) {
 	c, wire := newTestConn(t, true)
-	for _, mt := range []int{-1, 0, 3, 7, 11, 257} {
+	for _, mt := range badMessageTypes {
 		for name, err := range map[string]error{
 			"WriteMessage":       c.WriteMessage(mt, nil),
 			"WriteControl":       c.WriteControl(mt, nil, time.Time{}),
@@ -323,9 +343,7 @@ func TestMessageWriterKeepsItsError(t *testing.T) {
 	if err := w.Close(); err != io.ErrClosedPipe {
 		t.Errorf("Close: got %v, want the same", err)
 	}
-	if err := c.WriteMessage(TextMessage, nil); err != io.ErrClosedPipe {
-		t.Errorf("WriteMessage: got %v, want the same", err)
-	}
+	wantWritesFail(t, "a write has failed", c, io.ErrClosedPipe)
 }
 
 // ReadFrom returns the reader's error, and the message can go on.

@@ -19,56 +19,36 @@ import (
 // The context or the write deadline, whichever is first, ends a write. Within a frame that has ended the writing, and
 // all writes say so; the reading goes on.
 func TestWriteMessageContextInterruptedWithinAFrame(t *testing.T) {
-	type end func(c *Conn, ctx context.Context) (context.Context, context.CancelFunc)
+	const within = "websocket: write interrupted within a frame: "
 	for _, tt := range []struct {
-		name string
-		end  end // after a second
-		want error
-		text string // of the error; or any
+		cancel, timeout, deadline time.Duration
+		want                      error
+		text                      string
 	}{
-		{"cancelled", func(c *Conn, ctx context.Context) (context.Context, context.CancelFunc) {
-			ctx, cancel := context.WithCancelCause(ctx)
-			time.AfterFunc(time.Second, func() { cancel(errMine) })
-			return ctx, func() { cancel(nil) }
-		}, context.Canceled, "websocket: write interrupted within a frame: context canceled: mine"},
-		{"the deadline is first", func(c *Conn, ctx context.Context) (context.Context, context.CancelFunc) {
-			c.SetWriteDeadline(time.Now().Add(time.Second))
-			return context.WithTimeout(ctx, time.Minute)
-		}, os.ErrDeadlineExceeded, ""},
-		{"the context is first", func(c *Conn, ctx context.Context) (context.Context, context.CancelFunc) {
-			c.SetWriteDeadline(time.Now().Add(time.Minute))
-			return context.WithTimeout(ctx, time.Second)
-		}, context.DeadlineExceeded, "websocket: write interrupted within a frame: context deadline exceeded"},
+		{time.Second, time.Minute, time.Minute, context.Canceled, within + "context canceled: mine"},
+		{time.Minute, time.Second, time.Minute, context.DeadlineExceeded, within + "context deadline exceeded"},
+		{time.Minute, time.Minute, time.Second, os.ErrDeadlineExceeded, "i/o timeout"},
 	} {
 		bothSides(t, func(t *testing.T, server bool) {
 			synctest.Test(t, func(t *testing.T) {
 				a, wire := newPipe(t, 100)
 				c := newConn(a, server, nil, connOptions{})
-				ctx, cancel := tt.end(c, t.Context())
-				defer cancel()
+				cancelled, cancel := context.WithCancelCause(t.Context())
+				time.AfterFunc(tt.cancel, func() { cancel(errMine) })
+				ctx, stop := context.WithTimeout(cancelled, tt.timeout)
+				defer stop()
+				c.SetWriteDeadline(time.Now().Add(tt.deadline))
 				var err error
 				d := took(func() { err = c.WriteMessageContext(ctx, BinaryMessage, make([]byte, 1000)) })
-				if !errors.Is(err, tt.want) || tt.text != "" && err.Error() != tt.text || d != time.Second {
-					t.Errorf("%s: got %v after %v, want %v %s after 1s", tt.name, err, d, tt.want, tt.text)
+				if !errors.Is(err, tt.want) || err.Error() != tt.text || d != time.Second {
+					t.Errorf("got %v after %v, want %s after 1s", err, d, tt.text)
 				}
 				if tt.want == context.Canceled && !errors.Is(err, errMine) {
-					t.Errorf("%s: got %v, want the cause", tt.name, err)
+					t.Errorf("got %v, want the cause", err)
 				}
 				c.SetWriteDeadline(time.Time{})
 				wire.take()
-				for name, write := range map[string]func() error{
-					"WriteMessage":         func() error { return c.WriteMessage(TextMessage, nil) },
-					"WriteMessageContext":  func() error { return c.WriteMessageContext(t.Context(), TextMessage, nil) },
-					"WriteControl":         func() error { return c.WriteControl(CloseMessage, nil, time.Time{}) },
-					"WriteJSON":            func() error { return c.WriteJSON(1) },
-					"WritePreparedMessage": func() error { return c.WritePreparedMessage(bhPrepare(t, TextMessage, "")) },
-					"NextWriter":           func() error { return second(c.NextWriter(TextMessage)) },
-					"Ping":                 func() error { return second(c.Ping(t.Context())) },
-				} {
-					if again := write(); again != err {
-						t.Errorf("%s: got %v, want the same error", name, again)
-					}
-				}
+				wantWritesFail(t, "a frame has left in part", c, err)
 				c.wantNothingSent(t, wire, "the writing has ended")
 				wire.Write(peerFrames(server, textFrame("still")))
 				wantRead(t, c, "still")
