@@ -212,30 +212,28 @@ func TestPing(t *testing.T) {
 
 // The time is that from sending on, not from the call; and the order is that of sending.
 func TestPingBehindABlockedWrite(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a, wire := newPipe(t, 100)
-		c := newConn(a, true, nil, connOptions{})
-		go c.ReadMessage()
-		go c.WriteMessage(BinaryMessage, make([]byte, 196))
+	eachPipe(t, connOptions{}, func(b *bubble) {
+		b.full()
+		go b.c.ReadMessage()
+		go b.c.WriteMessage(TextMessage, []byte("a"))
 		synctest.Wait()
 		var rtt time.Duration
 		var err error
-		go func() { rtt, err = c.Ping(t.Context()) }()
-		synctest.Wait()
-		if p := &c.ownExtras().pings; len(p.waiting) > 0 {
-			t.Error("got a ping in the list that was not sent")
-		}
+		go func() { rtt, err = b.c.Ping(b.Context()) }()
 		time.Sleep(time.Minute)
-		for range 2 {
-			wire.take()
-			synctest.Wait()
+		if n := len(b.c.ownExtras().pings.waiting); n > 0 {
+			b.Errorf("got %d pings in the list, want none: it was not sent", n)
 		}
-		b := wire.take()
+		b.open()
+		list := b.take()
+		if len(list) != 2 || list[0].frame != "1 a" || !strings.HasPrefix(list[1].frame, "9 ") {
+			b.Fatalf("got %q, want the message and the ping", join(list))
+		}
 		time.Sleep(time.Second)
-		wire.Write(peerFrames(true, peerFrame{true, opPong, string(b[2:])}))
+		b.send(peerFrame{true, opPong, list[1].frame[2:]})
 		synctest.Wait()
 		if rtt != time.Second || err != nil {
-			t.Errorf("got %v, %v, want 1s, nil", rtt, err)
+			b.Errorf("got %v, %v, want 1s, nil", rtt, err)
 		}
 	})
 }

@@ -243,32 +243,6 @@ func TestLargeJSONBuffersAreNotPooled(t *testing.T) {
 	}
 }
 
-// bhJoin is what a joined reader returns of the frames, with the error at its end.
-func bhJoin(t *testing.T, server bool, term string, size int, frames ...string) (string, error) {
-	t.Helper()
-	c, wire := newTestConn(t, server)
-	for _, f := range frames {
-		wire.Write(bhFrame(server, f[0], f[1:]))
-	}
-	wire.out.set(func(h *pipeHalf) { h.writeEnd.closed = true })
-	r := JoinMessages(c, term)
-	var got []byte
-	for {
-		p := make([]byte, size)
-		n, err := r.Read(p)
-		got = append(got, p[:n]...)
-		if n > 0 && err != nil || n == 0 && err == nil {
-			t.Fatalf("got %d bytes and error %v from one Read, want either", n, err)
-		}
-		if err != nil {
-			if n, again := r.Read(p); n != 0 || again != err {
-				t.Errorf("got %d bytes and error %v after the error %v, want it again", n, again, err)
-			}
-			return string(got), err
-		}
-	}
-}
-
 // Every message is followed by the term, whatever its fragments and the size of the
 // reads. Then comes the connection's error, which is never io.EOF.
 func TestJoinMessages(t *testing.T) {
@@ -295,10 +269,29 @@ func TestJoinMessages(t *testing.T) {
 			{"the peer breaks a rule in a message", "\n", "one\ntwo", broken, []string{"\x81one", "\x01two", "\x81three"}},
 		} {
 			for _, size := range []int{1, 2, 3, 100, 4096} {
-				got, err := bhJoin(t, server, tt.term, size, tt.frames...)
+				c, wire := newTestConn(t, server)
+				for _, f := range tt.frames {
+					wire.Write(bhFrame(server, f[0], f[1:]))
+				}
+				wire.out.set(func(h *pipeHalf) { h.writeEnd.closed = true })
+				r := JoinMessages(c, tt.term)
+				var got []byte
+				var err error
+				for err == nil {
+					p := make([]byte, size)
+					var n int
+					n, err = r.Read(p)
+					got = append(got, p[:n]...)
+					if n > 0 == (err != nil) {
+						t.Fatalf("%s: got %d bytes and error %v from one Read, want either", tt.name, n, err)
+					}
+				}
 				_, isClose := err.(*CloseError) // for programs that look at its code
-				if got != tt.want || err.Error() != tt.err.Error() || isClose != (tt.err != broken) {
+				if string(got) != tt.want || err.Error() != tt.err.Error() || isClose != (tt.err != broken) {
 					t.Errorf("%s, %d bytes at a time: got %q and error %T %v, want %q and %v", tt.name, size, got, err, err, tt.want, tt.err)
+				}
+				if n, again := r.Read(make([]byte, size)); n != 0 || again != err {
+					t.Errorf("%s: got %d bytes and error %v after the error %v, want it again", tt.name, n, again, err)
 				}
 			}
 		}

@@ -115,7 +115,7 @@ func TestStreamReadInterruptedAtEveryByte(t *testing.T) {
 			peerFrame{false, opContinuation, ""}, peerFrame{true, opContinuation, "e "}, textFrame(""), textFrame(long),
 			peerFrame{true, opPong, ""}, peerFrame{true, opClose, ""}) {
 			b.far.Write([]byte{x})
-			s.SetReadDeadline(time.Now().Add(time.Second))
+			s.SetDeadline(time.Now().Add(time.Second))
 			for err = nil; err == nil; {
 				p := make([]byte, 100)
 				var n int
@@ -130,6 +130,9 @@ func TestStreamReadInterruptedAtEveryByte(t *testing.T) {
 			b.Errorf("got %q, %v, want %q and the end", got, err, want)
 		}
 		b.want("control frames are answered", "10 p", "8 ")
+		if _, err := s.Write([]byte("x")); err != ErrCloseSent {
+			b.Errorf("got %v of a Write, want ErrCloseSent", err)
+		}
 	})
 }
 
@@ -232,32 +235,6 @@ func TestNewStreamPanics(t *testing.T) {
 	}
 }
 
-// Reads end at their deadline, and at one that is set meanwhile.
-func TestStreamReadDeadline(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, _, wire := newTestStream(t, BinaryMessage)
-		start := time.Now()
-		wantEnd := func(after time.Duration, why string) {
-			t.Helper()
-			wantTimeout(t, second(s.Read(make([]byte, 1))))
-			if got := time.Since(start); got != after {
-				t.Errorf("got the end after %v, want %v: %s", got, after, why)
-			}
-		}
-		s.SetReadDeadline(start.Add(time.Second))
-		wantEnd(time.Second, "the deadline")
-		wantEnd(time.Second, "it has passed")
-		s.SetReadDeadline(time.Time{})
-		time.AfterFunc(time.Second, func() { s.SetDeadline(time.Now()) })
-		wantEnd(2*time.Second, "another goroutine has set one")
-		s.SetReadDeadline(start.Add(time.Hour))
-		time.AfterFunc(time.Second, func() { wire.Write(unhex(t, "82 81 00000000 61")) })
-		if n, err := s.Read(make([]byte, 2)); n != 1 || err != nil {
-			t.Errorf("got %d, %v, want 1, nil: the stream goes on", n, err)
-		}
-	})
-}
-
 // Writes that wait for room in the buffer end at their deadline, and at one that is set meanwhile,
 // and n says what has found room. The deadline bounds nothing else.
 func TestStreamWriteDeadline(t *testing.T) {
@@ -329,27 +306,6 @@ func TestStreamWriteDeadlineEndsAllThatWait(t *testing.T) {
 		frames := readFrames(t, far, len(before)+2)
 		if len(frames) != len(before)+2 || frames[len(frames)-1] != streamFrame("abc") {
 			t.Errorf("got %d frames, want a ping, %d and the last", len(frames), len(before))
-		}
-	})
-}
-
-// The verdict on a silent peer does not wait for the frames that the network does not take.
-func TestStreamKeepaliveOnAFullNetwork(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		near, far := newPipe(t, 4)
-		room(near, 1000)
-		s := NewStream(newConn(near, true, nil, keepaliveOptions), BinaryMessage)
-		defer s.Close()
-		wantWritten(t, s, "abc")
-		far.Write(unhex(t, "82 81 00000000 61"))
-		s.Read(make([]byte, 1))
-		var err error
-		if d := took(func() { _, err = s.Read(make([]byte, 1)) }); d != 14*time.Second {
-			t.Errorf("got the verdict after %v, want 14s", d)
-		}
-		wantKeepaliveError(t, "it has read nothing and sent nothing", err, "4s")
-		if _, again := s.Write([]byte("a")); again != err {
-			t.Errorf("Write: got %v, want the verdict", again)
 		}
 	})
 }
@@ -469,64 +425,4 @@ func TestNewStreamWhileTheConnectionIsClosed(t *testing.T) {
 			t.Errorf("got %v, want net.ErrClosed", err)
 		}
 	}
-}
-
-// Shutdown in place of Close loses nothing that was written before.
-func TestStreamShutdown(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		near, far := newPipe(t, 100)
-		c := newConn(near, true, nil, connOptions{})
-		s := NewStream(c, BinaryMessage)
-		peer := NewStream(newConn(far, false, nil, connOptions{}), BinaryMessage)
-		here, shutdown := make(chan string, 1), make(chan error)
-		read := func(s net.Conn) string {
-			data, err := io.ReadAll(s)
-			return fmt.Sprint(string(data), err)
-		}
-		go func() { here <- read(s) }()
-		wantWritten(t, s, "from here")
-		wantWritten(t, peer, "from there")
-		go func() {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			defer cancel()
-			shutdown <- c.Shutdown(ctx, CloseNormalClosure, "")
-		}()
-		synctest.Wait()
-		if _, err := s.Write([]byte("x")); err != ErrCloseSent {
-			t.Errorf("Write: got %v, want ErrCloseSent", err)
-		}
-		wantWritten(t, peer, ", later")
-		if got := read(peer); got != "from here<nil>" {
-			t.Errorf("the peer: got %s, want all from here and the end", got)
-		}
-		peer.Close()
-		if err := <-shutdown; err != nil {
-			t.Errorf("Shutdown: got %v, want nil", err)
-		}
-		if got := <-here; got != "from there, later<nil>" {
-			t.Errorf("got %s, want all from there and the end", got)
-		}
-	})
-}
-
-// What Shutdown discards, as nobody reads, leaves no hole in the stream.
-func TestStreamShutdownLeavesNoHole(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, c, wire := newTestStream(t, BinaryMessage)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		wire.Write(unhex(t, "82 83 00000000 6f6e65")) // "one"
-		go c.Shutdown(ctx, CloseNormalClosure, "")
-		time.Sleep(2 * claimTime)
-		done := make(chan int)
-		go func() {
-			n, _ := s.Read(make([]byte, 10))
-			done <- n
-		}()
-		synctest.Wait()
-		wire.Write(unhex(t, "82 83 00000000 74776f 88 80 00000000")) // "two" and a Close frame
-		if n := <-done; n != 0 {
-			t.Errorf("got %d bytes of what came later, want none", n)
-		}
-	})
 }
