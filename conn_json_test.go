@@ -288,7 +288,8 @@ func TestJoinMessages(t *testing.T) {
 				}
 				_, isClose := err.(*CloseError) // for programs that look at its code
 				if string(got) != tt.want || err.Error() != tt.err.Error() || isClose != (tt.err != broken) {
-					t.Errorf("%s, %d bytes at a time: got %q and error %T %v, want %q and %v", tt.name, size, got, err, err, tt.want, tt.err)
+					t.Errorf("%s, %d bytes at a time: got %q and error %T %v, want %q and %v",
+						tt.name, size, got, err, err, tt.want, tt.err)
 				}
 				if n, again := r.Read(make([]byte, size)); n != 0 || again != err {
 					t.Errorf("%s: got %d bytes and error %v after the error %v, want it again", tt.name, n, again, err)

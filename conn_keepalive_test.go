@@ -358,12 +358,12 @@ func TestKeepaliveEnds(t *testing.T) {
 			tc.read()
 			end(tc)
 			tc.wait()
-			if !tc.c.keepalive.stopped || tc.c.keepalive.timer.Stop() {
-				tc.Error("got a timer that goes on, want none")
-			}
 			tc.wire.take()
 			time.Sleep(time.Hour)
 			tc.c.look(tc.c.keepalive) // the timer's function, run late
+			if !tc.c.keepalive.stopped || tc.c.keepalive.timer.Stop() {
+				tc.Error("got a timer that goes on, want none")
+			}
 			tc.c.wantNothingSent(tc, tc.wire, "the connection has ended")
 			if err := tc.err; err == nil || strings.Contains(err.Error(), "nothing came") {
 				tc.Errorf("got %v, want the error that ended the reading", err)
@@ -431,7 +431,8 @@ func TestKeepaliveOptionsOfUpgraderAndDialer(t *testing.T) {
 			{server, time.Minute, 2 * time.Second, 2},
 			{client, time.Hour, 3 * time.Second, 3},
 		} {
-			if k := tt.c.keepalive; k == nil || k.interval != tt.interval || k.timeout != tt.timeout || tt.c.maxFrame != tt.maxFrame {
+			k := tt.c.keepalive
+			if k == nil || k.interval != tt.interval || k.timeout != tt.timeout || tt.c.maxFrame != tt.maxFrame {
 				t.Errorf("got %+v and frames of %d bytes, want %+v", k, tt.c.maxFrame, tt)
 			}
 		}

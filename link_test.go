@@ -59,7 +59,9 @@ func TestLinkWithoutDeadlines(t *testing.T) {
 		call  func(c *Conn, ctx context.Context) error
 		quiet time.Duration // what it takes if the transport does not say that it has no deadlines, or never
 	}{
-		{"ReadMessageContext", func(c *Conn, ctx context.Context) error { return second3(c.ReadMessageContext(ctx)) }, quiet},
+		{"ReadMessageContext", func(c *Conn, ctx context.Context) error {
+			return second3(c.ReadMessageContext(ctx))
+		}, quiet},
 		{"WriteMessageContext", write(len(large)), quiet},
 		{"small WriteMessageContext", write(1000), quiet},
 		{"Ping", func(c *Conn, ctx context.Context) error { return second(c.Ping(ctx)) }, quiet},
@@ -87,8 +89,8 @@ func TestLinkWithoutDeadlines(t *testing.T) {
 					if d != want || !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, os.ErrDeadlineExceeded) {
 						t.Errorf("%s, refusal %v: got %v after %v, want a timeout after %v", tt.name, refusal, err, d, want)
 					}
-					if _, err := near.Write(nil); err != net.ErrClosed {
-						t.Errorf("%s, refusal %v: got an open connection, want it closed: nothing else ends its operations", tt.name, refusal)
+					if _, err := near.Write(nil); err != net.ErrClosed { // nothing else ends its operations
+						t.Errorf("%s, refusal %v: got an open connection, want it closed", tt.name, refusal)
 					}
 					c.Close()
 				})

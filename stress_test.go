@@ -336,7 +336,8 @@ func stressReceive(t *testing.T, c *Conn, messages int) {
 			next[i]++
 		}
 	}
-	if _, _, err := c.ReadMessage(); !IsCloseError(err, CloseNoStatusReceived) || pongs != [4]int{messages, messages, messages, messages} {
+	all := [4]int{messages, messages, messages, messages}
+	if _, _, err := c.ReadMessage(); !IsCloseError(err, CloseNoStatusReceived) || pongs != all {
 		t.Errorf("got %v and the pongs %d, want the end, and %d of each sender", err, pongs, messages)
 	}
 }
