@@ -374,10 +374,10 @@ func TestStreamCloseOnAFullNetwork(t *testing.T) {
 				} else {
 					wantWritten(t, s, string(make([]byte, tt.written)))
 				}
-				waiting := map[string]chan error{"Read": make(chan error, 1)}
-				go func() { waiting["Read"] <- second(s.Read(make([]byte, 1))) }()
+				read, write, ping := make(chan error, 1), make(chan error, 1), make(chan error, 1)
+				waiting := map[string]chan error{"Read": read}
+				go func() { read <- second(s.Read(make([]byte, 1))) }()
 				if tt.blocked > 0 {
-					write, ping := make(chan error, 1), make(chan error, 1)
 					waiting["Write"], waiting["Ping"] = write, ping
 					go func() { write <- second(s.Write(make([]byte, tt.blocked))) }()
 					synctest.Wait()
