@@ -42,7 +42,7 @@ func TestBlockForms(t *testing.T) {
 		{"letters that come again", []byte("HelloHello"), true, fixed},
 		{"zeroes", make([]byte, maxBlockSize), false, own},
 		{"much noise", noise(maxBlockSize, 3), false, stored},
-		{"the longest match", append(bytes.Repeat([]byte("a"), maxMatch), bytes.Repeat([]byte("a"), maxMatch)...), true, own},
+		{"the longest match", bytes.Repeat([]byte("a"), 2*maxMatch), true, own},
 	} {
 		before := 8*len(w.out) + int(w.n)
 		b := testBlock(tt.p, tt.match)
@@ -71,7 +71,8 @@ func TestBlockForms(t *testing.T) {
 func TestMatchSymbols(t *testing.T) {
 	for length := 3; length <= maxMatch; length++ {
 		s := lengthSymbol(length)
-		if first, n := strictLengths[s-257], 1<<strictLengthBits[s-257]; length < first || length >= first+n || length == 258 && s != 285 {
+		first, n := strictLengths[s-257], 1<<strictLengthBits[s-257]
+		if length < first || length >= first+n || length == 258 && s != 285 {
 			t.Errorf("length %d: got the symbol %d, which is for %d and %d more", length, s, first, n-1)
 		}
 	}
@@ -111,10 +112,12 @@ func TestEstimate(t *testing.T) {
 		{[]uint32{0, 4, 0, 0, 2, 2}, 12, 3, 2},
 	} {
 		if bits, used, runs := entropy(tt.counts); bits != tt.bits || used != tt.used || runs != tt.runs {
-			t.Errorf("%d: got %d bits, %d used, %d runs, want %d, %d, %d", tt.counts, bits, used, runs, tt.bits, tt.used, tt.runs)
+			t.Errorf("%d: got %d bits, %d used, %d runs, want %+v", tt.counts, bits, used, runs, tt)
 		}
 	}
-	for _, p := range [][]byte{textLike(500, 1), textLike(3000, 2), textLike(30_000, 3), noise(3000, 1), bytes.Repeat([]byte("abcdefgh"), 300)} {
+	for _, p := range [][]byte{
+		textLike(500, 1), textLike(3000, 2), textLike(30_000, 3), noise(3000, 1), bytes.Repeat([]byte("abcdefgh"), 300),
+	} {
 		b := testBlock(p, false)
 		b.literalCounts[endOfBlock] = 1
 		estimate, want := b.estimate(), b.makeCodes()

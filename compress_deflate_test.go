@@ -5,6 +5,7 @@ import (
 	"compress/flate"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -15,47 +16,29 @@ func deflate(d *deflater, p []byte) []byte {
 	return d.end(d.part(nil, p))
 }
 
+// wantStrict checks that the strict decoder makes the message of the payload.
+func wantStrict(t *testing.T, what string, s *strictInflater, payload, message []byte) {
+	t.Helper()
+	if got, err := s.message(payload); err != nil || !bytes.Equal(got, message) {
+		t.Fatalf("%s: got %d bytes, %v, want %d", what, len(got), err, len(message))
+	}
+}
+
 // The examples of RFC 7692, 7.2.3, in the other direction. What becomes of "Hello" is the
 // vector of 7.2.3.1, and an empty message is that of 7.2.3.6.
 func TestDeflateVectors(t *testing.T) {
 	const compressed, stored = "f248cdc9c90700", "000500faff48656c6c6f00"
 	for _, vector := range []string{compressed, stored} {
-		s := strictInflater{bits: 15}
-		if got, err := s.message(unhex(t, vector)); string(got) != "Hello" || err != nil {
-			t.Errorf("got %q, %v from the decoder for %s", got, err, vector)
-		}
+		wantStrict(t, vector, &strictInflater{bits: 15}, unhex(t, vector), []byte("Hello"))
 	}
 	for level := -2; level <= 9; level++ {
-		d := acquireDeflater(level, 15)
-		if got := hex.EncodeToString(deflate(d, []byte("Hello"))); got != compressed {
-			t.Errorf("level %d: got %s, want %s", level, got, compressed)
+		for message, want := range map[string]string{"Hello": compressed, "": "00"} {
+			d := acquireDeflater(level, 15)
+			if got := hex.EncodeToString(deflate(d, []byte(message))); got != want {
+				t.Errorf("level %d: got %s for %q, want %s", level, got, message, want)
+			}
+			releaseDeflater(d)
 		}
-		releaseDeflater(d)
-		d = acquireDeflater(level, 15)
-		if got := hex.EncodeToString(deflate(d, nil)); got != "00" {
-			t.Errorf("level %d: got %s for an empty message, want 00", level, got)
-		}
-		releaseDeflater(d)
-	}
-}
-
-// "The second "Hello" is shorter" where the window is shared (7.2.3.2), and the same where it is not.
-func TestDeflateSharesTheWindow(t *testing.T) {
-	d := acquireDeflater(1, 15)
-	defer releaseDeflater(d)
-	first, second := deflate(d, []byte("Hello")), deflate(d, []byte("Hello"))
-	if len(second) >= len(first) {
-		t.Errorf("got % x and then % x, want fewer bytes", first, second)
-	}
-	s := strictInflater{bits: 15, takeover: true}
-	for _, p := range [][]byte{first, second} {
-		if got, err := s.message(p); string(got) != "Hello" || err != nil {
-			t.Errorf("got %q, %v from % x", got, err, p)
-		}
-	}
-	d.restart()
-	if third := deflate(d, []byte("Hello")); !bytes.Equal(third, first) {
-		t.Errorf("without a window: got % x, want % x", third, first)
 	}
 }
 
@@ -81,9 +64,9 @@ func TestDeflaterFromThePool(t *testing.T) {
 			if i == 0 {
 				want = len(got)
 			}
-			s := strictInflater{bits: 15}
-			if p, err := s.message(got); err != nil || !bytes.Equal(p, text) || len(got) > want+want/50 {
-				t.Errorf("level %d, %d: got %d bytes, %v in %d, want %d in about %d", level, i, len(p), err, len(got), len(text), want)
+			wantStrict(t, fmt.Sprintf("level %d, %d", level, i), &strictInflater{bits: 15}, got, text)
+			if len(got) > want+want/50 {
+				t.Errorf("level %d, %d: got %d bytes, want about %d", level, i, len(got), want)
 			}
 		}
 	}
@@ -93,52 +76,36 @@ func TestDeflaterFromThePool(t *testing.T) {
 // does not refer to it: the peer has not got it so.
 func TestDeflaterMessageThatGrows(t *testing.T) {
 	text := textLike(1000, 1)
+	messages := [][]byte{text, noise(1000, 1), text, {1}, noise(70_000, 2), text, []byte("ab"), text}
+	const digits = "128129130131132133134135136137" // become as long as they were at some length
+	for n := range digits {
+		messages = append(messages, []byte(digits[:n+1]))
+	}
 	for level := -2; level <= 9; level++ {
-		if level == 0 {
-			continue
-		}
 		for _, bits := range []int{8, 15} {
 			d := acquireDeflater(level, bits)
-			s := strictInflater{bits: bits, takeover: true}
-			for i, message := range [][]byte{text, noise(1000, 1), text, {1}, noise(70_000, 2), text, []byte("ab"), text} {
-				prefix := []byte("before")
-				b, ok := d.message(prefix, message)
-				if want := bytes.Equal(message, text); ok != want {
-					t.Errorf("level %d, %d bits, message %d: got ok %v, want %v", level, bits, i, ok, want)
+			s := &strictInflater{bits: bits, takeover: true}
+			same := false
+			for i, message := range messages {
+				what := fmt.Sprintf("level %d, %d bits, message %d", level, bits, i)
+				before := s.history
+				b, ok := d.message([]byte("before"), message)
+				payload, found := bytes.CutPrefix(b, []byte("before"))
+				if ok != (len(payload) < len(message)) || !found || i < 8 && ok != bytes.Equal(message, text) {
+					t.Errorf("%s: got ok %v, %d bytes for %d", what, ok, len(payload), len(message))
 				}
-				if !ok {
-					continue
+				wantStrict(t, what, s, payload, message)
+				if ok {
+					d.sent(message)
+				} else {
+					s.history = before
 				}
-				d.sent(message)
-				payload, found := bytes.CutPrefix(b, prefix)
-				if len(payload) >= len(message) || !found {
-					t.Errorf("got %d bytes for %d", len(payload), len(message))
-				}
-				if got, err := s.message(payload); err != nil || !bytes.Equal(got, message) {
-					t.Errorf("level %d, %d bits, message %d: got %d bytes, %v", level, bits, i, len(got), err)
-				}
+				same = same || len(payload) == len(message)
+			}
+			if !same {
+				t.Errorf("level %d, %d bits: got no message that becomes as long as it was", level, bits)
 			}
 			releaseDeflater(d)
-		}
-	}
-}
-
-// A message is sent as it is where the compressed one has as many bytes.
-func TestDeflaterMessageOfTheSameLength(t *testing.T) {
-	d := acquireDeflater(9, 15)
-	defer releaseDeflater(d)
-	for n := 1; n < 30; n++ {
-		message := []byte(fmt.Sprint(textNone(n))[:n])
-		d.restart()
-		want := deflate(d, message)
-		d.restart()
-		prefix := make([]byte, maxHeaderSize)
-		got, ok := d.message(prefix, message)
-		if ok {
-			got = got[len(prefix):]
-		}
-		if ok != (len(want) < n) || ok && !bytes.Equal(got, want) {
-			t.Errorf("%d bytes, compressed %d: got %d, %v", n, len(want), len(got), ok)
 		}
 	}
 }
@@ -158,10 +125,7 @@ func TestDeflaterInPieces(t *testing.T) {
 				for piece := range slices.Chunk(text, size) {
 					out = append(out, d.part(nil, piece)...)
 				}
-				out = d.end(out)
-				if got, err := s.message(out); err != nil || !bytes.Equal(got, text) {
-					t.Fatalf("%d bits, pieces of %d: got %d bytes, %v, want %d", bits, size, len(got), err, len(text))
-				}
+				wantStrict(t, fmt.Sprintf("%d bits, pieces of %d", bits, size), s, d.end(out), text)
 			}
 			releaseDeflater(d)
 		}
@@ -180,14 +144,11 @@ func TestDeflaterManyMatches(t *testing.T) {
 	defer releaseDeflater(d)
 	b := new(block)
 	// The last of the sequences that there is room for are literals, with which a block may end.
-	if end := d.findMatches(b, message, 0); end >= len(message) || len(b.sequences) != maxSequences-1 {
-		t.Errorf("got a block of %d bytes with %d sequences, want a part of %d bytes with %d", end, len(b.sequences), len(message), maxSequences-1)
+	if end, n := d.findMatches(b, message, 0), len(b.sequences); end >= len(message) || n != maxSequences-1 {
+		t.Errorf("got %d of %d bytes in %d sequences, want a part in %d", end, len(message), n, maxSequences-1)
 	}
 	d.restart()
-	s := strictInflater{bits: 15}
-	if got, err := s.message(deflate(d, message)); err != nil || !bytes.Equal(got, message) {
-		t.Errorf("got %d bytes, %v, want %d", len(got), err, len(message))
-	}
+	wantStrict(t, "many matches", &strictInflater{bits: 15}, deflate(d, message), message)
 }
 
 // The levels are those of compress/flate.
@@ -197,5 +158,135 @@ func TestValidCompressionLevel(t *testing.T) {
 		if got, want := validCompressionLevel(level), err == nil; got != want {
 			t.Errorf("level %d: got %v, want %v", level, got, want)
 		}
+	}
+}
+
+// FuzzDeflate compresses messages of any content with any effort and window, in pieces and as a whole, some of which
+// are not sent in the end. The strict decoder, which has just that window, and compress/flate get them, and none
+// becomes much longer than it was.
+func FuzzDeflate(f *testing.F) {
+	text := textLike(3000, 1)
+	for level := range 12 {
+		script := []byte{0, 0, 255, 4, 3, 99, 1, 50, 255, 0, 9, 200, 5, 1, 77, 0, 0, 255}
+		f.Add(text[:1000], script, uint8(level<<3|level*5&7))
+		script = []byte{0, 0, 24, 6, 255, 0, 0, 0, 24, 1, 0, 24, 2, 0, 24, 0, 0, 24}
+		f.Add([]byte("abcdefgh01234567abcdefgh"), script, uint8(level*11))
+	}
+	f.Add(noise(600, 1), []byte{0, 0, 255, 4, 0, 255, 2, 5, 255, 0, 0, 255, 6, 128, 0, 0, 0, 255}, uint8(0x1f))
+	filler := noise(1<<16, 2)
+	f.Fuzz(func(t *testing.T, content, script []byte, options uint8) {
+		bits := minWindowBits + int(options&7)
+		d := acquireDeflater(int(options>>3)%12-2, bits)
+		defer releaseDeflater(d)
+		s := &strictInflater{bits: bits, takeover: true}
+		content = content[:min(len(content), 4000)]
+		for total := 0; len(script) >= 3 && total < 20_000; {
+			kind, at, size := script[0]%8, int(script[1]), int(script[2])
+			script = script[3:]
+			at = at * len(content) / 256
+			message := content[at:][:size*(len(content)-at)/255]
+			history := s.history
+			var payload []byte
+			sent := true
+			switch kind {
+			case 4: // in pieces
+				piece := 1 + size*size%400
+				for p := range slices.Chunk(message, piece) {
+					payload = append(payload, d.part(nil, p)...)
+				}
+				payload = d.end(payload)
+			case 5: // many times over, in several blocks
+				message = bytes.Repeat(message, 1+40_000/(len(message)+1)%(size+1))
+				fallthrough
+			default:
+				const prefix = "before"
+				b, shorter := d.message([]byte(prefix), message)
+				payload = b[len(prefix):]
+				if shorter != (len(payload) < len(message)) || string(b[:len(prefix)]) != prefix {
+					t.Fatalf("got %d bytes for %d, and that it is shorter: %v", len(b), len(message), shorter)
+				}
+				if sent = kind != 1; sent {
+					d.sent(message)
+				}
+			case 6: // positions are counted on
+				total += 1000
+				d.sent(filler[:size<<8])
+				s.history = append(s.history, filler[:size<<8]...)
+				continue
+			case 7:
+				total += 1000
+				d.restart()
+				d.setLevel(size%12 - 2)
+				s.history = nil
+				continue
+			}
+			total += 1000 + len(message)
+			got, err := s.message(payload)
+			if err != nil || !bytes.Equal(got, message) {
+				t.Fatalf("message %q: got %q, %v from % x", message, got, err, payload)
+			}
+			compareFlate(t, history, payload, got, nil)
+			if kind != 4 && len(payload) > len(message)+6*(1+len(message)/maxBlockSize) {
+				t.Errorf("got %d bytes for %d", len(payload), len(message))
+			}
+			if !sent {
+				s.history = history
+			}
+		}
+	})
+}
+
+// eachBenchmark runs a benchmark for messages of some sizes, with context takeover and without.
+func eachBenchmark(b *testing.B, run func(b *testing.B, messages [][]byte, takeover bool)) {
+	for _, size := range []int{256, 2 << 10, 32 << 10} {
+		messages := benchMessages(size)
+		for _, takeover := range []bool{false, true} {
+			b.Run(fmt.Sprintf("size=%d/takeover=%t", size, takeover), func(b *testing.B) { run(b, messages, takeover) })
+		}
+	}
+}
+
+// benchMessages are messages of the size that resemble each other.
+func benchMessages(size int) (list [][]byte) {
+	for i := range 100 {
+		list = append(list, textLike(size, uint64(i)))
+	}
+	return list
+}
+
+// benchDeflate compresses messages over and over again.
+func benchDeflate(b *testing.B, messages [][]byte, level, bits int, takeover bool) {
+	d := acquireDeflater(level, bits)
+	defer releaseDeflater(d)
+	var out []byte
+	for i := range b.N {
+		m := messages[i%len(messages)]
+		if !takeover {
+			d.restart()
+		}
+		if out, _ = d.message(out[:0], m); takeover {
+			d.sent(m)
+		}
+	}
+}
+
+// What compressing takes, and what compress/flate takes for it.
+func BenchmarkDeflate(b *testing.B) {
+	for _, level := range []int{1, 2, 6} {
+		b.Run(fmt.Sprintf("level=%d", level), func(b *testing.B) {
+			eachBenchmark(b, func(b *testing.B, messages [][]byte, takeover bool) {
+				b.Run("codec=websocket", func(b *testing.B) { benchDeflate(b, messages, level, maxWindowBits, takeover) })
+				b.Run("codec=flate", func(b *testing.B) {
+					w, _ := flate.NewWriter(io.Discard, level)
+					for i := range b.N {
+						if !takeover {
+							w.Reset(io.Discard)
+						}
+						w.Write(messages[i%len(messages)])
+						w.Flush()
+					}
+				})
+			})
+		})
 	}
 }

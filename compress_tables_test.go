@@ -2,6 +2,8 @@ package websocket
 
 import (
 	"math/rand/v2"
+	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -10,64 +12,40 @@ func TestTablesDecodeCodes(t *testing.T) {
 	random := rand.New(rand.NewPCG(2, 2))
 	b := new(block)
 	var order [fixedLiterals]uint16
-	for range 500 {
-		counts := make([]uint32, maxLiterals)
-		for i := range counts {
-			counts[i] = 1 << random.IntN(1+random.IntN(15)) >> random.IntN(2)
-		}
-		counts[endOfBlock], counts[0] = 1, 1
-		codes := make([]code, maxLiterals)
-		b.makeCode(counts, codes, maxCodeBits)
-		lengths := make([]uint8, maxLiterals)
-		for i, c := range codes {
-			lengths[i] = c.n
-		}
-		var table literalTable
-		if !buildTable(table[:], literalBits, lengths, literalSymbols[:], &order) {
-			t.Fatalf("lengths %v: got that they are no code", lengths)
-		}
-		for symbol, c := range codes {
-			if c.n == 0 {
-				continue
+	var literals literalTable
+	var distances distanceTable
+	for _, tt := range []struct {
+		table   []entry
+		root    int
+		symbols []entry
+		lookup  func(b uint64) entry
+	}{
+		{literals[:], literalBits, literalSymbols[:maxLiterals], literals.lookup},
+		{distances[:], distanceBits, distanceSymbols[:maxDistances], distances.lookup},
+	} {
+		for range 500 {
+			counts, lengths := make([]uint32, len(tt.symbols)), make([]uint8, len(tt.symbols))
+			for i := range counts {
+				counts[i] = 1 << random.IntN(1+random.IntN(15)) >> random.IntN(2)
 			}
-			e := table.lookup(uint64(c.bits) | random.Uint64()<<c.n)
-			n := entry(c.n)
-			if want := literalSymbols[symbol] + n + n<<entryCode; e != want {
-				t.Fatalf("symbol %d, %d bits: got the entry %x, want %x", symbol, c.n, e, want)
+			counts[0], counts[1] = 1, 1
+			codes := make([]code, len(tt.symbols))
+			b.makeCode(counts, codes, maxCodeBits)
+			for i, c := range codes {
+				lengths[i] = c.n
 			}
-		}
-	}
-}
-
-// The same for the distances.
-func TestTablesDecodeDistances(t *testing.T) {
-	random := rand.New(rand.NewPCG(4, 4))
-	b := new(block)
-	var order [fixedLiterals]uint16
-	for range 500 {
-		counts := make([]uint32, maxDistances)
-		for i := range counts {
-			counts[i] = 1 << random.IntN(1+random.IntN(15)) >> random.IntN(2)
-		}
-		counts[0], counts[1] = 1, 1
-		codes := make([]code, maxDistances)
-		b.makeCode(counts, codes, maxCodeBits)
-		lengths := make([]uint8, maxDistances)
-		for i, c := range codes {
-			lengths[i] = c.n
-		}
-		var table distanceTable
-		if !buildTable(table[:], distanceBits, lengths, distanceSymbols[:], &order) {
-			t.Fatalf("lengths %v: got that they are no code", lengths)
-		}
-		for symbol, c := range codes {
-			if c.n == 0 {
-				continue
+			clear(tt.table)
+			if !buildTable(tt.table, tt.root, lengths, tt.symbols, &order) {
+				t.Fatalf("lengths %v: got that they are no code", lengths)
 			}
-			e := table.lookup(uint64(c.bits) | random.Uint64()<<c.n)
-			n := entry(c.n)
-			if want := distanceSymbols[symbol] + n + n<<entryCode; e != want {
-				t.Fatalf("symbol %d, %d bits: got the entry %x, want %x", symbol, c.n, e, want)
+			for symbol, c := range codes {
+				if c.n == 0 {
+					continue
+				}
+				e, n := tt.lookup(uint64(c.bits)|random.Uint64()<<c.n), entry(c.n)
+				if want := tt.symbols[symbol] + n + n<<entryCode; e != want {
+					t.Fatalf("symbol %d of %d, %d bits: got the entry %x, want %x", symbol, len(codes), n, e, want)
+				}
 			}
 		}
 	}
@@ -78,7 +56,8 @@ func TestFixedTables(t *testing.T) {
 	literals, distances := fixedTables()
 	for c := range 256 {
 		code := fixedLiteralCodes[c]
-		if e := literals.lookup(uint64(code.bits)); e&entryLiteral == 0 || int(e>>entryValue) != c || e&entryBits != entry(code.n) {
+		e := literals.lookup(uint64(code.bits))
+		if e&entryLiteral == 0 || int(e>>entryValue) != c || e&entryBits != entry(code.n) {
 			t.Errorf("literal %d: got the entry %x", c, e)
 		}
 	}
@@ -90,7 +69,8 @@ func TestFixedTables(t *testing.T) {
 		code := fixedLiteralCodes[s]
 		b := uint64(code.bits) | uint64(length-strictLengths[s-257])<<code.n | 1<<40
 		e := literals.lookup(b)
-		if got, bits := e.value(b), int(code.n)+strictLengthBits[s-257]; got != length || e&(entryLiteral|entryOther) != 0 || int(e&entryBits) != bits {
+		got, bits := e.value(b), int(code.n)+strictLengthBits[s-257]
+		if got != length || e&(entryLiteral|entryOther) != 0 || int(e&entryBits) != bits {
 			t.Errorf("length %d: got %d, the entry %x, want %d bits", length, got, e, bits)
 		}
 	}
@@ -104,7 +84,9 @@ func TestFixedTables(t *testing.T) {
 		}
 	}
 	// "literal/length values 286-287 will never actually occur", and "distance codes 30-31" neither.
-	for _, e := range []entry{literals.lookup(0b011_00011), literals.lookup(0b111_00011), distances.lookup(0b01111), distances.lookup(0b11111)} {
+	for _, e := range []entry{
+		literals.lookup(0b011_00011), literals.lookup(0b111_00011), distances.lookup(0b01111), distances.lookup(0b11111),
+	} {
 		if e&entryOther == 0 || e&entryEnd != 0 {
 			t.Errorf("got the entry %x, want one for no symbol", e)
 		}
@@ -112,42 +94,62 @@ func TestFixedTables(t *testing.T) {
 }
 
 // lengthsCode is a code of the lengths, of three bits each: of the lengths 0, 1, 2, 8 and 9, and the repetitions.
-var lengthsCode = [len(lengthOrder)]uint8{0: 3, 1: 3, 2: 3, 8: 3, 9: 3, repeatLength: 3, repeatZero: 3, repeatManyZeroes: 3}
+var lengthsCode = [len(lengthOrder)]uint8{
+	0: 3, 1: 3, 2: 3, 8: 3, 9: 3, repeatLength: 3, repeatZero: 3, repeatManyZeroes: 3,
+}
+
+// parseRepeats reads the lengths of codes: z138 is 138 times the length 0, and =3 three times the length before.
+func parseRepeats(s string) (list []repeat) {
+	for _, word := range strings.Fields(s) {
+		n, _ := strconv.Atoi(strings.TrimLeft(word, "z="))
+		switch {
+		case word[0] == '=':
+			list = append(list, repeat{repeatLength, uint8(n - 3)})
+		case word[0] == 'z' && n < 11:
+			list = append(list, repeat{repeatZero, uint8(n - 3)})
+		case word[0] == 'z':
+			list = append(list, repeat{repeatManyZeroes, uint8(n - 11)})
+		default:
+			list = append(list, repeat{uint8(n), 0})
+		}
+	}
+	return list
+}
 
 // The codes of a block must be codes (3.2.7), and nothing else is wrong with their description. It may be cut
 // anywhere.
 func TestBlockCodes(t *testing.T) {
-	zeroes := func(n int) repeat { return repeat{repeatManyZeroes, uint8(n - 11)} }
 	for _, tt := range []struct {
 		name                string
 		literals, distances int
 		code                [len(lengthOrder)]uint8
-		lengths             []repeat
+		lengths             string
 		ok                  bool
 	}{
-		{"two literals, two distances", 257, 2, lengthsCode, []repeat{{1, 0}, zeroes(138), zeroes(117), {1, 0}, {1, 0}, {1, 0}}, true},
-		{"one distance", 257, 1, lengthsCode, []repeat{{1, 0}, zeroes(138), zeroes(117), {1, 0}, {1, 0}}, true},
-		{"no distance", 257, 1, lengthsCode, []repeat{{1, 0}, zeroes(138), zeroes(117), {1, 0}, {0, 0}}, true},
-		{"the end of the block alone", 257, 1, lengthsCode, []repeat{zeroes(138), zeroes(118), {1, 0}, {0, 0}}, true},
-		{"repetitions", 260, 3, lengthsCode, []repeat{zeroes(138), zeroes(115), {repeatZero, 0}, {2, 0}, {repeatLength, 0}, {0, 0}, {2, 0}, {2, 0}}, false},
-		{"repetitions of 2 bits", 260, 4, lengthsCode, []repeat{zeroes(138), zeroes(115), {repeatZero, 0}, {2, 0}, {repeatLength, 0}, {2, 0}, {repeatLength, 0}}, true},
-		{"a repetition from the literals into the distances", 260, 4, lengthsCode, []repeat{zeroes(138), zeroes(118), {2, 0}, {repeatLength, 3}, {2, 0}}, true},
+		{"two literals, two distances", 257, 2, lengthsCode, "1 z138 z117 1 1 1", true},
+		{"one distance", 257, 1, lengthsCode, "1 z138 z117 1 1", true},
+		{"no distance", 257, 1, lengthsCode, "1 z138 z117 1 0", true},
+		{"the end of the block alone", 257, 1, lengthsCode, "z138 z118 1 0", true},
+		{"repetitions", 260, 3, lengthsCode, "z138 z115 z3 2 =3 0 2 2", false},
+		{"repetitions of 2 bits", 260, 4, lengthsCode, "z138 z115 z3 2 =3 2 =3", true},
+		{"a repetition from the literals into the distances", 260, 4, lengthsCode, "z138 z118 2 =6 2", true},
 
-		{"287 literals", 287, 1, lengthsCode, []repeat{{1, 0}, zeroes(138), zeroes(117), {1, 0}, zeroes(30), {1, 0}}, false},
-		{"31 distances", 257, 31, lengthsCode, []repeat{{1, 0}, zeroes(138), zeroes(117), {1, 0}, {1, 0}, {1, 0}, zeroes(29)}, false},
-		{"too many codes for the lengths", 257, 1, [len(lengthOrder)]uint8{0: 1, 1: 1, 2: 1}, nil, false},
-		{"too few codes for the lengths", 257, 1, [len(lengthOrder)]uint8{0: 1, 1: 2}, nil, false},
-		{"a code for the lengths that is none", 257, 1, [len(lengthOrder)]uint8{0: 1}, []repeat{{1, 0}}, false},
-		{"a repetition of nothing", 257, 1, lengthsCode, []repeat{{repeatLength, 0}}, false},
-		{"a repetition beyond the last", 257, 1, lengthsCode, []repeat{{1, 0}, zeroes(138), zeroes(117), {1, 0}, {repeatZero, 0}}, false},
-		{"no end of the block", 257, 1, lengthsCode, []repeat{{1, 0}, {1, 0}, zeroes(138), zeroes(117), {1, 0}}, false},
-		{"too many literals", 257, 1, lengthsCode, []repeat{{1, 0}, {1, 0}, zeroes(138), zeroes(116), {1, 0}, {1, 0}}, false},
-		{"too few literals", 257, 1, lengthsCode, []repeat{{2, 0}, zeroes(138), zeroes(117), {1, 0}, {1, 0}}, false},
-		{"one literal of two bits", 257, 1, lengthsCode, []repeat{zeroes(138), zeroes(118), {2, 0}, {1, 0}}, false},
-		{"too many distances", 257, 3, lengthsCode, []repeat{{1, 0}, zeroes(138), zeroes(117), {1, 0}, {1, 0}, {1, 0}, {1, 0}}, false},
-		{"too few distances", 257, 2, lengthsCode, []repeat{{1, 0}, zeroes(138), zeroes(117), {1, 0}, {1, 0}, {2, 0}}, false},
+		{"287 literals", 287, 1, lengthsCode, "1 z138 z117 1 z30 1", false},
+		{"31 distances", 257, 31, lengthsCode, "1 z138 z117 1 1 1 z29", false},
+		{"too many codes for the lengths", 257, 1, [len(lengthOrder)]uint8{0: 1, 1: 1, 2: 1}, "", false},
+		{"too few codes for the lengths", 257, 1, [len(lengthOrder)]uint8{0: 1, 1: 2}, "", false},
+		{"a code for the lengths that is none", 257, 1, [len(lengthOrder)]uint8{0: 1}, "1", false},
+		{"a repetition of nothing", 257, 1, lengthsCode, "=3", false},
+		{"a repetition beyond the last", 257, 1, lengthsCode, "1 z138 z117 1 z3", false},
+		{"no end of the block", 257, 1, lengthsCode, "1 1 z138 z117 1", false},
+		{"too many literals", 257, 1, lengthsCode, "1 1 z138 z116 1 1", false},
+		{"too few literals", 257, 1, lengthsCode, "2 z138 z117 1 1", false},
+		{"one literal of two bits", 257, 1, lengthsCode, "z138 z118 2 1", false},
+		{"too many distances", 257, 3, lengthsCode, "1 z138 z117 1 1 1 1", false},
+		{"too few distances", 257, 2, lengthsCode, "1 z138 z117 1 1 2", false},
 	} {
-		b := &block{nLiterals: tt.literals, nDistances: tt.distances, nLengths: len(lengthOrder), repeats: tt.lengths}
+		b := &block{nLiterals: tt.literals, nDistances: tt.distances, nLengths: len(lengthOrder)}
+		b.repeats = parseRepeats(tt.lengths)
 		var perLength [maxCodeBits + 1]int
 		for i, n := range tt.code {
 			b.lengths[i].n = n

@@ -1,23 +1,25 @@
+//go:build go1.25
+
 package websocket
 
 import (
 	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 )
-
-// compressedPair returns the ends of a connection in memory whose sides have negotiated
-// compression with the options.
-func compressedPair(t testing.TB, server, client CompressionOptions) (s, c *Conn) {
-	t.Helper()
-	near, far := newPipe(t, 1<<20)
-	answer := negotiate(t, server, client)
-	s = newConn(near, true, nil, connOptions{agreed: agreement{deflate: &answer}, compression: server})
-	c = newConn(far, false, nil, connOptions{agreed: agreement{deflate: &answer}, compression: client})
-	return s, c
-}
 
 // negotiate returns the answer of a server to a client, by way of their headers.
 func negotiate(t testing.TB, server, client CompressionOptions) deflateParams {
@@ -41,6 +43,31 @@ func negotiate(t testing.TB, server, client CompressionOptions) deflateParams {
 	return answer
 }
 
+// compressedPair returns the ends of a connection in memory whose sides have negotiated
+// compression with the options.
+func compressedPair(t testing.TB, server, client CompressionOptions) (s, c *Conn) {
+	t.Helper()
+	near, far := newPipe(t, 1<<20)
+	answer := negotiate(t, server, client)
+	s = newConn(near, true, nil, connOptions{agreed: agreement{deflate: &answer}, compression: server})
+	c = newConn(far, false, nil, connOptions{agreed: agreement{deflate: &answer}, compression: client})
+	return s, c
+}
+
+// compressedOptions are those of a connection that has negotiated compression with a peer of the same options.
+func compressedOptions(t testing.TB, o CompressionOptions) connOptions {
+	t.Helper()
+	answer := negotiate(t, o, o)
+	return connOptions{agreed: agreement{deflate: &answer}, compression: o}
+}
+
+// newCompressedConn returns such a connection, and the other end of its transport.
+func newCompressedConn(t testing.TB, server bool, o CompressionOptions) (*Conn, *pipeConn) {
+	t.Helper()
+	near, far := newPipe(t, 4<<20)
+	return newConn(near, server, nil, compressedOptions(t, o)), far
+}
+
 // textLike returns n bytes that compress well, but not to nothing, and differ with the seed.
 func textLike(n int, seed uint64) []byte {
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -52,82 +79,221 @@ func textLike(n int, seed uint64) []byte {
 	return b.Bytes()[:n]
 }
 
-// Messages of all sizes, through every way of writing and reading, arrive as they were.
-func TestCompressedRoundTrip(t *testing.T) {
-	if raceEnabled {
-		t.Skip("it has no second goroutine, and takes half a minute")
+// eachWindow runs f for each size of the window, with and without context takeover. Under the race detector and
+// in emulators, where all takes ten times as long, some sizes are enough.
+func eachWindow(f func(o CompressionOptions)) {
+	for bits := minWindowBits; bits <= maxWindowBits; bits++ {
+		if (raceEnabled || testing.Short()) && bits != 8 && bits != 12 && bits != 15 {
+			continue
+		}
+		f(CompressionOptions{WindowBits: bits, PeerWindowBits: bits})
+		f(CompressionOptions{WindowBits: bits, PeerWindowBits: bits, ContextTakeover: true})
 	}
-	for _, o := range []CompressionOptions{
-		{},
-		{ContextTakeover: true},
-		{ContextTakeover: true, WindowBits: 8, PeerWindowBits: 9, Level: 6},
-		{WindowBits: 10, Level: -2},
-		{Threshold: 100, ContextTakeover: true},
-	} {
-		t.Run(fmt.Sprintf("%+v", o), func(t *testing.T) {
-			s, c := compressedPair(t, o, o)
-			for _, ends := range [][2]*Conn{{s, c}, {c, s}} {
-				from, to := ends[0], ends[1]
-				for i, size := range []int{0, 1, 5, 50, 125, 126, 1000, 4096, 5000, 65535, 70000, 300000} {
-					message := textLike(size, uint64(i))
-					pm, err := NewPreparedMessage(TextMessage, message)
-					if err != nil {
-						t.Fatal(err)
-					}
-					for _, write := range []func() error{
-						func() error { return from.WriteMessage(TextMessage, message) },
-						func() error { return from.WritePreparedMessage(pm) },
-						func() error {
-							w, err := from.NextWriter(TextMessage)
-							if err != nil {
-								return err
-							}
-							for p := message; len(p) > 0; {
-								n := min(len(p), 3000)
-								if _, err := w.Write(p[:n]); err != nil {
-									return err
-								}
-								p = p[n:]
-							}
-							return w.Close()
-						},
-						func() error {
-							w, err := from.NextWriter(TextMessage)
-							if err != nil {
-								return err
-							}
-							if _, err := w.Write(message); err != nil {
-								return err
-							}
-							return w.Close()
-						},
-					} {
-						for _, read := range []func() ([]byte, error){
-							func() ([]byte, error) { _, p, err := to.ReadMessage(); return p, err },
-							func() ([]byte, error) { _, p, err := to.AppendMessage(make([]byte, 0, 100)); return p, err },
-							func() ([]byte, error) {
-								_, r, err := to.NextReader()
-								if err != nil {
-									return nil, err
-								}
-								return io.ReadAll(r)
-							},
-						} {
-							done := make(chan error, 1)
-							go func() { done <- write() }()
-							p, err := read()
-							if err != nil || !bytes.Equal(p, message) {
-								t.Fatalf("size %d: got %d bytes and %v", size, len(p), err)
-							}
-							if err := <-done; err != nil {
-								t.Fatal(err)
-							}
-						}
-					}
-				}
+}
+
+// sentMessage is a data message as it has left.
+type sentMessage struct {
+	op         opcode
+	compressed bool // RSV1 of its first frame
+	payload    []byte
+	fragments  int
+}
+
+// sentMessages takes the data messages off the wire. The only frame that may have RSV1 is
+// the first of one: "An endpoint MUST NOT set the "Per-Message Compressed" bit of control
+// frames and non-first fragments of a data message" (RFC 7692, 6).
+func sentMessages(t testing.TB, wire *pipeConn) (list []sentMessage) {
+	t.Helper()
+	open := false
+	for b := wire.take(); len(b) > 0; {
+		h, n, err := parseHeader(b)
+		if err != nil || n == 0 || int(h.length) > len(b)-n {
+			t.Fatalf("not a whole frame: % x, %v", b[:min(len(b), 20)], err)
+		}
+		payload := b[n : n+int(h.length)]
+		b = b[n+int(h.length):]
+		if h.masked {
+			maskEach(payload, h.key, 0)
+		}
+		switch {
+		case h.opcode.isControl():
+			if h.rsv1 {
+				t.Errorf("got RSV1 on a control frame")
 			}
-		})
+			continue
+		case h.opcode != opContinuation:
+			if open {
+				t.Fatal("got a message within another")
+			}
+			list = append(list, sentMessage{op: h.opcode, compressed: h.rsv1})
+		case h.rsv1:
+			t.Errorf("got RSV1 on a continuation frame")
+		case !open:
+			t.Fatal("got a continuation of nothing")
+		}
+		m := &list[len(list)-1]
+		m.payload = append(m.payload, payload...)
+		m.fragments++
+		open = !h.fin
 	}
+	if open {
+		t.Error("got a message without an end")
+	}
+	return list
+}
+
+// wantSent says which messages have left, decoded by the decoder where they are compressed.
+// It returns them as they were on the wire.
+func wantSent(t testing.TB, wire *pipeConn, s *strictInflater, want ...[]byte) []sentMessage {
+	t.Helper()
+	list := sentMessages(t, wire)
+	if len(list) != len(want) {
+		t.Fatalf("got %d messages, want %d", len(list), len(want))
+	}
+	for i, m := range list {
+		got, err := m.payload, error(nil)
+		if m.compressed {
+			got, err = s.message(m.payload)
+		}
+		if err != nil || !bytes.Equal(got, want[i]) {
+			t.Fatalf("message %d of %d bytes: got %d bytes and %v", i, len(want[i]), len(got), err)
+		}
+	}
+	return list
+}
+
+// sendFunc is a way of sending a message.
+type sendFunc = func(c *Conn, messageType int, p []byte) error
+
+// sendWays are the ways of sending a message.
+var sendWays = []struct {
+	name  string
+	write sendFunc
+}{
+	{"WriteMessage", (*Conn).WriteMessage},
+	{"WriteMessageContext", func(c *Conn, messageType int, p []byte) error {
+		return c.WriteMessageContext(context.Background(), messageType, p)
+	}},
+	{"WritePreparedMessage", func(c *Conn, messageType int, p []byte) error {
+		pm, err := NewPreparedMessage(messageType, p)
+		if err != nil {
+			return err
+		}
+		return c.WritePreparedMessage(pm)
+	}},
+	{"NextWriter", inPieces(math.MaxInt)},
+	{"NextWriter, odd pieces", inPieces(1, 7, 300, 5000, 13, 9000, 70_000)},
+	{"ReadFrom", func(c *Conn, messageType int, p []byte) error {
+		w, err := c.NextWriter(messageType)
+		if err != nil {
+			return err
+		}
+		if _, err := w.(io.ReaderFrom).ReadFrom(bytes.NewReader(p)); err != nil {
+			return err
+		}
+		return w.Close()
+	}},
+}
+
+// inPieces is writePieces as a way of sending.
+func inPieces(sizes ...int) sendFunc {
+	return func(c *Conn, messageType int, p []byte) error { return writePieces(c, messageType, p, sizes...) }
+}
+
+// writePieces sends a message by a writer, in pieces of the sizes in turn.
+func writePieces(c *Conn, messageType int, p []byte, sizes ...int) error {
+	w, err := c.NextWriter(messageType)
+	if err != nil {
+		return err
+	}
+	for i := 0; len(p) > 0; i++ {
+		n := min(sizes[i%len(sizes)], len(p))
+		if _, err := w.Write(p[:n]); err != nil {
+			return err
+		}
+		p = p[n:]
+	}
+	return w.Close()
+}
+
+// receiveWays are the ways of getting a message.
+var receiveWays = []struct {
+	name string
+	read func(c *Conn) (messageType int, p []byte, err error)
+}{
+	{"ReadMessage", (*Conn).ReadMessage},
+	{"AppendMessage", func(c *Conn) (int, []byte, error) { return c.AppendMessage(make([]byte, 0, 300)) }},
+	{"ReadMessageContext", func(c *Conn) (int, []byte, error) {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		return c.ReadMessageContext(ctx)
+	}},
+	{"io.ReadAll", func(c *Conn) (int, []byte, error) {
+		messageType, r, err := c.NextReader()
+		if err != nil {
+			return messageType, nil, err
+		}
+		p, err := io.ReadAll(r)
+		return messageType, p, err
+	}},
+	{"Read of 7 bytes", func(c *Conn) (int, []byte, error) {
+		messageType, r, err := c.NextReader()
+		if err != nil {
+			return messageType, nil, err
+		}
+		var b bytes.Buffer
+		_, err = io.CopyBuffer(struct{ io.Writer }{&b}, r, make([]byte, 7))
+		return messageType, b.Bytes(), err
+	}},
+}
+
+// transfer sends a message in one of the ways and receives it in another. Any 60 numbers in a row are all of them.
+func transfer(t *testing.T, what string, ends [2]*Conn, n, messageType int, message []byte) {
+	t.Helper()
+	from, to := ends[n/30%2], ends[1-n/30%2]
+	w, r := sendWays[n%len(sendWays)], receiveWays[n/len(sendWays)%len(receiveWays)]
+	if err := w.write(from, messageType, message); err != nil {
+		t.Fatalf("%s, %s: %v", what, w.name, err)
+	}
+	got, p, err := r.read(to)
+	if got != messageType || !bytes.Equal(p, message) || err != nil {
+		t.Fatalf("%s, %s, %s: got type %d, %d bytes, %v, want type %d, %d bytes",
+			what, w.name, r.name, got, len(p), err, messageType, len(message))
+	}
+}
+
+// compressing is a connection that compresses, and its peer, a decoder with just the window that was agreed on.
+type compressing struct {
+	testing.TB
+	c    *Conn
+	wire *pipeConn
+	s    *strictInflater
+}
+
+func newCompressing(t testing.TB, server bool, o CompressionOptions) *compressing {
+	t.Helper()
+	c, wire := newCompressedConn(t, server, o)
+	agreed := c.CompressionState()
+	return &compressing{t, c, wire, &strictInflater{bits: agreed.SendWindowBits, takeover: agreed.SendTakeover}}
+}
+
+// write has the connection send a message, and returns it as it has left.
+func (x *compressing) write(write sendFunc, message []byte) sentMessage {
+	x.Helper()
+	if err := write(x.c, BinaryMessage, message); err != nil {
+		x.Fatal(err)
+	}
+	return wantSent(x, x.wire, x.s, message)[0]
+}
+
+// want has the connection send a message, compressed or as it is, and returns the length of its payload.
+func (x *compressing) want(reason string, write sendFunc, message []byte, compressed bool) int {
+	x.Helper()
+	m := x.write(write, message)
+	if m.compressed != compressed {
+		x.Errorf("%s: got compressed %v for %d bytes, want %v", reason, m.compressed, len(message), compressed)
+	}
+	return len(m.payload)
 }
 
 // A program can ask what the handshake has agreed on.
@@ -148,4 +314,1533 @@ func TestCompressionState(t *testing.T) {
 	if got, want := s.CompressionState(), (CompressionState{true, false, false, 15, 15}); got != want {
 		t.Errorf("got %+v without takeover, want %+v", got, want)
 	}
+}
+
+// The transcripts of testdata/rfc7692 are right however the bytes come and the messages are
+// read. Each file is played with the options for which it is true.
+func TestDeflateTranscripts(t *testing.T) {
+	plain := CompressionOptions{}
+	takeover := CompressionOptions{ContextTakeover: true}
+	for _, tt := range []struct {
+		file    string
+		options []CompressionOptions
+		skip    bool // it can be read by who takes no payload, too
+	}{
+		{"vectors", []CompressionOptions{plain, takeover, {ContextTakeover: true, WindowBits: 8, PeerWindowBits: 8}}, true},
+		{"takeover", []CompressionOptions{takeover, {ContextTakeover: true, WindowBits: 8, PeerWindowBits: 8}}, false},
+		{"no-takeover", []CompressionOptions{plain, {WindowBits: 15, PeerWindowBits: 8}}, false},
+	} {
+		for _, tr := range readTranscripts(t, "testdata/rfc7692/"+tt.file+".txt") {
+			t.Run(tt.file+"/"+tr.name, func(t *testing.T) {
+				for _, o := range tt.options {
+					tr.runDeflate(t, compressedOptions(t, o), tt.skip)
+				}
+			})
+		}
+	}
+}
+
+// runDeflate plays the transcript in all ways to connections that have negotiated compression.
+func (tr *transcript) runDeflate(t *testing.T, o connOptions, skip bool) {
+	methods := slices.Clone(scriptMethods)
+	if skip {
+		methods = append(methods, scriptSkip)
+	}
+	for _, tr := range tr.sides(t) {
+		deliveries := slices.Clone(scriptDeliveries)
+		for k := range tr.in[:min(len(tr.in), 64)] {
+			deliveries = append(deliveries, scriptCut(k, k%2 == 0))
+		}
+		for _, d := range deliveries {
+			for _, m := range methods {
+				if wrong := tr.playTo(o, d, m, 1); wrong != "" {
+					t.Fatalf("%s: %s, %s, %s: %s", tr.where, tr.side, d.name, m.name, wrong)
+				}
+			}
+		}
+	}
+}
+
+// Messages of all sizes arrive as they were, at every level, with windows of any two sizes, by every way of writing and
+// of reading.
+func TestCompressedRoundTrip(t *testing.T) {
+	if raceEnabled {
+		t.Skip("it has no second goroutine, and takes half a minute")
+	}
+	sizes := []int{0, 1, 2, 5, 125, 126, 127, 4095, 4096, 4097, 65535, 65536, 65537, 300_000, 1 << 20}
+	text := textLike(1<<20, 3)
+	n := 0
+	eachWindow(func(o CompressionOptions) {
+		for level := -2; level <= 9; level++ {
+			if level == 0 {
+				continue
+			}
+			o.Level = level
+			client := o
+			client.WindowBits, client.PeerWindowBits = minWindowBits+(level+2)%8, maxWindowBits
+			s, c := compressedPair(t, o, client)
+			for i, size := range sizes {
+				if size > 5000 && (i+n)%4 != 0 || size > 100_000 && o.WindowBits != client.WindowBits {
+					continue // not each time, as it takes long
+				}
+				what := fmt.Sprintf("%+v and %+v, %d bytes", o, client, size)
+				transfer(t, what, [2]*Conn{s, c}, n, TextMessage+n%2, text[:size])
+				n++
+			}
+		}
+	})
+}
+
+// FuzzCompressedRoundTrip sends messages of any sequence of sizes and kinds, both ways, with
+// any options. All arrive.
+func FuzzCompressedRoundTrip(f *testing.F) {
+	f.Add([]byte("\x00\x10\x01\x20\x02\xff\x03\x00\x04\x80\x05\x33"), uint32(0))
+	f.Add([]byte("\xff\xff\x12\x34\x56\x78\x9a\xbc\xde\xf0"), uint32(0x7fffffff))
+	f.Add(bytes.Repeat([]byte("\x31\x05\x72\x91"), 10), uint32(0x1234))
+	text := textLike(200_000, 1)
+	random := noise(200_000, 1)
+	f.Fuzz(func(t *testing.T, script []byte, flags uint32) {
+		o := CompressionOptions{
+			ContextTakeover: flags&1 != 0,
+			WindowBits:      8 + int(flags>>1&7),
+			PeerWindowBits:  8 + int(flags>>4&7),
+			Level:           int(flags>>7)%12 - 2,
+			Threshold:       int(flags >> 11 & 0x3ff),
+		}
+		client := CompressionOptions{ContextTakeover: flags&(1<<21) != 0, WindowBits: 8 + int(flags>>22&7)}
+		s, c := compressedPair(t, o, client)
+		defer s.Close()
+		defer c.Close()
+		for len(script) >= 4 && len(script) < 200 {
+			v := binary.LittleEndian.Uint32(script)
+			script = script[4:]
+			ends := [2]*Conn{s, c}
+			if v&1 != 0 {
+				ends = [2]*Conn{c, s}
+			}
+			size := int(v>>1&0xff) << (v >> 9 % 10)
+			message := text[v>>13%1000:][:size]
+			if v&(1<<10) != 0 {
+				message = random[:size]
+			}
+			ends[0].EnableWriteCompression(v>>11&3 > 0)
+			if v>>20&7 == 0 {
+				ends[0].SetCompressionLevel(int(v>>23)%12 - 2)
+			}
+			if v>>27&7 == 0 { // is discarded
+				if err := writePieces(ends[0], BinaryMessage, message, 5000); err != nil {
+					t.Fatal(err)
+				}
+				_, r, err := ends[1].NextReader()
+				if err != nil {
+					t.Fatal(err)
+				}
+				io.CopyN(io.Discard, r, int64(size/2))
+				continue
+			}
+			transfer(t, "", ends, int(v>>16)%30, BinaryMessage, message)
+		}
+	})
+}
+
+// "An endpoint MUST NOT set the "Per-Message Compressed" bit of control frames and non-first
+// fragments of a data message" (RFC 7692, 6), which sentMessages looks for.
+func TestRSV1IsOfTheFirstFrame(t *testing.T) {
+	bothSides(t, func(t *testing.T, server bool) {
+		c, wire := newCompressedConn(t, server, CompressionOptions{})
+		text := textLike(100_000, 1)
+		w, err := c.NextWriter(TextMessage)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for piece := range slices.Chunk(text, 10_000) {
+			w.Write(piece)
+			c.WriteControl(PingMessage, bytes.Repeat([]byte("p"), 100), time.Time{})
+		}
+		w.Close()
+		c.WriteJSON(string(text[:3000]))
+		bye := FormatCloseMessage(CloseNormalClosure, strings.Repeat("bye", 40))
+		c.WriteControl(CloseMessage, bye, time.Time{})
+		list := sentMessages(t, wire)
+		if len(list) != 2 || !list[0].compressed || !list[1].compressed || list[0].fragments < 2 {
+			t.Errorf("got %d messages, want two compressed ones, the first in fragments", len(list))
+		}
+	})
+}
+
+// What is shorter than the threshold is sent as it is.
+func TestThreshold(t *testing.T) {
+	text := bytes.Repeat([]byte("text"), 5000)
+	for _, threshold := range []int{0, 1, 200, 3000} {
+		for _, w := range sendWays[:3] { // of the others the write buffer counts
+			x := newCompressing(t, true, CompressionOptions{Threshold: threshold, ContextTakeover: true})
+			x.want(w.name+", longer", w.write, text, true)
+			x.want(w.name+", a byte shorter", w.write, text[:max(threshold-1, 0)], false)
+			x.want(w.name+", as long", w.write, text[:threshold], threshold > 10) // else it becomes no shorter
+			x.want(w.name+", longer again", w.write, text, true)
+		}
+	}
+	for _, tt := range []struct {
+		threshold, length, pieces int
+		compressed                bool
+	}{
+		{3000, 2999, 100, false},
+		{3000, 3000, 100, true},
+		{4097, 20_000, 100, false}, // it does not fit into the buffer of 4096 bytes, and is longer than that, at least
+		{4097, 20_000, 5000, false},
+		{4097, 20_000, 9000, true},
+	} {
+		x := newCompressing(t, true, CompressionOptions{Threshold: tt.threshold})
+		x.want(fmt.Sprintf("NextWriter, %+v", tt), inPieces(tt.pieces), text[:tt.length], tt.compressed)
+	}
+}
+
+// What would become longer is sent as it is, and what comes behind it can be read.
+func TestWhatWouldGrowIsNotCompressed(t *testing.T) {
+	text := textLike(500, 1)
+	for _, takeover := range []bool{false, true} {
+		for level := -2; level <= 9; level++ {
+			bothSides(t, func(t *testing.T, server bool) {
+				x := newCompressing(t, server, CompressionOptions{Level: level, ContextTakeover: takeover})
+				for _, w := range sendWays[:4] {
+					for _, message := range [][]byte{{}, []byte("a"), noise(2000, 1), noise(100_000, 2)} {
+						x.want(w.name, w.write, text, true)
+						if w.name == "NextWriter" && len(message) > 5000 {
+							continue // it goes out in fragments, before it is known
+						}
+						x.want(w.name, w.write, message, false)
+					}
+				}
+				x.want("in the end", (*Conn).WriteMessage, text, true)
+			})
+		}
+	}
+}
+
+// EnableWriteCompression and level 0 are for the messages that begin after them.
+func TestCompressionIsTurnedOffAndOn(t *testing.T) {
+	text := textLike(3000, 1)
+	for name, set := range map[string]func(c *Conn, on bool){
+		"EnableWriteCompression": (*Conn).EnableWriteCompression,
+		"SetCompressionLevel":    func(c *Conn, on bool) { c.SetCompressionLevel(map[bool]int{true: 5}[on]) },
+	} {
+		for _, takeover := range []bool{false, true} {
+			bothSides(t, func(t *testing.T, server bool) {
+				for _, w := range sendWays {
+					x := newCompressing(t, server, CompressionOptions{ContextTakeover: takeover})
+					for _, on := range []bool{true, false, false, true, true} {
+						set(x.c, on)
+						x.want(name+", "+w.name, w.write, text, on)
+					}
+				}
+			})
+		}
+	}
+}
+
+// All of a message is compressed or nothing is, whatever is set while it is written.
+func TestSettingsWithinAMessage(t *testing.T) {
+	large := textLike(60_000, 1)
+	for _, takeover := range []bool{false, true} {
+		x := newCompressing(t, true, CompressionOptions{ContextTakeover: takeover, WindowBits: 10})
+		for _, begunWith := range []bool{true, false} {
+			for level := -2; level <= 9; level++ {
+				x.c.SetCompressionLevel(1)
+				x.c.EnableWriteCompression(begunWith)
+				x.want("set to the opposite", func(c *Conn, messageType int, p []byte) error {
+					w, err := c.NextWriter(messageType)
+					if err != nil {
+						return err
+					}
+					w.Write(p[:10_000])
+					c.SetCompressionLevel(level)
+					w.Write(p[10_000:30_000])
+					c.EnableWriteCompression(!begunWith)
+					w.Write(p[30_000:])
+					return w.Close()
+				}, large, begunWith)
+				x.c.EnableWriteCompression(true)
+				x.want("the next message", (*Conn).WriteMessage, large[:3000], level != 0)
+			}
+		}
+	}
+}
+
+// The levels are those of compress/flate, also where no compression is.
+func TestSetCompressionLevelWithAndWithout(t *testing.T) {
+	plain, _ := newTestConn(t, true)
+	compressed, _ := newCompressedConn(t, true, CompressionOptions{})
+	for _, c := range []*Conn{plain, compressed} {
+		wrong := errInvalidCompressionLevel
+		for level, want := range map[int]error{-3: wrong, -2: nil, 9: nil, 10: wrong} {
+			if err := c.SetCompressionLevel(level); err != want {
+				t.Errorf("level %d: got %v, want %v", level, err, want)
+			}
+		}
+		c.EnableWriteCompression(false)
+		c.EnableWriteCompression(true)
+	}
+}
+
+// The level is that of the next message. The window outlasts every change of it: what was sent at another one is
+// looked for no more, but each message can be read, and refers to those of its own level.
+func TestLevelIsOfTheNextMessage(t *testing.T) {
+	again, text := bytes.Repeat([]byte("always the same "), 200), textLike(100, 1)
+	for _, takeover := range []bool{false, true} {
+		x := newCompressing(t, true, CompressionOptions{ContextTakeover: takeover, Level: 9})
+		for _, level := range []int{9, -2, 6, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9} {
+			x.c.SetCompressionLevel(level)
+			matches := level != -2 && level != 0 // -2 knows of nothing that comes again
+			n := x.want("at a level", (*Conn).WriteMessage, again, level != 0)
+			if few := n < len(again)/10; few != matches {
+				t.Errorf("level %d, takeover %v: got %d bytes for %d", level, takeover, n, len(again))
+			}
+			x.write((*Conn).WriteMessage, text)
+			n = len(x.write((*Conn).WriteMessage, text).payload)
+			if few := n < 15; few != (matches && takeover) {
+				t.Errorf("level %d, takeover %v: got %d bytes for the same %d again", level, takeover, n, len(text))
+			}
+		}
+	}
+}
+
+// Context takeover is used where it is agreed on, at every level that looks for matches: the same
+// message a second time is much shorter, also one of a few bytes.
+func TestTakeoverIsUsed(t *testing.T) {
+	for level := -1; level <= 9; level++ {
+		for _, bits := range []int{10, 12, 15} {
+			for _, size := range []int{60, 127, 400} {
+				x := newCompressing(t, true, CompressionOptions{ContextTakeover: true, WindowBits: bits, Level: level})
+				message := textLike(size, 1)
+				first := len(x.write((*Conn).WriteMessage, message).payload)
+				if n := len(x.write((*Conn).WriteMessage, message).payload); n > min(first/4, 15) {
+					t.Errorf("level %d, %d bits, %d bytes: got %d bytes and then %d", level, bits, size, first, n)
+				}
+			}
+		}
+	}
+}
+
+// A message that did not leave in time, because a control frame was on its way, is not in the
+// peer's window: what comes next does not refer to it.
+func TestMessageThatDidNotLeaveIsForgotten(t *testing.T) {
+	text := textLike(3000, 1)
+	for _, write := range []sendFunc{
+		(*Conn).WriteMessage,
+		inPieces(math.MaxInt),
+		func(c *Conn, messageType int, p []byte) error {
+			return writePieces(c, messageType, bytes.Repeat(p, 30), 20_000) // a fragment of it
+		},
+	} {
+		for _, takeover := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				near, wire := newPipe(t, 100)
+				c := newConn(near, true, nil, compressedOptions(t, CompressionOptions{ContextTakeover: takeover, Level: 6}))
+				go c.WriteControl(PingMessage, bytes.Repeat([]byte("p"), 125), time.Time{})
+				synctest.Wait() // the network takes no more
+				c.SetWriteDeadline(time.Now().Add(time.Second))
+				if err := write(c, TextMessage, text); !isTimeout(err) {
+					t.Fatalf("got %v, want a timeout", err)
+				}
+				c.SetWriteDeadline(time.Time{})
+				near.out.set(func(h *pipeHalf) { h.size = 1 << 20 })
+				for range 2 {
+					if err := c.WriteMessage(TextMessage, text); err != nil {
+						t.Fatalf("got %v, want a connection as good as before", err)
+					}
+				}
+				wantSent(t, wire, &strictInflater{bits: 15, takeover: takeover}, text, text)
+			})
+		}
+	}
+}
+
+// After a message of NextWriter that was never finished the next message is a whole one: the
+// one before was ended by NextWriter.
+func TestCompressedWriterLeftOpen(t *testing.T) {
+	for _, takeover := range []bool{false, true} {
+		x := newCompressing(t, true, CompressionOptions{ContextTakeover: takeover})
+		text := textLike(10_000, 1)
+		for range 3 {
+			w, err := x.c.NextWriter(TextMessage)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.Write(text)
+		}
+		w, _ := x.c.NextWriter(TextMessage)
+		w.Close()
+		io.WriteString(w, "closed")
+		wantSent(t, x.wire, x.s, text, text, text, nil)
+	}
+}
+
+// windowMessages are messages in which something comes again just beyond the window, in
+// the message and in the next, and others that are alike. The messages of "again " are
+// such that each level of every release of Go makes them shorter.
+func windowMessages(bits int) [][]byte {
+	beyond := textNone(1<<bits + 1)
+	again := bytes.Repeat([]byte("again "), 1<<bits/6)
+	return [][]byte{
+		textLike(20, 1), textLike(20, 1), textLike(200, 1),
+		again,
+		slices.Concat(beyond, beyond),
+		beyond[:100],
+		beyond[:1<<bits],
+		textNone(1 << bits),
+		textLike(300, 1), {}, textLike(20, 1),
+		again,
+		textLike(1<<bits/2, 2), textLike(1<<bits/2, 2), textLike(1<<bits/2+1, 2),
+		bytes.Repeat(again, 3),
+		slices.Concat(again, textLike(30_000, 1), textNone(300), textLike(10_000, 1)), // fills small windows many times
+	}
+}
+
+// "an LZ77 sliding window of the size [...] 2^X" is all that the peer needs for what is
+// sent (RFC 7692, 7.1.2), by every way of sending, at every level.
+func TestSentWithinTheWindow(t *testing.T) {
+	if raceEnabled {
+		t.Skip("it has no second goroutine, and takes half a minute")
+	}
+	eachWindow(func(o CompressionOptions) {
+		messages := windowMessages(o.WindowBits)
+		for level := -2; level <= 9; level++ {
+			if level == 0 {
+				continue
+			}
+			bothSides(t, func(t *testing.T, server bool) {
+				o.Level = level
+				x := newCompressing(t, server, o)
+				for i, message := range messages {
+					m := x.write(sendWays[(i+level+o.WindowBits)%len(sendWays)].write, message)
+					if !m.compressed && bytes.HasPrefix(message, []byte("again ")) {
+						t.Errorf("%+v: message %d was not compressed", o, i)
+					}
+				}
+			})
+		}
+	})
+}
+
+// A window of 8 bits, which the peer has negotiated, takes at most twice the work of the default: of the side that
+// sends a message, which looks at its bytes, and finds and encodes its symbols, and of the one that receives it, which
+// decodes them. Each block has codes to be made, so there must not be one for each window.
+func TestAttackSmallWindow(t *testing.T) {
+	steps := func(t *testing.T, server bool, o CompressionOptions, size int) (steps int) {
+		x := newCompressing(t, server, o)
+		to, in := newCompressedConn(t, !server, o)
+		for i := range 10 {
+			message := textLike(size, uint64(i))
+			x.s.symbols, x.s.blocks = 0, 0
+			m := x.write((*Conn).WriteMessage, message)
+			if !m.compressed {
+				t.Errorf("message %d: got it as it is, want it compressed", i)
+			}
+			in.Write(closingFrame(!server, "\xc2"+string(m.payload)))
+			if _, p, err := to.ReadMessage(); err != nil || !bytes.Equal(p, message) {
+				t.Errorf("message %d: got %d bytes, %v, want %d", i, len(p), err, size)
+			}
+			steps += size + len(m.payload) + x.s.symbols + x.s.blocks*(maxLiterals+maxDistances)
+		}
+		return steps
+	}
+	for _, takeover := range []bool{false, true} {
+		for _, size := range []int{2 << 10, 64 << 10} {
+			bothSides(t, func(t *testing.T, server bool) {
+				o := CompressionOptions{ContextTakeover: takeover, WindowBits: 8, PeerWindowBits: 8}
+				small := steps(t, server, o, size)
+				o.WindowBits, o.PeerWindowBits = 15, 15
+				if usual := steps(t, server, o, size); small > 2*usual {
+					t.Errorf("%d bytes, takeover %t: got %d steps, want at most twice %d", size, takeover, small, usual)
+				}
+			})
+		}
+	}
+}
+
+// A distance may be as long as the window that was agreed on, in a message and, with context takeover, from one to the
+// next, and no longer, however much lies in the memory that the program reads into. The strict decoder agrees.
+func TestReceivedWithinTheWindow(t *testing.T) {
+	marker := []byte("a text that comes again")
+	for bits := minWindowBits; bits < maxWindowBits; bits++ {
+		for _, takeover := range []bool{true, false} {
+			for beyond := range 2 {
+				gap := textNone(1<<bits + beyond - len(marker))
+				for name, messages := range map[string][][]byte{
+					"in a message": {slices.Concat(marker, gap, marker)},
+					"in the next":  {slices.Concat(marker, gap), marker},
+				} {
+					what := fmt.Sprintf("%d bits, takeover %v, %d beyond, %s", bits, takeover, beyond, name)
+					payloads := deflateMessages(9, messages...)
+					var want error
+					switch {
+					case beyond > 0:
+						want = errStrictWindow
+					case len(messages) > 1 && !takeover:
+						want = errStrictContext
+					}
+					s := strictInflater{bits: bits, takeover: takeover}
+					var err error
+					for i, p := range payloads {
+						if _, err = s.message(p); i < len(payloads)-1 && err != nil {
+							t.Errorf("%s: got %v from the strict decoder for the first message", what, err)
+						}
+					}
+					if !errors.Is(err, want) {
+						t.Errorf("%s: got %v from the strict decoder, want %v", what, err, want)
+					}
+					for _, r := range receiveWays {
+						o := CompressionOptions{ContextTakeover: takeover, WindowBits: maxWindowBits, PeerWindowBits: bits}
+						c, wire := newCompressedConn(t, true, o)
+						var err error
+						for i, p := range payloads {
+							wire.Write(closingFrame(true, "\xc2"+string(p)))
+							if _, _, err = r.read(c); i < len(payloads)-1 && err != nil {
+								t.Errorf("%s, %s: got %v for the first message", what, r.name, err)
+							}
+						}
+						if errors.Is(err, errCorruptMessage) != (want != nil) || err != nil && want == nil {
+							t.Errorf("%s, %s: got %v, want %v", what, r.name, err, want)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// A peer may send its messages at any level of compression, in frames of any size.
+func TestReceivedInFragments(t *testing.T) {
+	message := []byte("héllo, a message; héllo, another; " + string(textLike(20, 1)))
+	bothSides(t, func(t *testing.T, server bool) {
+		for _, takeover := range []bool{true, false} {
+			payloads := deflateMessages(6, message, message)
+			if !takeover {
+				payloads[1] = payloads[0]
+			}
+			for cut := range len(payloads[0]) + 1 {
+				for size := range 4 {
+					c, wire := newCompressedConn(t, server, CompressionOptions{ContextTakeover: takeover})
+					for _, payload := range payloads {
+						p := string(payload)
+						i, j := min(cut, len(p)), min(cut+size, len(p))
+						for _, f := range []string{"\x41" + p[:i], "\x89ping", "\x00" + p[i:j], "\x8a", "\x80" + p[j:]} {
+							wire.Write(closingFrame(server, f))
+						}
+						r := receiveWays[(cut+size)%len(receiveWays)]
+						if _, got, err := r.read(c); err != nil || !bytes.Equal(got, message) {
+							t.Fatalf("cut at %d and %d: got %q, %v, want %q", i, j, got, err, message)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// One byte in each frame, of a message that is larger than all windows.
+func TestReceivedInSmallFragments(t *testing.T) {
+	message := textLike(100_000, 4)
+	for i, r := range receiveWays {
+		c, wire := newCompressedConn(t, i%2 == 0, CompressionOptions{ContextTakeover: true})
+		for _, payload := range deflateMessages(9, message, message) {
+			first := "\x41"
+			for p := range slices.Chunk(payload, 1+i*50) {
+				wire.Write(closingFrame(i%2 == 0, first+string(p)))
+				first = "\x00"
+			}
+			wire.Write(closingFrame(i%2 == 0, "\x80"))
+			if _, got, err := r.read(c); err != nil || !bytes.Equal(got, message) {
+				t.Fatalf("%s: got %d bytes, %v, want %d", r.name, len(got), err, len(message))
+			}
+		}
+	}
+}
+
+// limited are the ways of reading, with how many bytes they got of a message.
+var limited = []struct {
+	name string
+	read func(c *Conn) (n int, err error)
+	// inPieces: it needs no more memory for a message that is longer.
+	inPieces bool
+}{
+	{"ReadMessage", func(c *Conn) (int, error) { return lengthOf(c.ReadMessage()) }, false},
+	{"AppendMessage", func(c *Conn) (int, error) {
+		n, err := lengthOf(c.AppendMessage([]byte("x")))
+		return n - 1, err
+	}, false},
+	{"ReadMessageContext", func(c *Conn) (int, error) { return lengthOf(receiveWays[2].read(c)) }, false},
+	{"ReadJSON", func(c *Conn) (int, error) {
+		var v json.RawMessage
+		err := c.ReadJSON(&v)
+		return len(v), err
+	}, false},
+	{"NextReader", func(c *Conn) (int, error) {
+		_, r, err := c.NextReader()
+		if err != nil {
+			return 0, err
+		}
+		n, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, r, make([]byte, 4096))
+		return int(n), err
+	}, true},
+	{"JoinMessages", func(c *Conn) (n int, err error) {
+		r := JoinMessages(c, "\n")
+		p := make([]byte, 4096)
+		for {
+			m, err := r.Read(p)
+			n += m
+			if err != nil {
+				return n, err
+			}
+			if p[m-1] == '\n' {
+				return n - 1, nil
+			}
+		}
+	}, true},
+	// The next message tells that there was nothing wrong with this one.
+	{"discarding", func(c *Conn) (n int, err error) {
+		if _, _, err := c.NextReader(); err != nil {
+			return 0, err
+		}
+		_, p, err := c.ReadMessage()
+		if string(p) == "next" {
+			p = []byte(strings.Repeat("x", int(c.recv.limit.Load()))) // it had the limit
+		}
+		return len(p), err
+	}, true},
+}
+
+func lengthOf(_ int, p []byte, err error) (int, error) { return len(p), err }
+
+func second3[A, B any](_ A, _ B, err error) error { return err }
+
+// Data that is no DEFLATE fails the connection with 1007 (RFC 6455, 7.4.1), by each way of
+// reading, for good; writing has ended with the Close frame.
+func TestCorruptMessageByEachWayOfReading(t *testing.T) {
+	whole := deflateMessages(6, textLike(300, 1))[0]
+	for name, payload := range map[string]string{
+		"nothing":                "",
+		"cut short":              string(whole[:len(whole)/2]),
+		"block of type 3":        "\x06\x00",
+		"lengths that disagree":  "\x00\x05\x00\xfb\xff\xffHello\x00",
+		"distance beyond all":    "\x02\x13\x00\x00",
+		"garbage behind a block": "\xf3\x48\xcd\xc9\xc9\x07\x00\xff\xff",
+	} {
+		for i, m := range limited {
+			for _, takeover := range []bool{true, false} {
+				if m.name == "discarding" && !takeover {
+					continue // nobody looks at it
+				}
+				bothSides(t, func(t *testing.T, server bool) {
+					what := fmt.Sprintf("%s, %s", name, m.name)
+					c, wire := newCompressedConn(t, server, CompressionOptions{ContextTakeover: takeover})
+					k := len(payload) / 3
+					wire.Write(closingFrame(server, "\x42"+payload[:k]))
+					wire.Write(closingFrame(server, "\x80"+payload[k:]))
+					// What a reader gets that sees nothing wrong.
+					wire.Write(closingFrame(server, closeFrame(CloseNormalClosure, "")))
+					_, err := m.read(c)
+					if !errors.Is(err, errCorruptMessage) || err.Error() != "websocket: compressed message is corrupt" {
+						t.Errorf("%s: got %v, want that the message is corrupt", what, err)
+					}
+					text := "\x03\xefcompressed message is corrupt"
+					wantFrames(t, wire, fmt.Sprintf("fin=true op=8 masked=%v %q", !server, text))
+					for j := range limited {
+						again := limited[(i+j)%len(limited)]
+						if _, err2 := again.read(c); err2 != err {
+							t.Errorf("%s, then %s: got %v, want the same error", what, again.name, err2)
+						}
+					}
+					if err := c.WriteMessage(TextMessage, textLike(300, 1)); err != ErrCloseSent {
+						t.Errorf("%s: got %v from a write, want ErrCloseSent", what, err)
+					}
+				})
+			}
+		}
+	}
+}
+
+// A message may have as many bytes as the limit says, and not one more, however it is read.
+// One that has more is answered with 1009 (RFC 6455, 7.4.1).
+func TestReadLimitCountsInflatedBytes(t *testing.T) {
+	for _, limit := range []int{10, 4095, 4096, 4097, 65535, 65536, 65537, 100_000} {
+		for _, m := range limited {
+			for more := range 2 {
+				bothSides(t, func(t *testing.T, server bool) {
+					c, wire := newCompressedConn(t, server, CompressionOptions{ContextTakeover: true})
+					c.SetReadLimit(int64(limit))
+					message := []byte(`"` + strings.Repeat("a", limit+more-2) + `"`)
+					for _, p := range deflateMessages(1, message, []byte("next")) {
+						wire.Write(closingFrame(server, "\xc1"+string(p)))
+					}
+					n, err := m.read(c)
+					if more > 0 {
+						wantLimit(t, fmt.Sprintf("%s, limit %d", m.name, limit), c, wire, n, err, limit)
+					} else if n != limit || err != nil {
+						t.Errorf("%s, limit %d: got %d bytes, %v, want all", m.name, limit, n, err)
+					}
+				})
+			}
+		}
+	}
+}
+
+// wantLimit says that a read was refused, with a Close frame and for good.
+func wantLimit(t *testing.T, what string, c *Conn, wire *pipeConn, n int, err error, limit int) {
+	t.Helper()
+	if err != ErrReadLimit || n > limit {
+		t.Errorf("%s: got %d bytes, %v, want ErrReadLimit and no more than the limit", what, n, err)
+	}
+	wantFrames(t, wire, fmt.Sprintf("fin=true op=8 masked=%v %q", !c.recv.server, "\x03\xf1"))
+	if _, _, again := c.ReadMessage(); again != ErrReadLimit {
+		t.Errorf("%s: got %v from the next read, want ErrReadLimit again", what, again)
+	}
+}
+
+// bomb is a message that becomes n MiB of zeros.
+func bomb(n int) []byte {
+	chunks := deflateMessages(9, make([]byte, 1<<20), make([]byte, 1<<20))
+	return slices.Concat(chunks[0], bytes.Repeat(append([]byte(deflateTail), chunks[1]...), n-1))
+}
+
+var largestBomb = sync.OnceValue(func() []byte { return bomb(1 << 10) }) // 1 GiB
+
+// CVE-2018-1000518, GHSA-frh3-6pv6-rc8j, centrifuge's issue 584: a message of a megabyte that becomes a gigabyte. It
+// is decompressed up to the limit, and not more of it is read. It costs no more memory than the limit, for the
+// message and while it grows, and a constant for the compressed message and the codec.
+func TestAttackBomb(t *testing.T) {
+	shapes := map[string]func(server bool, payload []byte) []byte{
+		"a frame": func(server bool, payload []byte) []byte {
+			return closingFrame(server, "\xc2"+string(payload))
+		},
+		"fragments": func(server bool, payload []byte) (b []byte) {
+			first := "\x42"
+			for piece := range slices.Chunk(payload, 1000) {
+				b = append(b, closingFrame(server, first+string(piece))...)
+				first = "\x00"
+			}
+			return append(b, closingFrame(server, "\x80")...)
+		},
+		"behind a message": func(server bool, payload []byte) []byte {
+			return append(closingFrame(server, "\xc1\x00"), closingFrame(server, "\xc2"+string(payload))...)
+		},
+	}
+	attack := func(t *testing.T, server, takeover bool, limit int64, payload []byte, way int, shape string) {
+		m := limited[way]
+		c, wire := newCompressedConn(t, server, CompressionOptions{ContextTakeover: takeover})
+		c.SetReadLimit(limit)
+		wire.Write(shapes[shape](server, payload))
+		if shape == "behind a message" {
+			if _, _, err := c.ReadMessage(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		what := fmt.Sprintf("%s, limit %d, takeover %t, %s", m.name, limit, takeover, shape)
+		var n int
+		var err error
+		memory := allocated(func() { n, err = m.read(c) })
+		left := len(wire.out.data)
+		wantLimit(t, what, c, wire, n, err, int(limit))
+		want := uint64(1 << 20)
+		if !m.inPieces {
+			want += 2 * uint64(limit)
+		}
+		if memory > want {
+			t.Errorf("%s: got %d bytes of memory, want at most %d", what, memory, want)
+		}
+		// A byte becomes 1,000, and a buffer of 64 KiB may have come beyond the limit.
+		if read := len(payload) - left; int64(read) > limit/1000+2*maxBufferSize {
+			t.Errorf("%s: got %d of %d bytes read, want no more than become the limit", what, read, len(payload))
+		}
+		c.Close()
+		wire.out.data = nil // the rest of the bomb
+	}
+	bothSides(t, func(t *testing.T, server bool) {
+		small := bomb(300)
+		for _, takeover := range []bool{false, true} {
+			for shape := range shapes {
+				for way, m := range limited {
+					if m.name != "discarding" || takeover { // see TestDiscardedWithoutTakeover
+						attack(t, server, takeover, 64<<10, small, way, shape)
+					}
+				}
+			}
+			for _, limit := range []int64{1 << 20, DefaultReadLimit} {
+				if limit == DefaultReadLimit && takeover {
+					continue // it takes long
+				}
+				large := largestBomb()
+				before := heapInUse()
+				attack(t, server, takeover, limit, large, 0, "fragments")
+				if after := heapInUse(); after > before+64<<10 {
+					t.Errorf("limit %d: got %d bytes of heap behind the connection, want none", limit, after-before)
+				}
+			}
+		}
+	})
+}
+
+// Random bytes, which compressors make longer, are within the limit.
+func TestReadLimitOfWhatDoesNotCompress(t *testing.T) {
+	random := noise(100_000, 1)
+	for level := -2; level <= 9; level++ {
+		for _, size := range []int{1, 100, 1000, 65536, 100_000} {
+			c, wire := newCompressedConn(t, true, CompressionOptions{})
+			c.SetReadLimit(int64(size))
+			wire.Write(closingFrame(true, "\xc2"+string(deflateMessages(level, random[:size])[0])))
+			if _, p, err := c.ReadMessage(); err != nil || !bytes.Equal(p, random[:size]) {
+				t.Errorf("level %d, %d bytes: got %d bytes, %v", level, size, len(p), err)
+			}
+		}
+	}
+}
+
+// The limit can be changed at any time, and none is none.
+func TestReadLimitChanges(t *testing.T) {
+	c, wire := newCompressedConn(t, true, CompressionOptions{})
+	frame := closingFrame(true, "\xc2"+string(deflateMessages(1, make([]byte, 100_000))[0]))
+	for _, limit := range []int64{0, -1, 100_000, 1 << 62, 1<<63 - 1} {
+		c.SetReadLimit(limit)
+		for _, r := range receiveWays {
+			wire.Write(frame)
+			if _, p, err := r.read(c); len(p) != 100_000 || err != nil {
+				t.Errorf("limit %d, %s: got %d bytes, %v, want all", limit, r.name, len(p), err)
+			}
+		}
+	}
+	wire.Write(frame)
+	_, r, err := c.NextReader()
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.ReadFull(r, make([]byte, 1000))
+	c.SetReadLimit(70_000)
+	if n, err := io.Copy(io.Discard, r); err != ErrReadLimit || n > 69_000 {
+		t.Errorf("got %d bytes more, %v, want ErrReadLimit", n, err)
+	}
+}
+
+// What is not decompressed is not limited: without takeover a message that is discarded.
+func TestDiscardedWithoutTakeover(t *testing.T) {
+	c, wire := newCompressedConn(t, true, CompressionOptions{})
+	c.SetReadLimit(1000)
+	for _, payload := range []string{string(bomb(1)), "\x06corrupt"} {
+		wire.Write(closingFrame(true, "\xc1"+payload))
+		if _, _, err := c.NextReader(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wire.Write(closingFrame(true, "\x81next"))
+	wantRead(t, c, "next")
+}
+
+// pooled is a connection that holds codecs, in a bubble, and the other end of its wire.
+type pooled struct {
+	*testing.T
+	c      *Conn
+	wire   *pipeConn
+	server bool
+
+	open bool           // the peer's message has not ended
+	r    io.Reader      // of a message that was read in part
+	w    io.WriteCloser // of a message that was written in part
+}
+
+const pooledRoom = 32 << 10 // what the network takes
+
+// pooledLarge is more than that, also when it is compressed.
+var pooledLarge = sync.OnceValue(func() []byte { return textLike(200_000, 1) })
+
+// send has a frame of the peer come.
+func (p *pooled) send(f string) { p.wire.Write(closingFrame(p.server, f)) }
+
+// sendMessage has compressed data come: a message, or the end of the one that is open.
+func (p *pooled) sendMessage(payload []byte) {
+	first := map[bool]string{false: "\xc2", true: "\x80"}[p.open]
+	p.open = false
+	p.send(first + string(payload))
+}
+
+// write writes a message that the network does not take, or some more of the one that is open.
+func (p *pooled) write(ctx context.Context) error {
+	if p.w != nil {
+		return second(p.w.Write(pooledLarge()))
+	}
+	return p.c.WriteMessageContext(ctx, BinaryMessage, pooledLarge())
+}
+
+// readUntilError reads as a program does whose connection ends.
+func (p *pooled) readUntilError() {
+	for second3(p.c.ReadMessage()) == nil {
+	}
+}
+
+// closeWhile closes the connection while a number of calls wait.
+func (p *pooled) closeWhile(calls int, call func()) {
+	for range calls {
+		go call()
+	}
+	synctest.Wait()
+	p.c.Close()
+	synctest.Wait()
+}
+
+// pooledStates are what a connection may be doing when it ends.
+var pooledStates = []struct {
+	name  string
+	enter func(p *pooled)
+}{
+	{"fresh", func(*pooled) {}},
+	{"after messages", (*pooled).exchange},
+	{"a message was read in part", (*pooled).readPart},
+	{"a message has come in part", func(p *pooled) {
+		payload := deflateMessages(1, textLike(5000, 2))[0]
+		p.send("\x42" + string(payload[:len(payload)/2]))
+		p.c.SetReadDeadline(time.Now().Add(time.Second))
+		if _, _, err := p.c.ReadMessage(); !isTimeout(err) {
+			p.Fatalf("got %v, want a timeout", err)
+		}
+		p.c.SetReadDeadline(time.Time{})
+		p.open = true
+	}},
+	{"a message was written in part", (*pooled).writePart},
+	{"both in part", func(p *pooled) { p.exchange(); p.readPart(); p.writePart() }},
+}
+
+func (p *pooled) exchange() {
+	for range 3 {
+		p.sendMessage(deflateMessages(1, textLike(3000, 1))[0])
+		err := p.c.WriteMessage(TextMessage, textLike(3000, 1))
+		if err = errors.Join(err, second3(p.c.ReadMessage())); err != nil {
+			p.Fatal(err)
+		}
+	}
+}
+
+func (p *pooled) readPart() {
+	p.sendMessage(deflateMessages(1, textLike(20_000, 2))[0])
+	_, r, err := p.c.NextReader()
+	if err == nil {
+		_, err = io.ReadFull(r, make([]byte, 100))
+	}
+	if err != nil {
+		p.Fatal(err)
+	}
+	p.r = r
+}
+
+func (p *pooled) writePart() {
+	w, err := p.c.NextWriter(TextMessage)
+	if err == nil {
+		_, err = w.Write(textLike(10_000, 3))
+	}
+	if err != nil {
+		p.Fatal(err)
+	}
+	p.w = w
+}
+
+// pooledEnds are ways for a connection to end. Behind each comes Close, where it is not a part of it.
+var pooledEnds = []struct {
+	name string
+	end  func(p *pooled)
+}{
+	{"Close", func(*pooled) {}},
+	{"the peer's Close frame", func(p *pooled) {
+		p.send(closeFrame(CloseNormalClosure, ""))
+		p.readUntilError()
+	}},
+	{"the end of the network connection", func(p *pooled) {
+		p.wire.Close()
+		p.readUntilError()
+	}},
+	{"corrupt data", func(p *pooled) {
+		p.sendMessage([]byte{6, 0xff, 0xff, 0xff})
+		p.readUntilError()
+	}},
+	{"the read limit", func(p *pooled) {
+		p.c.SetReadLimit(50)
+		p.sendMessage(deflateMessages(1, make([]byte, 51))[0])
+		p.readUntilError()
+	}},
+	{"a write error", func(p *pooled) {
+		p.wire.Close()
+		p.write(context.Background())
+	}},
+	{"a write deadline", func(p *pooled) {
+		p.c.SetWriteDeadline(time.Now().Add(time.Second))
+		p.write(context.Background())
+	}},
+	{"a context within a write", func(p *pooled) {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if p.w != nil {
+			p.c.SetWriteDeadline(time.Now().Add(time.Second))
+		}
+		p.write(ctx)
+	}},
+	{"Shutdown that the peer answers", func(p *pooled) {
+		p.send(closeFrame(CloseNormalClosure, ""))
+		p.c.Shutdown(context.Background(), CloseNormalClosure, "")
+	}},
+	{"Shutdown that the peer does not answer", func(p *pooled) {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		p.c.Shutdown(ctx, CloseNormalClosure, "")
+	}},
+	{"Group.Shutdown", func(p *pooled) {
+		var g Group
+		g.enter()
+		g.leave(p.c)
+		p.send(closeFrame(CloseNormalClosure, ""))
+		g.Shutdown(context.Background())
+	}},
+	{"keepalive", func(p *pooled) {
+		p.c.startKeepalive(time.Minute, time.Second)
+		p.readUntilError()
+	}},
+	{"Close while another goroutine reads", func(p *pooled) { p.closeWhile(1, p.readUntilError) }},
+	{"Close while another goroutine writes", func(p *pooled) {
+		p.closeWhile(1, func() { p.write(context.Background()) })
+	}},
+	{"Close while others wait for their turn to write", func(p *pooled) {
+		p.closeWhile(3, func() { p.c.WriteMessage(TextMessage, pooledLarge()) })
+	}},
+	{"a handler that panics", func(p *pooled) {
+		p.c.SetPingHandler(func(string) error { panic(errMine) })
+		p.send("\x89")
+		defer func() { recover() }()
+		p.readUntilError()
+	}},
+	{"a stream", func(p *pooled) {
+		s := NewStream(p.c, BinaryMessage)
+		if !p.open && p.r == nil {
+			p.sendMessage(deflateMessages(1, textLike(20_000, 2))[0])
+			s.Read(make([]byte, 100))
+		}
+		s.SetWriteDeadline(time.Now().Add(time.Second))
+		s.Write(make([]byte, 1000))
+		s.Close()
+	}},
+	{"a stream that is closed while it writes", func(p *pooled) {
+		s := NewStream(p.c, BinaryMessage)
+		go s.Write(make([]byte, 2*pooledRoom))
+		synctest.Wait()
+		s.Close()
+		synctest.Wait()
+	}},
+	{"everything after Close", func(p *pooled) {
+		p.c.Close()
+		p.write(context.Background())
+		if w, err := p.c.NextWriter(TextMessage); err == nil {
+			w.Write(textLike(10_000, 1))
+			w.Close()
+		}
+		p.readUntilError()
+		if p.r != nil {
+			p.r.Read(make([]byte, 1))
+		}
+	}},
+}
+
+// wantOnLoan checks how many codecs more than before are on loan. That none is returned twice, release itself sees to.
+func wantOnLoan(t testing.TB, what string, before, want int64) {
+	t.Helper()
+	if got := codecsOnLoan.Load() - before; got != want {
+		t.Errorf("%s: got %d codecs that were not returned, want %d", what, got, want)
+	}
+}
+
+// Every way for a connection to end returns each codec.
+func TestAttackEveryEndReturnsTheCodecs(t *testing.T) {
+	for _, takeover := range []bool{false, true} {
+		for _, state := range pooledStates {
+			for _, end := range pooledEnds {
+				bothSides(t, func(t *testing.T, server bool) {
+					synctest.Test(t, func(t *testing.T) {
+						before := codecsOnLoan.Load()
+						near, far := newPipe(t, pooledRoom)
+						c := newConn(near, server, nil, compressedOptions(t, CompressionOptions{ContextTakeover: takeover}))
+						p := &pooled{T: t, c: c, wire: far, server: server}
+						state.enter(p)
+						end.end(p)
+						if !near.in.readClosed() {
+							c.Close()
+						}
+						synctest.Wait()
+						what := fmt.Sprintf("takeover %v, %s, %s", takeover, state.name, end.name)
+						wantOnLoan(t, what, before, 0)
+						if got := borrowed(c); got != "" {
+							t.Errorf("%s: got that %s was not given back", what, got)
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
+// Without takeover a connection that waits holds no codec and no window. With it, it holds a
+// deflater from the first compressed message on, and a window that is no larger than agreed.
+func TestCodecsOfAnIdleConnection(t *testing.T) {
+	for _, bits := range []int{8, 9, 12, 15} {
+		for _, takeover := range []bool{false, true} {
+			what := fmt.Sprintf("%d bits, takeover %v", bits, takeover)
+			before := codecsOnLoan.Load()
+			o := CompressionOptions{ContextTakeover: takeover, PeerWindowBits: bits, WindowBits: bits}
+			s, c := compressedPair(t, o, o)
+			ends := [2]*Conn{s, c}
+			s.EnableWriteCompression(false)
+			transfer(t, what, ends, 0, TextMessage, textLike(100, 1))
+			wantOnLoan(t, what+", before the first compressed message", before, 0)
+			s.EnableWriteCompression(true)
+			for i, size := range []int{100, 500, 3000, 20_000, 1234, 100_000, 10_000, 9000, 27_000, 1 << bits, 1<<bits - 1, 5} {
+				for side := range 2 {
+					transfer(t, what, ends, side*30+i, TextMessage, textLike(size, uint64(i)))
+				}
+				wantOnLoan(t, what+", two connections after messages", before, map[bool]int64{true: 2}[takeover])
+				for _, end := range ends {
+					if n := cap(end.compression.window.b); n > 1<<bits || n > 0 && !takeover {
+						t.Errorf("%s: got a window of %d bytes", what, n)
+					}
+				}
+			}
+			s.Close()
+			c.Close()
+			wantOnLoan(t, what+", after Close", before, 0)
+		}
+	}
+}
+
+// A connection that waits holds the windows that were agreed on, and the tables of what it sends.
+func TestCompressionMemory(t *testing.T) {
+	const connections = 50
+	large := textLike(60_000, 1)
+	frame := closingFrame(true, "\xc1"+string(deflateMessages(1, large)[0]))
+	for _, tt := range []struct {
+		sendBits, recvBits, level, most int
+		takeover                        bool
+	}{
+		{15, 15, 1, 600, false},
+		{15, 15, 1, 88 << 10, true},
+		{14, 15, 1, 66 << 10, true},
+		{12, 12, 1, 30 << 10, true},
+		{15, 15, 6, 168 << 10, true},
+	} {
+		o := connOptions{compression: CompressionOptions{Level: tt.level}}
+		o.agreed.deflate = &deflateParams{!tt.takeover, !tt.takeover, tt.sendBits, tt.recvBits}
+		measure := func() int {
+			conns := make([]*Conn, connections)
+			for i := range conns {
+				near, far := newPipe(t, 1<<20)
+				conns[i] = newConn(near, true, nil, o)
+				conns[i].WriteMessage(TextMessage, large)
+				far.Write(frame)
+				wantRead(t, conns[i], string(large))
+				far.Close()
+				far.take()
+				near.take()
+			}
+			heapInUse() // the pools keep what was given back for two collections
+			with := heapInUse()
+			for _, c := range conns {
+				c.dropInflater()
+				c.compression.drop()
+				c.compression = nil
+			}
+			heapInUse()
+			without := heapInUse()
+			runtime.KeepAlive(conns)
+			return (int(with) - int(without)) / connections
+		}
+		got := measure()
+		for i := 0; i < 4 && got > tt.most; i++ { // what other tests have left may be freed meanwhile
+			got = measure()
+		}
+		if got > tt.most {
+			t.Errorf("%+v: got %d bytes of heap, want at most %d", tt, got, tt.most)
+		}
+	}
+}
+
+// Compressed messages of 1 KiB are written and read without allocating, with and without takeover.
+func TestCompressionAllocatesNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector makes sync.Pool forget")
+	}
+	message := textLike(1<<10, 1)
+	payload := deflateMessages(1, message)[0] // refers to no other, so that it may come again and again
+	for _, o := range []CompressionOptions{
+		{},
+		{ContextTakeover: true},
+		{ContextTakeover: true, WindowBits: 10, PeerWindowBits: 10, Level: 6},
+	} {
+		bothSides(t, func(t *testing.T, server bool) {
+			loop := &loopTransport{bytes: closingFrame(server, "\xc1"+string(payload))}
+			c := newConn(loop, server, nil, compressedOptions(t, o))
+			pm := prepare(t, TextMessage, message)
+			buf := make([]byte, 0, 2<<10)
+			for _, tt := range []struct {
+				name string
+				call func() error
+				want float64
+			}{
+				{"WriteMessage", func() error { return c.WriteMessage(TextMessage, message) }, 0},
+				{"WritePreparedMessage", func() error { return c.WritePreparedMessage(pm) }, 0},
+				{"AppendMessage", func() error { return second3(c.AppendMessage(buf)) }, 0},
+				{"NextWriter", func() error { return writePieces(c, TextMessage, message, len(message)) }, 1}, // the writer
+				{"NextReader", func() error {
+					_, r, err := c.NextReader()
+					if err != nil {
+						return err
+					}
+					return second(io.ReadFull(r, buf[:len(message)]))
+				}, 1}, // the reader
+				{"discarding", func() error { return second3(c.NextReader()) }, 1},
+				{"ReadMessage", func() error { return second3(c.ReadMessage()) }, 1}, // the message
+			} {
+				n := testing.AllocsPerRun(300, func() {
+					if err := tt.call(); err != nil {
+						t.Fatal(err)
+					}
+				})
+				if n >= tt.want+1 {
+					t.Errorf("%+v: %s: got %v allocations, want %v", o, tt.name, n, tt.want)
+				}
+			}
+			c.Close()
+		})
+	}
+}
+
+// What a connection has sent or received, another's codecs know nothing of: what another one sends can be read without
+// what the first has sent.
+func TestAttackNoWindowReachesAnotherConnection(t *testing.T) {
+	secret := []byte("the secret of a connection, of which no other has a byte")
+	for _, level := range []int{-2, -1, 1, 2, 4, 6, 9} {
+		for i := range 4 {
+			o := CompressionOptions{ContextTakeover: true, Level: level}
+			from, to := compressedPair(t, o, o)
+			for j := range sendWays {
+				message := append(textLike(i*10_000, 1), secret...)
+				transfer(t, "the first", [2]*Conn{from, to}, j, TextMessage, message)
+			}
+			from.Close() // with its deflater
+			to.Close()
+
+			o.ContextTakeover = i%2 == 0
+			x := newCompressing(t, i < 2, o)
+			for _, w := range sendWays {
+				x.write(w.write, secret)
+			}
+			x.c.Close()
+		}
+	}
+}
+
+// A message that refers to what was before its connection gets nothing of it.
+func TestAttackNoMessageRefersToAnotherConnection(t *testing.T) {
+	secret := "the secret of a connection, of which no other has a byte"
+	step := 1021
+	if raceEnabled {
+		step = 8191 // it takes long
+	}
+	for gap := 0; gap+len(secret) <= 1<<15; gap += step { // else it cannot be referred to
+		payloads := deflateMessages(9, []byte(secret+string(textNone(gap))), []byte(secret))
+		for _, r := range receiveWays {
+			for _, takeover := range []bool{false, true} {
+				o := CompressionOptions{ContextTakeover: takeover}
+				bothSides(t, func(t *testing.T, server bool) {
+					victim, wire := newCompressedConn(t, server, o)
+					wire.Write(closingFrame(server, "\xc2"+string(payloads[0])))
+					if _, _, err := r.read(victim); err != nil {
+						t.Fatal(err)
+					}
+					other, wire := newCompressedConn(t, server, o)
+					wire.Write(closingFrame(server, "\xc2"+string(payloads[1])))
+					_, got, err := r.read(other)
+					if !errors.Is(err, errCorruptMessage) || strings.Contains(secret, string(got)) && len(got) > 2 {
+						t.Fatalf("%s, gap %d: got %q, %v, want that the message is corrupt", r.name, gap, got, err)
+					}
+				})
+			}
+		}
+	}
+}
+
+func prepare(t testing.TB, messageType int, p []byte) *PreparedMessage {
+	t.Helper()
+	pm, err := NewPreparedMessage(messageType, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pm
+}
+
+// writePrepared is a way of sending a message that is prepared already.
+func writePrepared(pm *PreparedMessage) sendFunc {
+	return func(c *Conn, _ int, _ []byte) error { return c.WritePreparedMessage(pm) }
+}
+
+// A message that is prepared once is right for connections of all kinds in every state. With takeover, it refers to
+// none before it, and those behind it to it as to any other: the receiver's window has moved on by it.
+func TestPreparedMessageOnEveryConnection(t *testing.T) {
+	text := textLike(3000, 1)
+	pm := prepare(t, BinaryMessage, text)
+	eachWindow(func(o CompressionOptions) {
+		for _, o.Level = range []int{-2, 1, 6} {
+			bothSides(t, func(t *testing.T, server bool) {
+				x := newCompressing(t, server, o)
+				first := 0
+				prepared := func(compressed bool) {
+					alone := &strictInflater{bits: o.WindowBits}
+					m := x.write(writePrepared(pm), text)
+					if got, err := alone.message(m.payload); compressed && (err != nil || !bytes.Equal(got, text)) {
+						t.Errorf("%+v: got %d bytes, %v, want a prepared message that refers to no other", o, len(got), err)
+					}
+					if m.compressed != compressed {
+						t.Errorf("%+v: got compressed %v, want %v", o, m.compressed, compressed)
+					}
+					first = len(m.payload)
+				}
+				again := func() {
+					n := x.want("as ever", (*Conn).WriteMessage, text, true)
+					if o.ContextTakeover && o.Level == 6 && o.WindowBits >= 12 && n > first/4 {
+						t.Errorf("%+v: got %d bytes behind the prepared message, want few", o, n)
+					}
+				}
+				prepared(true) // the first message of all
+				prepared(true)
+				again()
+				x.want("a part", (*Conn).WriteMessage, text[:1000], true)
+				prepared(true)
+				again()
+				x.c.SetCompressionLevel(max(o.Level, 5))
+				prepared(true)
+				again()
+				x.c.EnableWriteCompression(false)
+				prepared(false)
+				x.c.EnableWriteCompression(true)
+				x.want("in pieces", inPieces(100), text, true)
+				prepared(true)
+			})
+		}
+	})
+}
+
+// The message is encoded once for each form: it is the same bytes on all connections of a
+// server, and there is one form for each level and window.
+func TestPreparedMessageIsEncodedOnce(t *testing.T) {
+	text := textLike(3000, 1)
+	pm := prepare(t, TextMessage, text)
+	for forms, o := range []CompressionOptions{{Level: 1}, {Level: 9}, {Level: 1, WindowBits: 9}} {
+		var first []byte
+		var once *frame
+		for i, takeover := range []bool{false, true, false, true} {
+			o.ContextTakeover = takeover
+			c, wire := newCompressedConn(t, true, o)
+			c.WriteMessage(TextMessage, text[:i*500])
+			wire.take()
+			c.WritePreparedMessage(pm)
+			b := wire.take()
+			form := pm.deflated[deflateForm{o.Level, o.withDefaults().WindowBits}]
+			if i == 0 {
+				first, once = b, form
+			}
+			if form == nil || form != once || !bytes.Equal(b, first) {
+				t.Errorf("%+v: got another frame the second time, or none", o)
+			}
+		}
+		if len(pm.deflated) != forms+1 {
+			t.Errorf("got %d forms, want %d", len(pm.deflated), forms+1)
+		}
+	}
+}
+
+// A connection without compression, or with level 0, or with a threshold that the message
+// does not reach, gets the plain form; and so does every connection if the other is no shorter.
+func TestPreparedMessagePlain(t *testing.T) {
+	bothSides(t, func(t *testing.T, server bool) {
+		text := textLike(3000, 1)
+		pm := prepare(t, BinaryMessage, text)
+		plain, wire := newTestConn(t, server)
+		(&compressing{t, plain, wire, nil}).want("no compression", writePrepared(pm), text, false)
+		x := newCompressing(t, server, CompressionOptions{})
+		x.c.EnableWriteCompression(false)
+		x.want("switched off", writePrepared(pm), text, false)
+		x = newCompressing(t, server, CompressionOptions{ContextTakeover: true})
+		x.c.SetCompressionLevel(0)
+		x.want("level 0", writePrepared(pm), text, false)
+		x = newCompressing(t, server, CompressionOptions{Threshold: 3001})
+		x.want("below the threshold", writePrepared(pm), text, false)
+		if len(pm.deflated) > 0 {
+			t.Errorf("got %d compressed forms that nobody wants", len(pm.deflated))
+		}
+		for _, p := range [][]byte{{}, []byte("a"), noise(1000, 1)} {
+			x = newCompressing(t, server, CompressionOptions{ContextTakeover: true})
+			x.want("before", (*Conn).WriteMessage, text, true)
+			x.want("no shorter", writePrepared(prepare(t, BinaryMessage, p)), p, false)
+			x.want("behind", (*Conn).WriteMessage, text, true)
+		}
+		ping := bytes.Repeat([]byte("p"), 125)
+		x.c.WritePreparedMessage(prepare(t, PingMessage, ping))
+		wantFrames(t, x.wire, fmt.Sprintf("fin=true op=9 masked=%v %q", !server, ping))
+	})
+}
+
+const mixedWriters = 16
+
+// mixedMessage is message j of writer i. Its first two bytes are i and j; some become no
+// shorter, and all have something in common with others.
+func mixedMessage(i, j int) []byte {
+	size := []int{2, 3, 50, 125, 300, 1000, 4096, 9000, 40_000}[(i*3+j)%9]
+	p := textLike(size, uint64(j%3))
+	if (i+j)%5 == 0 {
+		p = noise(size, uint64(i))
+	}
+	p[0], p[1] = byte(i), byte(j)
+	return p
+}
+
+// writeMixed sends a message in one of the ways. NextWriter is for one goroutine.
+func writeMixed(c *Conn, i, j int) error {
+	w := sendWays[j%3]
+	if i == 0 {
+		w = sendWays[j%len(sendWays)]
+	}
+	return w.write(c, BinaryMessage, mixedMessage(i, j))
+}
+
+// Many goroutines write to one connection, with and without takeover, while others send control frames, and both
+// sides read: every message is whole, and those of a goroutine in order. Any goroutine may change the settings at any
+// time, and a prepared message is for any number of connections.
+func TestManyWritersOfACompressedConnection(t *testing.T) {
+	messages := 25
+	if raceEnabled {
+		messages = 8
+	}
+	pm := prepare(t, BinaryMessage, mixedMessage(mixedWriters, 1))
+	var all sync.WaitGroup
+	for k, o := range []CompressionOptions{
+		{},
+		{ContextTakeover: true},
+		{ContextTakeover: true, WindowBits: 9, PeerWindowBits: 10, Level: 4, Threshold: 100},
+		{WindowBits: 12},                        // of which the settings are changed
+		{ContextTakeover: true, WindowBits: 12}, // likewise
+	} {
+		s, c := compressedPair(t, o, o)
+		for _, ends := range [][2]*Conn{{s, c}, {c, s}} {
+			from, to := ends[0], ends[1]
+			for i := range mixedWriters {
+				all.Go(func() {
+					for j := range messages {
+						if k > 2 {
+							from.SetCompressionLevel((i+j)%12 - 2)
+							from.EnableWriteCompression((i+j)%3 > 0)
+							from.SetReadLimit(int64(1<<20 + i))
+						}
+						if err := writeMixed(from, i, j); err != nil {
+							t.Errorf("writer %d, message %d: %v", i, j, err)
+							from.Close()
+							return
+						}
+						if j%5 == i%5 {
+							from.WriteControl(PingMessage, []byte{byte(i), byte(j)}, time.Time{})
+						}
+					}
+					if err := from.WritePreparedMessage(pm); err != nil {
+						t.Errorf("writer %d, the prepared message: %v", i, err)
+					}
+				})
+			}
+			all.Go(func() {
+				var next [mixedWriters + 1]int
+				next[mixedWriters] = 1 // of the prepared message, which comes again and again
+				for n := range mixedWriters * (messages + 1) {
+					_, p, err := receiveWays[n%len(receiveWays)].read(to)
+					if err != nil || len(p) < 2 {
+						t.Errorf("after %d messages: got %d bytes, %v", n, len(p), err)
+						to.Close()
+						return
+					}
+					i, j := int(p[0]), int(p[1])
+					if i > mixedWriters || j != next[i] || !bytes.Equal(p, mixedMessage(i, j)) {
+						t.Errorf("got message %d of writer %d, which is not the next, or not whole", j, i)
+						to.Close()
+						return
+					}
+					if i < mixedWriters {
+						next[i]++
+					}
+				}
+			})
+		}
+	}
+	all.Wait()
+}
+
+// Contexts that end at any moment of a compressed write: the message is there or it is not,
+// and what comes behind it can be read.
+func TestCompressedWritesRaceWithContexts(t *testing.T) {
+	for _, takeover := range []bool{false, true} {
+		near, far := tcpPair(t)
+		o := compressedOptions(t, CompressionOptions{ContextTakeover: takeover})
+		c, peer := newConn(near, true, nil, o), newConn(far, false, nil, o)
+		message := func(i uint32) []byte { return binary.BigEndian.AppendUint32(textLike(400, 1), i) }
+		sent := make(chan uint32, 1000)
+		go func() {
+			defer close(sent)
+			for i := range uint32(1000) {
+				ctx, cancel := context.WithCancel(context.Background())
+				go cancel()
+				switch err := c.WriteMessageContext(ctx, BinaryMessage, message(i)); err {
+				case nil:
+					sent <- i
+				case context.Canceled:
+				default:
+					t.Errorf("message %d: got %v, want nil or context.Canceled", i, err)
+				}
+			}
+			c.WriteControl(CloseMessage, nil, time.Time{})
+		}()
+		for i := range sent {
+			wantRead(t, peer, string(message(i)))
+		}
+		if _, p, err := peer.ReadMessage(); !IsCloseError(err, CloseNoStatusReceived) {
+			t.Errorf("got %d bytes, %v, want nothing that was said not to be sent", len(p), err)
+		}
+	}
+}
+
+// Close while others write and read, at any moment: each codec is returned once.
+func TestCloseWhileOthersAreAtWork(t *testing.T) {
+	before := codecsOnLoan.Load()
+	for i := range 60 {
+		o := CompressionOptions{ContextTakeover: i%2 == 0}
+		s, c := compressedPair(t, o, o)
+		var all sync.WaitGroup
+		for _, end := range []*Conn{s, c} {
+			for j := range 3 {
+				all.Go(func() {
+					for n := 0; writeMixed(end, j, n) == nil; n++ {
+					}
+				})
+			}
+			all.Go(func() {
+				for n := 0; ; n++ {
+					_, r, err := end.NextReader()
+					if err != nil {
+						return
+					}
+					io.CopyN(io.Discard, r, int64(n*100))
+				}
+			})
+		}
+		time.AfterFunc(time.Duration(i)*20*time.Microsecond, func() { s.Close() })
+		time.AfterFunc(time.Duration(i)*25*time.Microsecond, func() { c.Close() })
+		all.Wait()
+		s.Close()
+		c.Close()
+	}
+	wantOnLoan(t, "in the end", before, 0)
 }
