@@ -110,28 +110,6 @@ func TestDeflaterMessageThatGrows(t *testing.T) {
 	}
 }
 
-// What is written in pieces can be read as what is written at once, in every window.
-func TestDeflaterInPieces(t *testing.T) {
-	if raceEnabled {
-		t.Skip("it has no second goroutine, and takes half a minute")
-	}
-	text := textLike(20_000, 1)
-	for bits := 8; bits <= 15; bits++ {
-		for _, size := range []int{1, 7, 77, 1000, 9999} {
-			d := acquireDeflater(6, bits)
-			s := &strictInflater{bits: bits, takeover: true}
-			for range 2 {
-				var out []byte
-				for piece := range slices.Chunk(text, size) {
-					out = append(out, d.part(nil, piece)...)
-				}
-				wantStrict(t, fmt.Sprintf("%d bits, pieces of %d", bits, size), s, d.end(out), text)
-			}
-			releaseDeflater(d)
-		}
-	}
-}
-
 // A message with more matches than a block may have goes on in another block.
 func TestDeflaterManyMatches(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 1))

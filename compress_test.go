@@ -319,21 +319,24 @@ func TestCompressionState(t *testing.T) {
 // The transcripts of testdata/rfc7692 are right however the bytes come and the messages are
 // read. Each file is played with the options for which it is true.
 func TestDeflateTranscripts(t *testing.T) {
-	plain := CompressionOptions{}
-	takeover := CompressionOptions{ContextTakeover: true}
+	plain, takeover := CompressionOptions{}, CompressionOptions{ContextTakeover: true}
+	small := CompressionOptions{ContextTakeover: true, WindowBits: 8, PeerWindowBits: 8}
 	for _, tt := range []struct {
 		file    string
 		options []CompressionOptions
-		skip    bool // it can be read by who takes no payload, too
+		methods []scriptMethod
 	}{
-		{"vectors", []CompressionOptions{plain, takeover, {ContextTakeover: true, WindowBits: 8, PeerWindowBits: 8}}, true},
-		{"takeover", []CompressionOptions{takeover, {ContextTakeover: true, WindowBits: 8, PeerWindowBits: 8}}, false},
-		{"no-takeover", []CompressionOptions{plain, {WindowBits: 15, PeerWindowBits: 8}}, false},
+		// These can be read by who takes no payload, too.
+		{"vectors", []CompressionOptions{plain, takeover, small}, append(slices.Clone(scriptMethods), scriptSkip)},
+		{"takeover", []CompressionOptions{takeover, small}, scriptMethods},
+		{"no-takeover", []CompressionOptions{plain, {WindowBits: 15, PeerWindowBits: 8}}, scriptMethods},
 	} {
 		for _, tr := range readTranscripts(t, "testdata/rfc7692/"+tt.file+".txt") {
 			t.Run(tt.file+"/"+tr.name, func(t *testing.T) {
 				for _, o := range tt.options {
-					tr.runDeflate(t, compressedOptions(t, o), tt.skip)
+					for _, side := range tr.sides(t) {
+						side.runDeflate(t, compressedOptions(t, o), tt.methods)
+					}
 				}
 			})
 		}
@@ -341,62 +344,34 @@ func TestDeflateTranscripts(t *testing.T) {
 }
 
 // runDeflate plays the transcript in all ways to connections that have negotiated compression.
-func (tr *transcript) runDeflate(t *testing.T, o connOptions, skip bool) {
-	methods := slices.Clone(scriptMethods)
-	if skip {
-		methods = append(methods, scriptSkip)
+func (tr *transcript) runDeflate(t *testing.T, o connOptions, methods []scriptMethod) {
+	deliveries := slices.Clone(scriptDeliveries)
+	for k := range tr.in[:min(len(tr.in), 64)] {
+		deliveries = append(deliveries, scriptCut(k, k%2 == 0))
 	}
-	for _, tr := range tr.sides(t) {
-		deliveries := slices.Clone(scriptDeliveries)
-		for k := range tr.in[:min(len(tr.in), 64)] {
-			deliveries = append(deliveries, scriptCut(k, k%2 == 0))
-		}
-		for _, d := range deliveries {
-			for _, m := range methods {
-				if wrong := tr.playTo(o, d, m, 1); wrong != "" {
-					t.Fatalf("%s: %s, %s, %s: %s", tr.where, tr.side, d.name, m.name, wrong)
-				}
+	for _, d := range deliveries {
+		for _, m := range methods {
+			if wrong := tr.playTo(o, d, m, 1); wrong != "" {
+				t.Fatalf("%s: %s, %s, %s: %s", tr.where, tr.side, d.name, m.name, wrong)
 			}
 		}
 	}
-}
-
-// Messages of all sizes arrive as they were, at every level, with windows of any two sizes, by every way of writing and
-// of reading.
-func TestCompressedRoundTrip(t *testing.T) {
-	if raceEnabled {
-		t.Skip("it has no second goroutine, and takes half a minute")
-	}
-	sizes := []int{0, 1, 2, 5, 125, 126, 127, 4095, 4096, 4097, 65535, 65536, 65537, 300_000, 1 << 20}
-	text := textLike(1<<20, 3)
-	n := 0
-	eachWindow(func(o CompressionOptions) {
-		for level := -2; level <= 9; level++ {
-			if level == 0 {
-				continue
-			}
-			o.Level = level
-			client := o
-			client.WindowBits, client.PeerWindowBits = minWindowBits+(level+2)%8, maxWindowBits
-			s, c := compressedPair(t, o, client)
-			for i, size := range sizes {
-				if size > 5000 && (i+n)%4 != 0 || size > 100_000 && o.WindowBits != client.WindowBits {
-					continue // not each time, as it takes long
-				}
-				what := fmt.Sprintf("%+v and %+v, %d bytes", o, client, size)
-				transfer(t, what, [2]*Conn{s, c}, n, TextMessage+n%2, text[:size])
-				n++
-			}
-		}
-	})
 }
 
 // FuzzCompressedRoundTrip sends messages of any sequence of sizes and kinds, both ways, with
 // any options. All arrive.
 func FuzzCompressedRoundTrip(f *testing.F) {
-	f.Add([]byte("\x00\x10\x01\x20\x02\xff\x03\x00\x04\x80\x05\x33"), uint32(0))
-	f.Add([]byte("\xff\xff\x12\x34\x56\x78\x9a\xbc\xde\xf0"), uint32(0x7fffffff))
-	f.Add(bytes.Repeat([]byte("\x31\x05\x72\x91"), 10), uint32(0x1234))
+	seeds := rand.New(rand.NewPCG(1, 1))
+	for flags := range uint32(16 * 12) { // each window with and without takeover, at each level
+		if raceEnabled && flags%8 > 0 {
+			continue // it takes long
+		}
+		var script []byte
+		for range 20 {
+			script = binary.LittleEndian.AppendUint32(script, seeds.Uint32())
+		}
+		f.Add(script, flags%16|flags/16<<7|seeds.Uint32()&^0x3ff80f)
+	}
 	text := textLike(200_000, 1)
 	random := noise(200_000, 1)
 	f.Fuzz(func(t *testing.T, script []byte, flags uint32) {
@@ -444,28 +419,37 @@ func FuzzCompressedRoundTrip(f *testing.F) {
 }
 
 // "An endpoint MUST NOT set the "Per-Message Compressed" bit of control frames and non-first
-// fragments of a data message" (RFC 7692, 6), which sentMessages looks for.
+// fragments of a data message" (RFC 7692, 6), which sentMessages looks for. NextWriter ends a message left open.
 func TestRSV1IsOfTheFirstFrame(t *testing.T) {
-	bothSides(t, func(t *testing.T, server bool) {
-		c, wire := newCompressedConn(t, server, CompressionOptions{})
-		text := textLike(100_000, 1)
-		w, err := c.NextWriter(TextMessage)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for piece := range slices.Chunk(text, 10_000) {
-			w.Write(piece)
-			c.WriteControl(PingMessage, bytes.Repeat([]byte("p"), 100), time.Time{})
-		}
-		w.Close()
-		c.WriteJSON(string(text[:3000]))
-		bye := FormatCloseMessage(CloseNormalClosure, strings.Repeat("bye", 40))
-		c.WriteControl(CloseMessage, bye, time.Time{})
-		list := sentMessages(t, wire)
-		if len(list) != 2 || !list[0].compressed || !list[1].compressed || list[0].fragments < 2 {
-			t.Errorf("got %d messages, want two compressed ones, the first in fragments", len(list))
-		}
-	})
+	text, ping := textLike(100_000, 1), bytes.Repeat([]byte("p"), 125)
+	for _, takeover := range []bool{false, true} {
+		bothSides(t, func(t *testing.T, server bool) {
+			x := newCompressing(t, server, CompressionOptions{ContextTakeover: takeover})
+			var w io.WriteCloser
+			for range 2 {
+				var err error
+				if w, err = x.c.NextWriter(TextMessage); err != nil {
+					t.Fatal(err)
+				}
+				for piece := range slices.Chunk(text, 10_000) {
+					w.Write(piece)
+					x.c.WriteControl(PingMessage, ping, time.Time{})
+				}
+			}
+			w.Close()
+			io.WriteString(w, "closed")
+			x.c.WritePreparedMessage(prepare(t, PingMessage, ping))
+			x.c.WriteJSON(text[:3000])
+			bye := FormatCloseMessage(CloseNormalClosure, strings.Repeat("bye", 40))
+			x.c.WriteControl(CloseMessage, bye, time.Time{})
+			object, _ := json.Marshal(text[:3000])
+			for i, m := range wantSent(t, x.wire, x.s, text, text, append(object, '\n')) {
+				if !m.compressed || i < 2 && m.fragments < 2 {
+					t.Errorf("message %d: got compressed %v in %d fragments", i, m.compressed, m.fragments)
+				}
+			}
+		})
+	}
 }
 
 // What is shorter than the threshold is sent as it is.
@@ -517,161 +501,61 @@ func TestWhatWouldGrowIsNotCompressed(t *testing.T) {
 	}
 }
 
-// EnableWriteCompression and level 0 are for the messages that begin after them.
+// EnableWriteCompression and level 0 are for the messages that begin after them: all of a message is compressed or
+// nothing is, whatever is set while it is written.
 func TestCompressionIsTurnedOffAndOn(t *testing.T) {
-	text := textLike(3000, 1)
+	text := textLike(60_000, 1)
 	for name, set := range map[string]func(c *Conn, on bool){
 		"EnableWriteCompression": (*Conn).EnableWriteCompression,
 		"SetCompressionLevel":    func(c *Conn, on bool) { c.SetCompressionLevel(map[bool]int{true: 5}[on]) },
 	} {
 		for _, takeover := range []bool{false, true} {
 			bothSides(t, func(t *testing.T, server bool) {
-				for _, w := range sendWays {
-					x := newCompressing(t, server, CompressionOptions{ContextTakeover: takeover})
-					for _, on := range []bool{true, false, false, true, true} {
+				x := newCompressing(t, server, CompressionOptions{ContextTakeover: takeover, WindowBits: 10})
+				for _, on := range []bool{true, false, false, true, true} {
+					for _, w := range sendWays {
 						set(x.c, on)
 						x.want(name+", "+w.name, w.write, text, on)
 					}
+					x.want(name+", within a message", func(c *Conn, messageType int, p []byte) error {
+						w, err := c.NextWriter(messageType)
+						if err != nil {
+							return err
+						}
+						w.Write(p[:10_000])
+						set(c, !on)
+						w.Write(p[10_000:])
+						return w.Close()
+					}, text, on)
 				}
 			})
 		}
 	}
 }
 
-// All of a message is compressed or nothing is, whatever is set while it is written.
-func TestSettingsWithinAMessage(t *testing.T) {
-	large := textLike(60_000, 1)
-	for _, takeover := range []bool{false, true} {
-		x := newCompressing(t, true, CompressionOptions{ContextTakeover: takeover, WindowBits: 10})
-		for _, begunWith := range []bool{true, false} {
-			for level := -2; level <= 9; level++ {
-				x.c.SetCompressionLevel(1)
-				x.c.EnableWriteCompression(begunWith)
-				x.want("set to the opposite", func(c *Conn, messageType int, p []byte) error {
-					w, err := c.NextWriter(messageType)
-					if err != nil {
-						return err
-					}
-					w.Write(p[:10_000])
-					c.SetCompressionLevel(level)
-					w.Write(p[10_000:30_000])
-					c.EnableWriteCompression(!begunWith)
-					w.Write(p[30_000:])
-					return w.Close()
-				}, large, begunWith)
-				x.c.EnableWriteCompression(true)
-				x.want("the next message", (*Conn).WriteMessage, large[:3000], level != 0)
-			}
-		}
-	}
-}
-
-// The levels are those of compress/flate, also where no compression is.
-func TestSetCompressionLevelWithAndWithout(t *testing.T) {
-	plain, _ := newTestConn(t, true)
-	compressed, _ := newCompressedConn(t, true, CompressionOptions{})
-	for _, c := range []*Conn{plain, compressed} {
-		wrong := errInvalidCompressionLevel
-		for level, want := range map[int]error{-3: wrong, -2: nil, 9: nil, 10: wrong} {
-			if err := c.SetCompressionLevel(level); err != want {
-				t.Errorf("level %d: got %v, want %v", level, err, want)
-			}
-		}
-		c.EnableWriteCompression(false)
-		c.EnableWriteCompression(true)
-	}
-}
-
-// The level is that of the next message. The window outlasts every change of it: what was sent at another one is
-// looked for no more, but each message can be read, and refers to those of its own level.
+// The level is that of the next message. Context takeover is used where it is agreed on, at every level that looks for
+// matches: the same message a second time is much shorter, also one of a few bytes. The window outlasts every change
+// of the level: what was sent at another one is looked for no more, but each message can be read.
 func TestLevelIsOfTheNextMessage(t *testing.T) {
-	again, text := bytes.Repeat([]byte("always the same "), 200), textLike(100, 1)
-	for _, takeover := range []bool{false, true} {
-		x := newCompressing(t, true, CompressionOptions{ContextTakeover: takeover, Level: 9})
+	again := bytes.Repeat([]byte("always the same "), 60)
+	for _, o := range []CompressionOptions{{}, {ContextTakeover: true, WindowBits: 10}, {ContextTakeover: true}} {
+		x := newCompressing(t, true, o)
 		for _, level := range []int{9, -2, 6, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9} {
 			x.c.SetCompressionLevel(level)
 			matches := level != -2 && level != 0 // -2 knows of nothing that comes again
 			n := x.want("at a level", (*Conn).WriteMessage, again, level != 0)
 			if few := n < len(again)/10; few != matches {
-				t.Errorf("level %d, takeover %v: got %d bytes for %d", level, takeover, n, len(again))
+				t.Errorf("level %d, %+v: got %d bytes for %d", level, o, n, len(again))
 			}
-			x.write((*Conn).WriteMessage, text)
-			n = len(x.write((*Conn).WriteMessage, text).payload)
-			if few := n < 15; few != (matches && takeover) {
-				t.Errorf("level %d, takeover %v: got %d bytes for the same %d again", level, takeover, n, len(text))
-			}
-		}
-	}
-}
-
-// Context takeover is used where it is agreed on, at every level that looks for matches: the same
-// message a second time is much shorter, also one of a few bytes.
-func TestTakeoverIsUsed(t *testing.T) {
-	for level := -1; level <= 9; level++ {
-		for _, bits := range []int{10, 12, 15} {
 			for _, size := range []int{60, 127, 400} {
-				x := newCompressing(t, true, CompressionOptions{ContextTakeover: true, WindowBits: bits, Level: level})
-				message := textLike(size, 1)
-				first := len(x.write((*Conn).WriteMessage, message).payload)
-				if n := len(x.write((*Conn).WriteMessage, message).payload); n > min(first/4, 15) {
-					t.Errorf("level %d, %d bits, %d bytes: got %d bytes and then %d", level, bits, size, first, n)
+				text := textLike(size, uint64(level+size))
+				x.write((*Conn).WriteMessage, text)
+				n := len(x.write((*Conn).WriteMessage, text).payload)
+				if few := n <= min(size/5, 15); few != (matches && o.ContextTakeover) {
+					t.Errorf("level %d, %+v: got %d bytes for the same %d again", level, o, n, size)
 				}
 			}
 		}
-	}
-}
-
-// A message that did not leave in time, because a control frame was on its way, is not in the
-// peer's window: what comes next does not refer to it.
-func TestMessageThatDidNotLeaveIsForgotten(t *testing.T) {
-	text := textLike(3000, 1)
-	for _, write := range []sendFunc{
-		(*Conn).WriteMessage,
-		inPieces(math.MaxInt),
-		func(c *Conn, messageType int, p []byte) error {
-			return writePieces(c, messageType, bytes.Repeat(p, 30), 20_000) // a fragment of it
-		},
-	} {
-		for _, takeover := range []bool{false, true} {
-			synctest.Test(t, func(t *testing.T) {
-				near, wire := newPipe(t, 100)
-				c := newConn(near, true, nil, compressedOptions(t, CompressionOptions{ContextTakeover: takeover, Level: 6}))
-				go c.WriteControl(PingMessage, bytes.Repeat([]byte("p"), 125), time.Time{})
-				synctest.Wait() // the network takes no more
-				c.SetWriteDeadline(time.Now().Add(time.Second))
-				if err := write(c, TextMessage, text); !isTimeout(err) {
-					t.Fatalf("got %v, want a timeout", err)
-				}
-				c.SetWriteDeadline(time.Time{})
-				near.out.set(func(h *pipeHalf) { h.size = 1 << 20 })
-				for range 2 {
-					if err := c.WriteMessage(TextMessage, text); err != nil {
-						t.Fatalf("got %v, want a connection as good as before", err)
-					}
-				}
-				wantSent(t, wire, &strictInflater{bits: 15, takeover: takeover}, text, text)
-			})
-		}
-	}
-}
-
-// After a message of NextWriter that was never finished the next message is a whole one: the
-// one before was ended by NextWriter.
-func TestCompressedWriterLeftOpen(t *testing.T) {
-	for _, takeover := range []bool{false, true} {
-		x := newCompressing(t, true, CompressionOptions{ContextTakeover: takeover})
-		text := textLike(10_000, 1)
-		for range 3 {
-			w, err := x.c.NextWriter(TextMessage)
-			if err != nil {
-				t.Fatal(err)
-			}
-			w.Write(text)
-		}
-		w, _ := x.c.NextWriter(TextMessage)
-		w.Close()
-		io.WriteString(w, "closed")
-		wantSent(t, x.wire, x.s, text, text, text, nil)
 	}
 }
 
@@ -763,46 +647,38 @@ func TestAttackSmallWindow(t *testing.T) {
 func TestReceivedWithinTheWindow(t *testing.T) {
 	marker := []byte("a text that comes again")
 	for bits := minWindowBits; bits < maxWindowBits; bits++ {
-		for _, takeover := range []bool{true, false} {
-			for beyond := range 2 {
-				gap := textNone(1<<bits + beyond - len(marker))
-				for name, messages := range map[string][][]byte{
-					"in a message": {slices.Concat(marker, gap, marker)},
-					"in the next":  {slices.Concat(marker, gap), marker},
-				} {
-					what := fmt.Sprintf("%d bits, takeover %v, %d beyond, %s", bits, takeover, beyond, name)
-					payloads := deflateMessages(9, messages...)
-					var want error
-					switch {
-					case beyond > 0:
-						want = errStrictWindow
-					case len(messages) > 1 && !takeover:
-						want = errStrictContext
-					}
-					s := strictInflater{bits: bits, takeover: takeover}
-					var err error
-					for i, p := range payloads {
-						if _, err = s.message(p); i < len(payloads)-1 && err != nil {
-							t.Errorf("%s: got %v from the strict decoder for the first message", what, err)
-						}
-					}
-					if !errors.Is(err, want) {
-						t.Errorf("%s: got %v from the strict decoder, want %v", what, err, want)
-					}
-					for _, r := range receiveWays {
-						o := CompressionOptions{ContextTakeover: takeover, WindowBits: maxWindowBits, PeerWindowBits: bits}
-						c, wire := newCompressedConn(t, true, o)
-						var err error
-						for i, p := range payloads {
-							wire.Write(closingFrame(true, "\xc2"+string(p)))
-							if _, _, err = r.read(c); i < len(payloads)-1 && err != nil {
-								t.Errorf("%s, %s: got %v for the first message", what, r.name, err)
-							}
-						}
-						if errors.Is(err, errCorruptMessage) != (want != nil) || err != nil && want == nil {
-							t.Errorf("%s, %s: got %v, want %v", what, r.name, err, want)
-						}
-					}
+		near := append(marker[:len(marker):len(marker)], textNone(1<<bits-len(marker))...) // as long as the window
+		far := append(near[:len(near):len(near)], 'x')
+		for _, tt := range []struct {
+			name     string
+			messages [][]byte
+			takeover bool
+			want     error // of the strict decoder, for the last message
+		}{
+			{"in a message", [][]byte{slices.Concat(near, marker)}, false, nil},
+			{"in a message, a byte too far", [][]byte{slices.Concat(far, marker)}, false, errStrictWindow},
+			{"in the next", [][]byte{near, marker}, true, nil},
+			{"in the next, a byte too far", [][]byte{far, marker}, true, errStrictWindow},
+			{"in the next, without takeover", [][]byte{near, marker}, false, errStrictContext},
+		} {
+			payloads := deflateMessages(9, tt.messages...)
+			s := strictInflater{bits: bits, takeover: tt.takeover}
+			var err error
+			for _, p := range payloads {
+				_, err = s.message(p)
+			}
+			if !errors.Is(err, tt.want) {
+				t.Errorf("%d bits, %s: got %v from the strict decoder, want %v", bits, tt.name, err, tt.want)
+			}
+			for _, r := range receiveWays {
+				o := CompressionOptions{ContextTakeover: tt.takeover, WindowBits: maxWindowBits, PeerWindowBits: bits}
+				c, wire := newCompressedConn(t, true, o)
+				for _, p := range payloads {
+					wire.Write(closingFrame(true, "\xc2"+string(p)))
+					_, _, err = r.read(c)
+				}
+				if (err != nil) != (tt.want != nil) || err != nil && !errors.Is(err, errCorruptMessage) {
+					t.Errorf("%d bits, %s, %s: got %v", bits, tt.name, r.name, err)
 				}
 			}
 		}
@@ -917,14 +793,11 @@ func second3[A, B any](_ A, _ B, err error) error { return err }
 // Data that is no DEFLATE fails the connection with 1007 (RFC 6455, 7.4.1), by each way of
 // reading, for good; writing has ended with the Close frame.
 func TestCorruptMessageByEachWayOfReading(t *testing.T) {
-	whole := deflateMessages(6, textLike(300, 1))[0]
-	for name, payload := range map[string]string{
-		"nothing":                "",
-		"cut short":              string(whole[:len(whole)/2]),
-		"block of type 3":        "\x06\x00",
-		"lengths that disagree":  "\x00\x05\x00\xfb\xff\xffHello\x00",
-		"distance beyond all":    "\x02\x13\x00\x00",
-		"garbage behind a block": "\xf3\x48\xcd\xc9\xc9\x07\x00\xff\xff",
+	for _, payload := range []string{
+		"", "\xf2\x48\xcd", // it is cut short
+		"\x06\x00",                             // a block of type 3
+		"\x02\x13\x00\x00",                     // a distance beyond all
+		"\xf3\x48\xcd\xc9\xc9\x07\x00\xff\xff", // something behind a block with BFINAL set
 	} {
 		for i, m := range limited {
 			for _, takeover := range []bool{true, false} {
@@ -932,7 +805,7 @@ func TestCorruptMessageByEachWayOfReading(t *testing.T) {
 					continue // nobody looks at it
 				}
 				bothSides(t, func(t *testing.T, server bool) {
-					what := fmt.Sprintf("%s, %s", name, m.name)
+					what := fmt.Sprintf("% x, %s", payload, m.name)
 					c, wire := newCompressedConn(t, server, CompressionOptions{ContextTakeover: takeover})
 					k := len(payload) / 3
 					wire.Write(closingFrame(server, "\x42"+payload[:k]))
@@ -1009,33 +882,19 @@ var largestBomb = sync.OnceValue(func() []byte { return bomb(1 << 10) }) // 1 Gi
 // is decompressed up to the limit, and not more of it is read. It costs no more memory than the limit, for the
 // message and while it grows, and a constant for the compressed message and the codec.
 func TestAttackBomb(t *testing.T) {
-	shapes := map[string]func(server bool, payload []byte) []byte{
-		"a frame": func(server bool, payload []byte) []byte {
-			return closingFrame(server, "\xc2"+string(payload))
-		},
-		"fragments": func(server bool, payload []byte) (b []byte) {
-			first := "\x42"
-			for piece := range slices.Chunk(payload, 1000) {
-				b = append(b, closingFrame(server, first+string(piece))...)
-				first = "\x00"
-			}
-			return append(b, closingFrame(server, "\x80")...)
-		},
-		"behind a message": func(server bool, payload []byte) []byte {
-			return append(closingFrame(server, "\xc1\x00"), closingFrame(server, "\xc2"+string(payload))...)
-		},
-	}
-	attack := func(t *testing.T, server, takeover bool, limit int64, payload []byte, way int, shape string) {
+	attack := func(t *testing.T, server, takeover bool, limit int64, payload []byte, fragment, way int) {
 		m := limited[way]
+		what := fmt.Sprintf("%s, limit %d, takeover %t, fragments of %d", m.name, limit, takeover, fragment)
 		c, wire := newCompressedConn(t, server, CompressionOptions{ContextTakeover: takeover})
 		c.SetReadLimit(limit)
-		wire.Write(shapes[shape](server, payload))
-		if shape == "behind a message" {
-			if _, _, err := c.ReadMessage(); err != nil {
-				t.Fatal(err)
-			}
+		wire.Write(closingFrame(server, "\x81before"))
+		first := "\x42"
+		for piece := range slices.Chunk(payload, fragment) {
+			wire.Write(closingFrame(server, first+string(piece)))
+			first = "\x00"
 		}
-		what := fmt.Sprintf("%s, limit %d, takeover %t, %s", m.name, limit, takeover, shape)
+		wire.Write(closingFrame(server, "\x80"))
+		wantRead(t, c, "before")
 		var n int
 		var err error
 		memory := allocated(func() { n, err = m.read(c) })
@@ -1055,60 +914,31 @@ func TestAttackBomb(t *testing.T) {
 		c.Close()
 		wire.out.data = nil // the rest of the bomb
 	}
+	small, large := bomb(300), largestBomb()
 	bothSides(t, func(t *testing.T, server bool) {
-		small := bomb(300)
 		for _, takeover := range []bool{false, true} {
-			for shape := range shapes {
+			for _, fragment := range []int{1000, len(small)} {
 				for way, m := range limited {
 					if m.name != "discarding" || takeover { // see TestDiscardedWithoutTakeover
-						attack(t, server, takeover, 64<<10, small, way, shape)
+						attack(t, server, takeover, 64<<10, small, fragment, way)
 					}
 				}
 			}
-			for _, limit := range []int64{1 << 20, DefaultReadLimit} {
-				if limit == DefaultReadLimit && takeover {
-					continue // it takes long
-				}
-				large := largestBomb()
-				before := heapInUse()
-				attack(t, server, takeover, limit, large, 0, "fragments")
-				if after := heapInUse(); after > before+64<<10 {
-					t.Errorf("limit %d: got %d bytes of heap behind the connection, want none", limit, after-before)
-				}
+		}
+		for _, limit := range []int64{1 << 20, DefaultReadLimit} {
+			before := heapInUse()
+			attack(t, server, limit == 1<<20, limit, large, 1000, 0)
+			if after := heapInUse(); after > before+64<<10 {
+				t.Errorf("limit %d: got %d bytes of heap behind the connection, want none", limit, after-before)
 			}
 		}
 	})
 }
 
-// Random bytes, which compressors make longer, are within the limit.
-func TestReadLimitOfWhatDoesNotCompress(t *testing.T) {
-	random := noise(100_000, 1)
-	for level := -2; level <= 9; level++ {
-		for _, size := range []int{1, 100, 1000, 65536, 100_000} {
-			c, wire := newCompressedConn(t, true, CompressionOptions{})
-			c.SetReadLimit(int64(size))
-			wire.Write(closingFrame(true, "\xc2"+string(deflateMessages(level, random[:size])[0])))
-			if _, p, err := c.ReadMessage(); err != nil || !bytes.Equal(p, random[:size]) {
-				t.Errorf("level %d, %d bytes: got %d bytes, %v", level, size, len(p), err)
-			}
-		}
-	}
-}
-
-// The limit can be changed at any time, and none is none.
+// The limit can be changed within a message.
 func TestReadLimitChanges(t *testing.T) {
 	c, wire := newCompressedConn(t, true, CompressionOptions{})
-	frame := closingFrame(true, "\xc2"+string(deflateMessages(1, make([]byte, 100_000))[0]))
-	for _, limit := range []int64{0, -1, 100_000, 1 << 62, 1<<63 - 1} {
-		c.SetReadLimit(limit)
-		for _, r := range receiveWays {
-			wire.Write(frame)
-			if _, p, err := r.read(c); len(p) != 100_000 || err != nil {
-				t.Errorf("limit %d, %s: got %d bytes, %v, want all", limit, r.name, len(p), err)
-			}
-		}
-	}
-	wire.Write(frame)
+	wire.Write(closingFrame(true, "\xc2"+string(deflateMessages(1, make([]byte, 100_000))[0])))
 	_, r, err := c.NextReader()
 	if err != nil {
 		t.Fatal(err)
@@ -1162,15 +992,21 @@ func (p *pooled) sendMessage(payload []byte) {
 }
 
 // write writes a message that the network does not take, or some more of the one that is open.
-func (p *pooled) write(ctx context.Context) error {
+func (p *pooled) write() {
 	if p.w != nil {
-		return second(p.w.Write(pooledLarge()))
+		p.w.Write(pooledLarge())
+	} else {
+		p.c.WriteMessage(BinaryMessage, pooledLarge())
 	}
-	return p.c.WriteMessageContext(ctx, BinaryMessage, pooledLarge())
 }
 
-// readUntilError reads as a program does whose connection ends.
+// readUntilError reads as a program does whose connection ends, or whose handler panics.
 func (p *pooled) readUntilError() {
+	defer func() {
+		if err := recover(); err != nil && err != errMine {
+			panic(err)
+		}
+	}()
 	for second3(p.c.ReadMessage()) == nil {
 	}
 }
@@ -1192,7 +1028,6 @@ var pooledStates = []struct {
 }{
 	{"fresh", func(*pooled) {}},
 	{"after messages", (*pooled).exchange},
-	{"a message was read in part", (*pooled).readPart},
 	{"a message has come in part", func(p *pooled) {
 		payload := deflateMessages(1, textLike(5000, 2))[0]
 		p.send("\x42" + string(payload[:len(payload)/2]))
@@ -1203,8 +1038,7 @@ var pooledStates = []struct {
 		p.c.SetReadDeadline(time.Time{})
 		p.open = true
 	}},
-	{"a message was written in part", (*pooled).writePart},
-	{"both in part", func(p *pooled) { p.exchange(); p.readPart(); p.writePart() }},
+	{"messages were read and written in part", (*pooled).doPart},
 }
 
 func (p *pooled) exchange() {
@@ -1217,141 +1051,83 @@ func (p *pooled) exchange() {
 	}
 }
 
-func (p *pooled) readPart() {
+func (p *pooled) doPart() {
+	p.exchange()
 	p.sendMessage(deflateMessages(1, textLike(20_000, 2))[0])
-	_, r, err := p.c.NextReader()
+	var err error
+	if _, p.r, err = p.c.NextReader(); err == nil {
+		_, err = io.ReadFull(p.r, make([]byte, 100))
+	}
 	if err == nil {
-		_, err = io.ReadFull(r, make([]byte, 100))
+		p.w, err = p.c.NextWriter(TextMessage)
+	}
+	if err == nil {
+		_, err = p.w.Write(textLike(10_000, 3))
 	}
 	if err != nil {
 		p.Fatal(err)
 	}
-	p.r = r
 }
 
-func (p *pooled) writePart() {
-	w, err := p.c.NextWriter(TextMessage)
-	if err == nil {
-		_, err = w.Write(textLike(10_000, 3))
-	}
-	if err != nil {
-		p.Fatal(err)
-	}
-	p.w = w
-}
-
-// pooledEnds are ways for a connection to end. Behind each comes Close, where it is not a part of it.
+// pooledEnds are ways for a connection to end. The program may then read, and calls Close where that is not a part
+// of it.
 var pooledEnds = []struct {
 	name string
+	read bool
 	end  func(p *pooled)
 }{
-	{"Close", func(*pooled) {}},
-	{"the peer's Close frame", func(p *pooled) {
-		p.send(closeFrame(CloseNormalClosure, ""))
-		p.readUntilError()
-	}},
-	{"the end of the network connection", func(p *pooled) {
-		p.wire.Close()
-		p.readUntilError()
-	}},
-	{"corrupt data", func(p *pooled) {
-		p.sendMessage([]byte{6, 0xff, 0xff, 0xff})
-		p.readUntilError()
-	}},
-	{"the read limit", func(p *pooled) {
+	{"Close", false, func(*pooled) {}},
+	{"the peer's Close frame", true, func(p *pooled) { p.send(closeFrame(CloseNormalClosure, "")) }},
+	{"the end of the network connection", true, func(p *pooled) { p.wire.Close() }},
+	{"corrupt data", true, func(p *pooled) { p.sendMessage([]byte{6, 0xff, 0xff, 0xff}) }},
+	{"the read limit", true, func(p *pooled) {
 		p.c.SetReadLimit(50)
 		p.sendMessage(deflateMessages(1, make([]byte, 51))[0])
-		p.readUntilError()
 	}},
-	{"a write error", func(p *pooled) {
+	{"keepalive", true, func(p *pooled) { p.c.startKeepalive(time.Minute, time.Second) }},
+	{"a handler that panics", true, func(p *pooled) {
+		p.c.SetPingHandler(func(string) error { panic(errMine) })
+		p.send("\x89")
+	}},
+	{"a write error", false, func(p *pooled) {
 		p.wire.Close()
-		p.write(context.Background())
+		p.write()
 	}},
-	{"a write deadline", func(p *pooled) {
+	{"a write deadline", false, func(p *pooled) {
 		p.c.SetWriteDeadline(time.Now().Add(time.Second))
-		p.write(context.Background())
+		p.write()
 	}},
-	{"a context within a write", func(p *pooled) {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		if p.w != nil {
-			p.c.SetWriteDeadline(time.Now().Add(time.Second))
-		}
-		p.write(ctx)
-	}},
-	{"Shutdown that the peer answers", func(p *pooled) {
+	{"Shutdown that the peer answers", false, func(p *pooled) {
 		p.send(closeFrame(CloseNormalClosure, ""))
 		p.c.Shutdown(context.Background(), CloseNormalClosure, "")
 	}},
-	{"Shutdown that the peer does not answer", func(p *pooled) {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		p.c.Shutdown(ctx, CloseNormalClosure, "")
-	}},
-	{"Group.Shutdown", func(p *pooled) {
+	{"Group.Shutdown that the peer does not answer", false, func(p *pooled) {
 		var g Group
 		g.enter()
 		g.leave(p.c)
-		p.send(closeFrame(CloseNormalClosure, ""))
-		g.Shutdown(context.Background())
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		g.Shutdown(ctx)
 	}},
-	{"keepalive", func(p *pooled) {
-		p.c.startKeepalive(time.Minute, time.Second)
-		p.readUntilError()
-	}},
-	{"Close while another goroutine reads", func(p *pooled) { p.closeWhile(1, p.readUntilError) }},
-	{"Close while another goroutine writes", func(p *pooled) {
-		p.closeWhile(1, func() { p.write(context.Background()) })
-	}},
-	{"Close while others wait for their turn to write", func(p *pooled) {
+	{"Close while another goroutine reads", false, func(p *pooled) { p.closeWhile(1, p.readUntilError) }},
+	{"Close while another goroutine writes", false, func(p *pooled) { p.closeWhile(1, p.write) }},
+	{"Close while others wait for their turn to write", false, func(p *pooled) {
 		p.closeWhile(3, func() { p.c.WriteMessage(TextMessage, pooledLarge()) })
 	}},
-	{"a handler that panics", func(p *pooled) {
-		p.c.SetPingHandler(func(string) error { panic(errMine) })
-		p.send("\x89")
-		defer func() { recover() }()
-		p.readUntilError()
+	{"Close while a stream writes", false, func(p *pooled) {
+		p.closeWhile(1, func() { NewStream(p.c, BinaryMessage).Write(pooledLarge()) })
 	}},
-	{"a stream", func(p *pooled) {
-		s := NewStream(p.c, BinaryMessage)
-		if !p.open && p.r == nil {
-			p.sendMessage(deflateMessages(1, textLike(20_000, 2))[0])
-			s.Read(make([]byte, 100))
-		}
-		s.SetWriteDeadline(time.Now().Add(time.Second))
-		s.Write(make([]byte, 1000))
-		s.Close()
-	}},
-	{"a stream that is closed while it writes", func(p *pooled) {
-		s := NewStream(p.c, BinaryMessage)
-		go s.Write(make([]byte, 2*pooledRoom))
-		synctest.Wait()
-		s.Close()
-		synctest.Wait()
-	}},
-	{"everything after Close", func(p *pooled) {
+	{"everything after Close", true, func(p *pooled) {
 		p.c.Close()
-		p.write(context.Background())
-		if w, err := p.c.NextWriter(TextMessage); err == nil {
-			w.Write(textLike(10_000, 1))
-			w.Close()
-		}
-		p.readUntilError()
+		p.write()
+		writePieces(p.c, TextMessage, textLike(10_000, 1), 5000)
 		if p.r != nil {
 			p.r.Read(make([]byte, 1))
 		}
 	}},
 }
 
-// wantOnLoan checks how many codecs more than before are on loan. That none is returned twice, release itself sees to.
-func wantOnLoan(t testing.TB, what string, before, want int64) {
-	t.Helper()
-	if got := codecsOnLoan.Load() - before; got != want {
-		t.Errorf("%s: got %d codecs that were not returned, want %d", what, got, want)
-	}
-}
-
-// Every way for a connection to end returns each codec.
+// Every way for a connection to end returns each codec. That none is returned twice, release itself sees to.
 func TestAttackEveryEndReturnsTheCodecs(t *testing.T) {
 	for _, takeover := range []bool{false, true} {
 		for _, state := range pooledStates {
@@ -1363,15 +1139,16 @@ func TestAttackEveryEndReturnsTheCodecs(t *testing.T) {
 						c := newConn(near, server, nil, compressedOptions(t, CompressionOptions{ContextTakeover: takeover}))
 						p := &pooled{T: t, c: c, wire: far, server: server}
 						state.enter(p)
-						end.end(p)
+						if end.end(p); end.read {
+							p.readUntilError()
+						}
 						if !near.in.readClosed() {
 							c.Close()
 						}
 						synctest.Wait()
-						what := fmt.Sprintf("takeover %v, %s, %s", takeover, state.name, end.name)
-						wantOnLoan(t, what, before, 0)
-						if got := borrowed(c); got != "" {
-							t.Errorf("%s: got that %s was not given back", what, got)
+						if n, got := codecsOnLoan.Load()-before, borrowed(c); n != 0 || got != "" {
+							t.Errorf("takeover %v, %s, %s: got %d codecs and %q that were not given back",
+								takeover, state.name, end.name, n, got)
 						}
 					})
 				})
@@ -1380,43 +1157,11 @@ func TestAttackEveryEndReturnsTheCodecs(t *testing.T) {
 	}
 }
 
-// Without takeover a connection that waits holds no codec and no window. With it, it holds a
-// deflater from the first compressed message on, and a window that is no larger than agreed.
-func TestCodecsOfAnIdleConnection(t *testing.T) {
-	for _, bits := range []int{8, 9, 12, 15} {
-		for _, takeover := range []bool{false, true} {
-			what := fmt.Sprintf("%d bits, takeover %v", bits, takeover)
-			before := codecsOnLoan.Load()
-			o := CompressionOptions{ContextTakeover: takeover, PeerWindowBits: bits, WindowBits: bits}
-			s, c := compressedPair(t, o, o)
-			ends := [2]*Conn{s, c}
-			s.EnableWriteCompression(false)
-			transfer(t, what, ends, 0, TextMessage, textLike(100, 1))
-			wantOnLoan(t, what+", before the first compressed message", before, 0)
-			s.EnableWriteCompression(true)
-			for i, size := range []int{100, 500, 3000, 20_000, 1234, 100_000, 10_000, 9000, 27_000, 1 << bits, 1<<bits - 1, 5} {
-				for side := range 2 {
-					transfer(t, what, ends, side*30+i, TextMessage, textLike(size, uint64(i)))
-				}
-				wantOnLoan(t, what+", two connections after messages", before, map[bool]int64{true: 2}[takeover])
-				for _, end := range ends {
-					if n := cap(end.compression.window.b); n > 1<<bits || n > 0 && !takeover {
-						t.Errorf("%s: got a window of %d bytes", what, n)
-					}
-				}
-			}
-			s.Close()
-			c.Close()
-			wantOnLoan(t, what+", after Close", before, 0)
-		}
-	}
-}
-
-// A connection that waits holds the windows that were agreed on, and the tables of what it sends.
+// A connection that waits holds the windows that were agreed on, and the tables of what it sends, from the first
+// compressed message on; without takeover it holds nothing.
 func TestCompressionMemory(t *testing.T) {
 	const connections = 50
 	large := textLike(60_000, 1)
-	frame := closingFrame(true, "\xc1"+string(deflateMessages(1, large)[0]))
 	for _, tt := range []struct {
 		sendBits, recvBits, level, most int
 		takeover                        bool
@@ -1427,19 +1172,30 @@ func TestCompressionMemory(t *testing.T) {
 		{12, 12, 1, 30 << 10, true},
 		{15, 15, 6, 168 << 10, true},
 	} {
-		o := connOptions{compression: CompressionOptions{Level: tt.level}}
+		o := connOptions{compression: CompressionOptions{Level: tt.level, Threshold: 1000}}
 		o.agreed.deflate = &deflateParams{!tt.takeover, !tt.takeover, tt.sendBits, tt.recvBits}
+		d := acquireDeflater(1, tt.recvBits)
+		frame := closingFrame(true, "\xc1"+string(deflate(d, large)))
+		releaseDeflater(d)
 		measure := func() int {
 			conns := make([]*Conn, connections)
 			for i := range conns {
 				near, far := newPipe(t, 1<<20)
-				conns[i] = newConn(near, true, nil, o)
-				conns[i].WriteMessage(TextMessage, large)
+				c := newConn(near, true, nil, o)
+				before := codecsOnLoan.Load()
+				wantWrite(t, c, "short")
+				if n := codecsOnLoan.Load() - before; n != 0 {
+					t.Errorf("%+v: got %d codecs before the first compressed message, want none", tt, n)
+				}
+				c.WriteMessage(TextMessage, large)
 				far.Write(frame)
-				wantRead(t, conns[i], string(large))
+				wantRead(t, c, string(large))
+				if n := codecsOnLoan.Load() - before; n != map[bool]int64{true: 1}[tt.takeover] {
+					t.Errorf("%+v: got %d codecs of a connection that waits", tt, n)
+				}
 				far.Close()
 				far.take()
-				near.take()
+				conns[i] = c
 			}
 			heapInUse() // the pools keep what was given back for two collections
 			with := heapInUse()
@@ -1491,10 +1247,7 @@ func TestCompressionAllocatesNothing(t *testing.T) {
 				{"NextWriter", func() error { return writePieces(c, TextMessage, message, len(message)) }, 1}, // the writer
 				{"NextReader", func() error {
 					_, r, err := c.NextReader()
-					if err != nil {
-						return err
-					}
-					return second(io.ReadFull(r, buf[:len(message)]))
+					return errors.Join(err, second(io.ReadFull(r, buf[:len(message)])))
 				}, 1}, // the reader
 				{"discarding", func() error { return second3(c.NextReader()) }, 1},
 				{"ReadMessage", func() error { return second3(c.ReadMessage()) }, 1}, // the message
@@ -1577,114 +1330,48 @@ func prepare(t testing.TB, messageType int, p []byte) *PreparedMessage {
 	return pm
 }
 
-// writePrepared is a way of sending a message that is prepared already.
-func writePrepared(pm *PreparedMessage) sendFunc {
-	return func(c *Conn, _ int, _ []byte) error { return c.WritePreparedMessage(pm) }
-}
-
-// A message that is prepared once is right for connections of all kinds in every state. With takeover, it refers to
-// none before it, and those behind it to it as to any other: the receiver's window has moved on by it.
+// A message that is prepared once is right for connections of all kinds in every state. It is encoded once for each
+// form: it is the same bytes on all connections of a server, and there is one form for each level and window, none
+// where nobody wants it compressed. With takeover, it refers to no message before it, and those behind it to it as to
+// any other: the receiver's window has moved on by it.
 func TestPreparedMessageOnEveryConnection(t *testing.T) {
 	text := textLike(3000, 1)
-	pm := prepare(t, BinaryMessage, text)
-	eachWindow(func(o CompressionOptions) {
-		for _, o.Level = range []int{-2, 1, 6} {
-			bothSides(t, func(t *testing.T, server bool) {
-				x := newCompressing(t, server, o)
-				first := 0
-				prepared := func(compressed bool) {
-					alone := &strictInflater{bits: o.WindowBits}
-					m := x.write(writePrepared(pm), text)
-					if got, err := alone.message(m.payload); compressed && (err != nil || !bytes.Equal(got, text)) {
-						t.Errorf("%+v: got %d bytes, %v, want a prepared message that refers to no other", o, len(got), err)
-					}
-					if m.compressed != compressed {
-						t.Errorf("%+v: got compressed %v, want %v", o, m.compressed, compressed)
-					}
-					first = len(m.payload)
-				}
-				again := func() {
-					n := x.want("as ever", (*Conn).WriteMessage, text, true)
-					if o.ContextTakeover && o.Level == 6 && o.WindowBits >= 12 && n > first/4 {
-						t.Errorf("%+v: got %d bytes behind the prepared message, want few", o, n)
-					}
-				}
-				prepared(true) // the first message of all
-				prepared(true)
-				again()
-				x.want("a part", (*Conn).WriteMessage, text[:1000], true)
-				prepared(true)
-				again()
-				x.c.SetCompressionLevel(max(o.Level, 5))
-				prepared(true)
-				again()
-				x.c.EnableWriteCompression(false)
-				prepared(false)
-				x.c.EnableWriteCompression(true)
-				x.want("in pieces", inPieces(100), text, true)
-				prepared(true)
-			})
-		}
-	})
-}
-
-// The message is encoded once for each form: it is the same bytes on all connections of a
-// server, and there is one form for each level and window.
-func TestPreparedMessageIsEncodedOnce(t *testing.T) {
-	text := textLike(3000, 1)
-	pm := prepare(t, TextMessage, text)
-	for forms, o := range []CompressionOptions{{Level: 1}, {Level: 9}, {Level: 1, WindowBits: 9}} {
-		var first []byte
-		var once *frame
-		for i, takeover := range []bool{false, true, false, true} {
-			o.ContextTakeover = takeover
-			c, wire := newCompressedConn(t, true, o)
-			c.WriteMessage(TextMessage, text[:i*500])
-			wire.take()
-			c.WritePreparedMessage(pm)
-			b := wire.take()
-			form := pm.deflated[deflateForm{o.Level, o.withDefaults().WindowBits}]
-			if i == 0 {
-				first, once = b, form
-			}
-			if form == nil || form != once || !bytes.Equal(b, first) {
-				t.Errorf("%+v: got another frame the second time, or none", o)
-			}
-		}
-		if len(pm.deflated) != forms+1 {
-			t.Errorf("got %d forms, want %d", len(pm.deflated), forms+1)
-		}
-	}
-}
-
-// A connection without compression, or with level 0, or with a threshold that the message
-// does not reach, gets the plain form; and so does every connection if the other is no shorter.
-func TestPreparedMessagePlain(t *testing.T) {
 	bothSides(t, func(t *testing.T, server bool) {
-		text := textLike(3000, 1)
 		pm := prepare(t, BinaryMessage, text)
-		plain, wire := newTestConn(t, server)
-		(&compressing{t, plain, wire, nil}).want("no compression", writePrepared(pm), text, false)
-		x := newCompressing(t, server, CompressionOptions{})
-		x.c.EnableWriteCompression(false)
-		x.want("switched off", writePrepared(pm), text, false)
-		x = newCompressing(t, server, CompressionOptions{ContextTakeover: true})
-		x.c.SetCompressionLevel(0)
-		x.want("level 0", writePrepared(pm), text, false)
-		x = newCompressing(t, server, CompressionOptions{Threshold: 3001})
-		x.want("below the threshold", writePrepared(pm), text, false)
-		if len(pm.deflated) > 0 {
-			t.Errorf("got %d compressed forms that nobody wants", len(pm.deflated))
+		prepared := func(c *Conn, _ int, _ []byte) error { return c.WritePreparedMessage(pm) }
+		forms := make(map[deflateForm]*frame)
+		eachWindow(func(o CompressionOptions) {
+			for _, o.Level = range []int{-2, 1, 6} {
+				x := newCompressing(t, server, o)
+				x.c.EnableWriteCompression(false)
+				x.want("switched off", prepared, text, false)
+				if len(pm.deflated) != len(forms) {
+					t.Errorf("%+v: got a form that nobody wants", o)
+				}
+				x.c.EnableWriteCompression(true)
+				form := deflateForm{o.Level, o.WindowBits}
+				for i := range 3 {
+					m := x.write(prepared, text)
+					alone := &strictInflater{bits: o.WindowBits}
+					if got, err := alone.message(m.payload); !m.compressed || err != nil || !bytes.Equal(got, text) {
+						t.Errorf("%+v: got compressed %v, %v, want one that refers to no other", o, m.compressed, err)
+					}
+					f := pm.deflated[form]
+					if f == nil || forms[form] != nil && f != forms[form] || !bytes.Equal(f.payload, m.payload) {
+						t.Errorf("%+v: got another form than before, or none", o)
+					}
+					forms[form] = f
+					n := x.want("behind", (*Conn).WriteMessage, text, true)
+					if i > 0 && o.ContextTakeover && o.Level == 6 && o.WindowBits == 15 && n > len(m.payload)/4 {
+						t.Errorf("%+v: got %d bytes for the same text again, want few", o, n)
+					}
+					x.want("a part, in pieces", inPieces(100), text[:i*1000+500], true)
+				}
+			}
+		})
+		if len(pm.deflated) != len(forms) {
+			t.Errorf("got %d forms, want %d", len(pm.deflated), len(forms))
 		}
-		for _, p := range [][]byte{{}, []byte("a"), noise(1000, 1)} {
-			x = newCompressing(t, server, CompressionOptions{ContextTakeover: true})
-			x.want("before", (*Conn).WriteMessage, text, true)
-			x.want("no shorter", writePrepared(prepare(t, BinaryMessage, p)), p, false)
-			x.want("behind", (*Conn).WriteMessage, text, true)
-		}
-		ping := bytes.Repeat([]byte("p"), 125)
-		x.c.WritePreparedMessage(prepare(t, PingMessage, ping))
-		wantFrames(t, x.wire, fmt.Sprintf("fin=true op=9 masked=%v %q", !server, ping))
 	})
 }
 
@@ -1777,70 +1464,4 @@ func TestManyWritersOfACompressedConnection(t *testing.T) {
 		}
 	}
 	all.Wait()
-}
-
-// Contexts that end at any moment of a compressed write: the message is there or it is not,
-// and what comes behind it can be read.
-func TestCompressedWritesRaceWithContexts(t *testing.T) {
-	for _, takeover := range []bool{false, true} {
-		near, far := tcpPair(t)
-		o := compressedOptions(t, CompressionOptions{ContextTakeover: takeover})
-		c, peer := newConn(near, true, nil, o), newConn(far, false, nil, o)
-		message := func(i uint32) []byte { return binary.BigEndian.AppendUint32(textLike(400, 1), i) }
-		sent := make(chan uint32, 1000)
-		go func() {
-			defer close(sent)
-			for i := range uint32(1000) {
-				ctx, cancel := context.WithCancel(context.Background())
-				go cancel()
-				switch err := c.WriteMessageContext(ctx, BinaryMessage, message(i)); err {
-				case nil:
-					sent <- i
-				case context.Canceled:
-				default:
-					t.Errorf("message %d: got %v, want nil or context.Canceled", i, err)
-				}
-			}
-			c.WriteControl(CloseMessage, nil, time.Time{})
-		}()
-		for i := range sent {
-			wantRead(t, peer, string(message(i)))
-		}
-		if _, p, err := peer.ReadMessage(); !IsCloseError(err, CloseNoStatusReceived) {
-			t.Errorf("got %d bytes, %v, want nothing that was said not to be sent", len(p), err)
-		}
-	}
-}
-
-// Close while others write and read, at any moment: each codec is returned once.
-func TestCloseWhileOthersAreAtWork(t *testing.T) {
-	before := codecsOnLoan.Load()
-	for i := range 60 {
-		o := CompressionOptions{ContextTakeover: i%2 == 0}
-		s, c := compressedPair(t, o, o)
-		var all sync.WaitGroup
-		for _, end := range []*Conn{s, c} {
-			for j := range 3 {
-				all.Go(func() {
-					for n := 0; writeMixed(end, j, n) == nil; n++ {
-					}
-				})
-			}
-			all.Go(func() {
-				for n := 0; ; n++ {
-					_, r, err := end.NextReader()
-					if err != nil {
-						return
-					}
-					io.CopyN(io.Discard, r, int64(n*100))
-				}
-			})
-		}
-		time.AfterFunc(time.Duration(i)*20*time.Microsecond, func() { s.Close() })
-		time.AfterFunc(time.Duration(i)*25*time.Microsecond, func() { c.Close() })
-		all.Wait()
-		s.Close()
-		c.Close()
-	}
-	wantOnLoan(t, "in the end", before, 0)
 }
