@@ -559,6 +559,40 @@ func TestLevelIsOfTheNextMessage(t *testing.T) {
 	}
 }
 
+// A message that did not leave in time, because a control frame was on its way, is not in the
+// peer's window: what comes next does not refer to it.
+func TestMessageThatDidNotLeaveIsForgotten(t *testing.T) {
+	text := textLike(3000, 1)
+	for _, write := range []sendFunc{
+		(*Conn).WriteMessage,
+		inPieces(math.MaxInt),
+		func(c *Conn, messageType int, p []byte) error {
+			return writePieces(c, messageType, bytes.Repeat(p, 30), 20_000) // a fragment of it
+		},
+	} {
+		for _, takeover := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				near, wire := newPipe(t, 100)
+				c := newConn(near, true, nil, compressedOptions(t, CompressionOptions{ContextTakeover: takeover, Level: 6}))
+				go c.WriteControl(PingMessage, bytes.Repeat([]byte("p"), 125), time.Time{})
+				synctest.Wait() // the network takes no more
+				c.SetWriteDeadline(time.Now().Add(time.Second))
+				if err := write(c, TextMessage, text); !isTimeout(err) {
+					t.Fatalf("got %v, want a timeout", err)
+				}
+				c.SetWriteDeadline(time.Time{})
+				near.out.set(func(h *pipeHalf) { h.size = 1 << 20 })
+				for range 2 {
+					if err := c.WriteMessage(TextMessage, text); err != nil {
+						t.Fatalf("got %v, want a connection as good as before", err)
+					}
+				}
+				wantSent(t, wire, &strictInflater{bits: 15, takeover: takeover}, text, text)
+			})
+		}
+	}
+}
+
 // windowMessages are messages in which something comes again just beyond the window, in
 // the message and in the next, and others that are alike. The messages of "again " are
 // such that each level of every release of Go makes them shorter.
@@ -649,6 +683,7 @@ func TestReceivedWithinTheWindow(t *testing.T) {
 	for bits := minWindowBits; bits < maxWindowBits; bits++ {
 		near := append(marker[:len(marker):len(marker)], textNone(1<<bits-len(marker))...) // as long as the window
 		far := append(near[:len(near):len(near)], 'x')
+		tail := noise(600, 1) // with which matches are decoded fast
 		for _, tt := range []struct {
 			name     string
 			messages [][]byte
@@ -657,8 +692,11 @@ func TestReceivedWithinTheWindow(t *testing.T) {
 		}{
 			{"in a message", [][]byte{slices.Concat(near, marker)}, false, nil},
 			{"in a message, a byte too far", [][]byte{slices.Concat(far, marker)}, false, errStrictWindow},
+			{"within a message", [][]byte{slices.Concat(near, marker, tail)}, false, nil},
+			{"within a message, a byte too far", [][]byte{slices.Concat(far, marker, tail)}, false, errStrictWindow},
 			{"in the next", [][]byte{near, marker}, true, nil},
 			{"in the next, a byte too far", [][]byte{far, marker}, true, errStrictWindow},
+			{"in the next, a byte too far, and more", [][]byte{far, slices.Concat(marker, tail)}, true, errStrictWindow},
 			{"in the next, without takeover", [][]byte{near, marker}, false, errStrictContext},
 		} {
 			payloads := deflateMessages(9, tt.messages...)
