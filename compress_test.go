@@ -683,7 +683,7 @@ func TestReceivedWithinTheWindow(t *testing.T) {
 	for bits := minWindowBits; bits < maxWindowBits; bits++ {
 		near := append(marker[:len(marker):len(marker)], textNone(1<<bits-len(marker))...) // as long as the window
 		far := append(near[:len(near):len(near)], 'x')
-		tail := noise(600, 1) // with which matches are decoded fast
+		tail := textLike(200, 1) // so much that the match before it is decoded by inflater.fast
 		for _, tt := range []struct {
 			name     string
 			messages [][]byte
