@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -267,4 +268,322 @@ func ExampleConn_WriteControl() {
 	// Output:
 	// the last words
 	// websocket: close 1000 (normal)
+}
+
+// A read that ends with a context has lost nothing: the next one gets the message.
+func ExampleConn_ReadMessageContext() {
+	asked := make(chan bool)
+	c, stop := dial(func(c *Conn, r *http.Request) {
+		<-asked
+		if err := c.WriteMessage(TextMessage, []byte("at last")); err != nil {
+			log.Print(err)
+			return
+		}
+		c.ReadMessage() // until the client closes the connection
+	})
+	defer stop()
+
+	ctx, cancel := context.WithTimeoutCause(context.Background(), 50*time.Millisecond, errors.New("patience is over"))
+	defer cancel()
+	if _, _, err := c.ReadMessageContext(ctx); err != nil {
+		fmt.Println(err)
+		fmt.Println(errors.Is(err, context.DeadlineExceeded))
+	}
+
+	close(asked)
+	ctx, cancel = context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	_, p, err := c.ReadMessageContext(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", p)
+	// Output:
+	// websocket: context deadline exceeded: patience is over
+	// true
+	// at last
+}
+
+// A write that waits for its turn, and is given up: the connection is as good as before.
+func ExampleConn_WriteMessageContext() {
+	c, stop := dial(echo)
+	defer stop()
+
+	w, err := c.NextWriter(TextMessage)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := fmt.Fprint(w, "a message that "); err != nil {
+		log.Fatal(err)
+	}
+
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	if err := c.WriteMessageContext(ctx, TextMessage, []byte("another")); err != nil {
+		fmt.Println(err)
+	}
+
+	if _, err := fmt.Fprint(w, "takes its time"); err != nil {
+		log.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		log.Fatal(err)
+	}
+	if err := c.WriteMessageContext(context.Background(), TextMessage, []byte("another")); err != nil {
+		log.Fatal(err)
+	}
+	for range 2 {
+		_, p, err := c.ReadMessage()
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%s\n", p)
+	}
+	// Output:
+	// context deadline exceeded
+	// a message that takes its time
+	// another
+}
+
+// The time to the peer and back, while another goroutine reads.
+func ExampleConn_Ping() {
+	c, stop := dial(echo)
+	defer stop()
+
+	go func() {
+		for {
+			_, p, err := c.ReadMessage() // sees the pong
+			if err != nil {
+				return // c is closed
+			}
+			fmt.Printf("%s\n", p)
+		}
+	}()
+
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	rtt, err := c.Ping(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(rtt > 0)
+	// Output: true
+}
+
+// A server finds out that a client is gone, here one that does not read and so does not answer pings.
+func ExampleUpgrader_keepalive() {
+	found := make(chan error)
+	upgrader := Upgrader{
+		PingInterval: 20 * time.Millisecond, // some 30 s in earnest
+		PongTimeout:  10 * time.Millisecond,
+	}
+	server := httptest.NewServer(upgrader.HandlerFunc(func(c *Conn, r *http.Request) {
+		for {
+			_, p, err := c.ReadMessage()
+			if err != nil {
+				found <- err
+				return
+			}
+			if err := c.WriteMessage(TextMessage, p); err != nil {
+				found <- err
+				return
+			}
+		}
+	}))
+	defer server.Close()
+
+	c, _, err := DefaultDialer.Dial(server.URL, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+
+	err = <-found
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		fmt.Println(err)
+	}
+	// Output: websocket: nothing came for 10ms after a ping
+}
+
+// A program that has many small messages to send at once, here the lines of a log, sends
+// them in a few system calls.
+func ExampleConn_Flush() {
+	lines := []string{"starting", "listening", "ready"}
+	c, stop := dial(func(c *Conn, r *http.Request) {
+		c.Cork()
+		for _, line := range lines {
+			if err := c.WriteMessage(TextMessage, []byte(line)); err != nil {
+				return
+			}
+		}
+		if err := c.Flush(); err != nil {
+			return
+		}
+		c.ReadMessage() // until the client closes
+	})
+	defer stop()
+
+	for range lines {
+		_, p, err := c.ReadMessage()
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%s\n", p)
+	}
+	// Output:
+	// starting
+	// listening
+	// ready
+}
+
+// Closing from another goroutine than the one that reads, which gets all that the peer
+// has sent before its own Close frame.
+func ExampleConn_Shutdown() {
+	c, stop := dial(echo)
+	defer stop()
+	read := make(chan struct{})
+	go func() { // ends with the connection
+		defer close(read)
+		for {
+			_, p, err := c.ReadMessage()
+			if err != nil {
+				fmt.Println(err)
+				return
+			}
+			fmt.Printf("%s\n", p)
+		}
+	}()
+	if err := c.WriteMessage(TextMessage, []byte("the last words")); err != nil {
+		log.Fatal(err)
+	}
+
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := c.Shutdown(ctx, CloseNormalClosure, "bye"); err != nil {
+		log.Fatal(err)
+	}
+	<-read
+	// Output:
+	// the last words
+	// websocket: close 1000 (normal)
+}
+
+// A server closes all connections before it ends. See examples/shutdown for a program
+// that does so when it is told to stop.
+func ExampleGroup() {
+	var group Group
+	upgrader := Upgrader{Group: &group}
+	server := httptest.NewServer(upgrader.HandlerFunc(echo))
+	defer server.Close()
+
+	c, _, err := DefaultDialer.Dial(server.URL, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	closed := make(chan error, 1)
+	go func() { // ends with the connection
+		_, _, err := c.ReadMessage()
+		closed <- err
+	}()
+
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := group.Shutdown(ctx); err != nil {
+		log.Fatal(err) // some clients have not answered in time
+	}
+	fmt.Println("the client:", <-closed)
+
+	_, resp, err := DefaultDialer.Dial(server.URL, nil)
+	fmt.Println("another one:", err, resp.Status)
+	// Output:
+	// the client: websocket: close 1001 (going away)
+	// another one: websocket: bad handshake 503 Service Unavailable
+}
+
+// A server that only sends learns from the context that the client has left.
+func ExampleConn_CloseRead() {
+	var upgrader Upgrader
+	left := make(chan error, 1)
+	server := httptest.NewServer(upgrader.HandlerFunc(func(c *Conn, r *http.Request) {
+		ctx := c.CloseRead(r.Context())
+		ticks := time.NewTicker(time.Millisecond)
+		defer ticks.Stop()
+		for n := 1; ; n++ {
+			select {
+			case <-ticks.C:
+				c.WriteJSON(n)
+			case <-ctx.Done():
+				left <- ctx.Err()
+				return
+			}
+		}
+	}))
+	defer server.Close()
+
+	c, _, err := DefaultDialer.Dial(server.URL, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for range 3 {
+		_, p, err := c.ReadMessage()
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%s", p)
+	}
+	c.Close()
+	fmt.Println(<-left)
+	// Output:
+	// 1
+	// 2
+	// 3
+	// context canceled
+}
+
+// A server and a client that compress what they send, and remember the messages before.
+func ExampleCompressionOptions() {
+	options := CompressionOptions{
+		ContextTakeover: true, // each message may refer to those before it
+		WindowBits:      12,   // within 4 KiB, which is what a connection then keeps
+		PeerWindowBits:  12,   // likewise in the other direction
+		Threshold:       64,   // it is not worth it for shorter ones
+	}
+	upgrader := Upgrader{EnableCompression: true, Compression: options}
+	server := httptest.NewServer(upgrader.HandlerFunc(func(c *Conn, r *http.Request) {
+		for {
+			messageType, p, err := c.ReadMessage()
+			if err != nil {
+				return
+			}
+			// A picture is compressed already: to try once more would be work for nothing.
+			c.EnableWriteCompression(messageType == TextMessage)
+			if err := c.WriteMessage(messageType, p); err != nil {
+				return
+			}
+		}
+	}))
+	defer server.Close()
+
+	dialer := Dialer{EnableCompression: true, Compression: options}
+	c, _, err := dialer.Dial(server.URL, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	agreed := c.CompressionState()
+	fmt.Println(agreed.Enabled, agreed.SendTakeover, agreed.SendWindowBits, agreed.ReceiveWindowBits)
+
+	if err := c.WriteMessage(TextMessage, []byte(strings.Repeat("much the same ", 1000))); err != nil {
+		log.Fatal(err)
+	}
+	_, p, err := c.ReadMessage()
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(p), "bytes")
+	// Output:
+	// true true 12 12
+	// 14000 bytes
 }
