@@ -607,7 +607,7 @@ func (c *answeringConn) Write(p []byte) (int, error) {
 
 // attackFields has a server get a request with the fields, and a client an answer, in pieces. They replace those of
 // the handshake that have the name of the first. It returns the errors, and what server and client allocate.
-func attackFields(t *testing.T, fields string, pieces pieces) (server, client error, memory [2]uint64) {
+func attackFields(t *testing.T, fields string, in pieces) (server, client error, memory [2]uint64) {
 	t.Helper()
 	for _, field := range []string{"Upgrade: websocket\r\n", "Connection: Upgrade\r\n"} {
 		if name, _, _ := strings.Cut(field, " "); !strings.HasPrefix(fields, name) {
@@ -615,7 +615,7 @@ func attackFields(t *testing.T, fields string, pieces pieces) (server, client er
 		}
 	}
 	with := func(head string) io.Reader {
-		return pieces(io.MultiReader(strings.NewReader(head), strings.NewReader(fields)))
+		return in(io.MultiReader(strings.NewReader(head), strings.NewReader(fields)))
 	}
 	r, err := http.ReadRequest(bufio.NewReader(with("GET / HTTP/1.1\r\nHost: a.example\r\n" +
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n")))
@@ -687,8 +687,8 @@ func TestAttackHandshakeHeaders(t *testing.T) {
 		if !tt.client {
 			wantClient = ErrBadHandshake
 		}
-		for _, pieces := range []pieces{atOnce, iotest.OneByteReader} {
-			server, client, memory := attackFields(t, fields, pieces)
+		for _, in := range []pieces{atOnce, iotest.OneByteReader} {
+			server, client, memory := attackFields(t, fields, in)
 			if server != wantServer || client != wantClient {
 				t.Errorf("%s: got errors %v and %v, want %v and %v", tt.name, server, client, wantServer, wantClient)
 			}
@@ -702,6 +702,9 @@ func TestAttackHandshakeHeaders(t *testing.T) {
 // A list of a million elements: what the lists of a handshake allocate is no multiple of their size, in a request and
 // in an answer, of which 64 KiB are read.
 func TestAttackHeaderListsTakeNoMemory(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
 	const size = 1 << 20
 	lists := []string{`a;b="` + strings.Repeat("c", size)}
 	for _, unit := range []string{"a,", "a;", "a;b=\"c\",", ",", " ", "permessage-deflate,"} {
@@ -710,7 +713,7 @@ func TestAttackHeaderListsTakeNoMemory(t *testing.T) {
 	for _, list := range lists {
 		for _, name := range []string{"Sec-Websocket-Extensions", "Sec-Websocket-Protocol", "Connection", "Upgrade"} {
 			_, client, memory := attackFields(t, name+": "+list+"\r\n\r\n", atOnce)
-			if (memory[0] > 64<<10 || memory[1] > 8*maxResponseHead) && !raceEnabled {
+			if memory[0] > 64<<10 || memory[1] > 8*maxResponseHead {
 				t.Errorf("%s: %.10s...: got %d bytes allocated, want next to none, and the order of 64 KiB", name, list, memory)
 			}
 			if fmt.Sprint(client) != errLongResponse {

@@ -80,7 +80,7 @@ WriteMessage with a control type | TestWriteControl
 an uncompressed WriteMessage on a server is one frame | TestWriteMessageIsOneFrame
 SetWriteDeadline is applied to the writes that follow it | TestBehaviourSetWriteDeadline
 EnableWriteCompression: true by default where negotiated, level 1 | TestBehaviourCompressionIsOnAtLevel1
- | TestCompressionMethodsWithoutCompression
+ | TestCompressionMethodsWithoutCompression TestUpgradeCompressionLevelAndThreshold
 invalid compression level | TestSetCompressionLevel
 EnableCompression alone negotiates no context takeover | TestUpgradeNegotiationTable TestDialNegotiationTable
 FormatCloseMessage(1005, ...) is empty and not nil; nothing is validated | TestFormatCloseMessage
@@ -128,7 +128,7 @@ a message writer that failed keeps its error | TestMessageWriterKeepsItsError
 
 // The table above is true: it names tests that there are, at least one for each line, and all tests of behaviours.
 func TestBehaviourTable(t *testing.T) {
-	tests := make(map[string]bool)
+	tests, declared := make(map[string]bool), regexp.MustCompile(`(?m)^func (Test\w+)\(`)
 	files, err := filepath.Glob("*_test.go")
 	if err != nil {
 		t.Fatal(err)
@@ -138,7 +138,7 @@ func TestBehaviourTable(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllStringSubmatch(string(source), -1) {
+		for _, m := range declared.FindAllStringSubmatch(string(source), -1) {
 			tests[m[1]] = true
 		}
 	}
