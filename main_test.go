@@ -11,8 +11,17 @@ package websocket
 import (
 	"flag"
 	"os"
+	"runtime/debug"
+	"slices"
 	"testing"
 )
+
+// raceEnabled: under the race detector sync.Pool forgets on purpose, so that
+// allocations cannot be counted.
+var raceEnabled = func() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}()
 
 // TestMain has every buffer overwritten that is given back to its pool, so that
 // bytes show which somebody still uses then.
