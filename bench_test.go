@@ -34,95 +34,60 @@ func (t *loopTransport) SetDeadline(time.Time) error      { return nil }
 func (t *loopTransport) SetReadDeadline(time.Time) error  { return nil }
 func (t *loopTransport) SetWriteDeadline(time.Time) error { return nil }
 
-// benchmarkSizes runs a benchmark for a server and a client, with messages of several sizes.
-func benchmarkSizes(b *testing.B, f func(b *testing.B, c *Conn, message []byte)) {
-	for _, server := range []bool{true, false} {
-		for _, size := range []int{16, 1 << 10, 16 << 10, 64 << 10} {
-			name := fmt.Sprintf("client/%d", size)
-			if server {
-				name = fmt.Sprintf("server/%d", size)
-			}
-			b.Run(name, func(b *testing.B) {
-				message := bytes.Repeat([]byte{'a'}, size)
-				h := header{fin: true, opcode: opBinary, masked: server, key: [4]byte{1, 2, 3, 4}, length: int64(size)}
-				wire := append(h.append(nil), message...)
-				if h.masked {
-					maskBytes(wire[len(wire)-size:], h.key, 0)
-				}
-				c := newConn(&loopTransport{bytes: wire}, server, nil, connOptions{})
-				b.SetBytes(int64(size))
-				b.ReportAllocs()
-				f(b, c, message)
-			})
-		}
-	}
-}
-
-func BenchmarkAppendMessage(b *testing.B) {
-	benchmarkSizes(b, func(b *testing.B, c *Conn, _ []byte) {
-		var p []byte
-		for b.Loop() {
-			var err error
-			if _, p, err = c.AppendMessage(p[:0]); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-}
-
-func BenchmarkReadMessage(b *testing.B) {
-	benchmarkSizes(b, func(b *testing.B, c *Conn, _ []byte) {
-		for b.Loop() {
-			if _, _, err := c.ReadMessage(); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-}
-
-func BenchmarkNextReader(b *testing.B) {
-	benchmarkSizes(b, func(b *testing.B, c *Conn, message []byte) {
-		p := make([]byte, len(message)+1)
-		for b.Loop() {
+// BenchmarkMessages reads or writes messages of several sizes, in each way, as a server and as a client.
+func BenchmarkMessages(b *testing.B) {
+	for _, bb := range []struct {
+		name string
+		call func(c *Conn, message, p []byte) error // p has room for the message, and a byte more
+	}{
+		{"AppendMessage", func(c *Conn, _, p []byte) error {
+			_, _, err := c.AppendMessage(p[:0])
+			return err
+		}},
+		{"ReadMessage", func(c *Conn, _, _ []byte) error {
+			_, _, err := c.ReadMessage()
+			return err
+		}},
+		{"NextReader", func(c *Conn, _, p []byte) error {
 			_, r, err := c.NextReader()
-			if err != nil {
-				b.Fatal(err)
-			}
 			for err == nil {
 				_, err = r.Read(p)
 			}
-			if err != io.EOF {
-				b.Fatal(err)
+			if err == io.EOF {
+				return nil
 			}
-		}
-	})
-}
-
-func BenchmarkWriteMessage(b *testing.B) {
-	benchmarkSizes(b, func(b *testing.B, c *Conn, message []byte) {
-		for b.Loop() {
-			if err := c.WriteMessage(BinaryMessage, message); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-}
-
-func BenchmarkNextWriter(b *testing.B) {
-	benchmarkSizes(b, func(b *testing.B, c *Conn, message []byte) {
-		for b.Loop() {
+			return err
+		}},
+		{"WriteMessage", func(c *Conn, message, _ []byte) error { return c.WriteMessage(BinaryMessage, message) }},
+		{"NextWriter", func(c *Conn, message, _ []byte) error {
 			w, err := c.NextWriter(BinaryMessage)
 			if err != nil {
-				b.Fatal(err)
+				return err
 			}
 			if _, err := w.Write(message); err != nil {
-				b.Fatal(err)
+				return err
 			}
-			if err := w.Close(); err != nil {
-				b.Fatal(err)
+			return w.Close()
+		}},
+	} {
+		for _, side := range []string{"server", "client"} {
+			for _, size := range []int{16, 1 << 10, 16 << 10, 64 << 10} {
+				b.Run(fmt.Sprintf("%s/%s/%d", bb.name, side, size), func(b *testing.B) {
+					message, p := bytes.Repeat([]byte{'a'}, size), make([]byte, size+1)
+					server := side == "server"
+					wire := peerFrames(server, peerFrame{true, opBinary, string(message)})
+					c := newConn(&loopTransport{bytes: wire}, server, nil, connOptions{})
+					b.SetBytes(int64(size))
+					b.ReportAllocs()
+					for b.Loop() {
+						if err := bb.call(c, message, p); err != nil {
+							b.Fatal(err)
+						}
+					}
+				})
 			}
 		}
-	})
+	}
 }
 
 func BenchmarkParseHeader(b *testing.B) {
@@ -135,32 +100,7 @@ func BenchmarkParseHeader(b *testing.B) {
 	}
 }
 
-// BenchmarkEcho is a server over TCP that answers a number of messages that come at once.
-func BenchmarkEcho(b *testing.B) {
-	for _, size := range []int{125, 1 << 10, 16 << 10} {
-		for _, burst := range []int{1, 16} {
-			b.Run(fmt.Sprintf("%d/burst=%d", size, burst), func(b *testing.B) {
-				near, far := tcpPair(b)
-				go echoAll(newConn(near, true, nil, connOptions{}))
-				h := header{fin: true, opcode: opBinary, masked: true, length: int64(size)}
-				request := bytes.Repeat(append(h.append(nil), make([]byte, size)...), burst)
-				h.masked = false
-				answer := make([]byte, burst*(size+len(h.append(nil))))
-				b.SetBytes(int64(size * burst))
-				b.ReportAllocs()
-				for b.Loop() {
-					if _, err := far.Write(request); err != nil {
-						b.Fatal(err)
-					}
-					if _, err := io.ReadFull(far, answer); err != nil {
-						b.Fatal(err)
-					}
-				}
-			})
-		}
-	}
-}
-
+// echoAll answers each message with itself, until the connection ends.
 func echoAll(c *Conn) {
 	var p []byte
 	for {

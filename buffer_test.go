@@ -7,9 +7,11 @@ import (
 
 func TestBufferSizes(t *testing.T) {
 	for _, tt := range []struct{ ask, want int }{
-		{-1, 64}, {0, 64}, {1, 64}, {64, 64}, {65, 128}, {512, 512}, {513, 1024 + 14}, {1024, 1024 + 14}, {1024 + 14, 1024 + 14},
-		{1024 + 15, 2048 + 14}, {4096, 4096 + 14}, {4097 + 14, 8192 + 14}, {10000, 16384 + 14}, {65536, maxBufferSize},
-		{maxBufferSize, maxBufferSize}, {maxBufferSize + 1, readBufferSize}, {readBufferSize, readBufferSize}, {1 << 30, readBufferSize},
+		{-1, 64}, {0, 64}, {1, 64}, {64, 64}, {65, 128}, {512, 512},
+		{513, 1024 + 14}, {1024, 1024 + 14}, {1024 + 14, 1024 + 14}, {1024 + 15, 2048 + 14},
+		{4096, 4096 + 14}, {4097 + 14, 8192 + 14}, {10000, 16384 + 14},
+		{65536, maxBufferSize}, {maxBufferSize, maxBufferSize},
+		{maxBufferSize + 1, readBufferSize}, {readBufferSize, readBufferSize}, {1 << 30, readBufferSize},
 	} {
 		for range 2 { // made, then from the pool
 			b := acquireBuffer(tt.ask)
@@ -45,8 +47,9 @@ func TestGrowBuffer(t *testing.T) {
 			kept = bytes.Clone(old.b[tt.start:tt.end])
 		}
 		b := growBuffer(old, tt.start, tt.end, tt.n)
-		if len(b.b) != tt.want || (b == old) != tt.same || !bytes.Equal(b.b[:len(kept)], kept) {
-			t.Errorf("%s: got %d bytes, the same %v, which begin with %q, want %d, %v, %q", tt.name, len(b.b), b == old, b.b[:len(kept)], tt.want, tt.same, kept)
+		if got := b.b[:len(kept)]; len(b.b) != tt.want || (b == old) != tt.same || !bytes.Equal(got, kept) {
+			t.Errorf("%s: got %d bytes, the same %v, which begin with %q, want %d, %v, %q",
+				tt.name, len(b.b), b == old, got, tt.want, tt.same, kept)
 		}
 		releaseBuffer(b)
 	}
@@ -58,10 +61,7 @@ func TestBuffersArePoisoned(t *testing.T) {
 		t.Skip("benchmarks")
 	}
 	b := &buffer{b: make([]byte, 100)}
-	b.poison()
-	for i, got := range b.b {
-		if got != 0xdb {
-			t.Errorf("got %#x at %d, want 0xdb", got, i)
-		}
+	if b.poison(); !bytes.Equal(b.b, bytes.Repeat([]byte{0xdb}, 100)) {
+		t.Errorf("got % x, want 0xdb everywhere", b.b)
 	}
 }

@@ -32,9 +32,14 @@ func TestCloseErrorText(t *testing.T) {
 		{CloseError{1015, ""}, "websocket: close 1015 (TLS handshake error)"},
 		{CloseError{4999, "mine"}, "websocket: close 4999: mine"},
 	} {
-		if got := tt.err.Error(); got != tt.want {
-			t.Errorf("got %q, want %q", got, tt.want)
-		}
+		wantErrorText(t, &tt.err, tt.want)
+	}
+}
+
+func wantErrorText(t *testing.T, err error, want string) {
+	t.Helper()
+	if got := err.Error(); got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
@@ -62,33 +67,30 @@ func TestIsCloseError(t *testing.T) {
 		{"nil", nil, []int{1001}, false, false},
 		{"another error", io.EOF, []int{1001}, false, false},
 	} {
-		if got := IsCloseError(tt.err, tt.codes...); got != tt.is {
-			t.Errorf("%s: IsCloseError: got %v, want %v", tt.name, got, tt.is)
-		}
-		if got := IsUnexpectedCloseError(tt.err, tt.codes...); got != tt.unexpected {
-			t.Errorf("%s: IsUnexpectedCloseError: got %v, want %v", tt.name, got, tt.unexpected)
+		is, unexpected := IsCloseError(tt.err, tt.codes...), IsUnexpectedCloseError(tt.err, tt.codes...)
+		if is != tt.is || unexpected != tt.unexpected {
+			t.Errorf("%s: got %v, unexpected %v, want %v, %v", tt.name, is, unexpected, tt.is, tt.unexpected)
 		}
 	}
 }
 
+// Our own timeouts are those of a net.Conn, and temporary as gorilla/websocket's are.
 func TestWriteTimeoutIsATimeout(t *testing.T) {
-	var ne net.Error
-	if !errors.As(errWriteTimeout, &ne) || !ne.Timeout() {
-		t.Errorf("got %v, want a net.Error that is a timeout", errWriteTimeout)
-	}
-	if !errors.Is(errWriteTimeout, os.ErrDeadlineExceeded) {
-		t.Error("got false, want os.ErrDeadlineExceeded in it")
-	}
-	if temporary, ok := errWriteTimeout.(interface{ Temporary() bool }); !ok || !temporary.Temporary() {
-		t.Error("got none that is temporary, want what gorilla/websocket's is")
-	}
-	if got, want := errWriteTimeout.Error(), "websocket: write timeout"; got != want {
-		t.Errorf("got %q, want %q", got, want)
+	for err, want := range map[error]string{
+		errWriteTimeout:   "websocket: write timeout",
+		errMessageTimeout: "websocket: write timeout within a message",
+	} {
+		var ne net.Error
+		if !errors.As(err, &ne) || !ne.Timeout() || !ne.Temporary() || !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("got %#v, want a net.Error that is a timeout, temporary, and os.ErrDeadlineExceeded", err)
+		}
+		wantErrorText(t, err, want)
 	}
 }
 
-// The kernel's ETIMEDOUT calls itself a timeout, but no later read will go better.
+// Two verdicts that the peer is gone call themselves timeouts, but no later read will go better.
 func TestOnlyDeadlinesAreTimeouts(t *testing.T) {
+	dead := &keepaliveError{"no pong"}
 	for _, tt := range []struct {
 		name string
 		err  error
@@ -99,6 +101,7 @@ func TestOnlyDeadlinesAreTimeouts(t *testing.T) {
 		{"a transport's own", &net.OpError{Op: "read", Err: &timeoutError{"mux: timeout"}}, true},
 		{"a transport's own that is no net.Error", deadlineError{}, true},
 		{"the kernel's", &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ETIMEDOUT)}, false},
+		{"that of keepalive on a connection below", &net.OpError{Op: "read", Err: dead}, false},
 		{"end", io.EOF, false},
 		{"closed", net.ErrClosed, false},
 	} {
@@ -106,6 +109,10 @@ func TestOnlyDeadlinesAreTimeouts(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
 		}
 	}
+	if ne := net.Error(dead); !ne.Timeout() || ne.Temporary() {
+		t.Errorf("got timeout %v, temporary %v of keepalive's, want true, false", ne.Timeout(), ne.Temporary())
+	}
+	wantErrorText(t, dead, "websocket: no pong")
 }
 
 // deadlineError is os.ErrDeadlineExceeded only for errors.Is.
@@ -130,21 +137,21 @@ func TestCloseCodeForErrors(t *testing.T) {
 		if code, reason := closeCodeFor(tt.err); code != tt.code || reason != tt.reason {
 			t.Errorf("%v: got %d %q, want %d %q", tt.err, code, reason, tt.code, tt.reason)
 		}
-		if got := tt.err.Error(); tt.reason != "" && got != "websocket: "+tt.reason {
-			t.Errorf("got %q, want the prefix and %q", got, tt.reason)
+		if tt.reason != "" {
+			wantErrorText(t, tt.err, "websocket: "+tt.reason)
 		}
 	}
 }
 
 // The end of the stream is a closed connection without a Close frame; what else the transport says is its own.
 func TestReadError(t *testing.T) {
-	for _, tt := range []struct{ err, want error }{
-		{io.EOF, errUnexpectedEOF},
-		{io.ErrUnexpectedEOF, io.ErrUnexpectedEOF},
-		{net.ErrClosed, net.ErrClosed},
+	for err, want := range map[error]error{
+		io.EOF:              errUnexpectedEOF,
+		io.ErrUnexpectedEOF: io.ErrUnexpectedEOF,
+		net.ErrClosed:       net.ErrClosed,
 	} {
-		if got := readError(tt.err); got != tt.want {
-			t.Errorf("%v: got %v, want %v", tt.err, got, tt.want)
+		if got := readError(err); got != want {
+			t.Errorf("%v: got %v, want %v", err, got, want)
 		}
 	}
 }
@@ -152,9 +159,7 @@ func TestReadError(t *testing.T) {
 // A HandshakeError is made by Upgrade alone, with its prefix.
 func TestHandshakeErrorText(t *testing.T) {
 	const want = "websocket: not a websocket handshake: the request has a body"
-	if err := error(HandshakeError{want}); err.Error() != want {
-		t.Errorf("got %q, want %q", err, want)
-	}
+	wantErrorText(t, HandshakeError{want}, want)
 }
 
 func TestContextErrorHasTheCause(t *testing.T) {
@@ -163,14 +168,12 @@ func TestContextErrorHasTheCause(t *testing.T) {
 	if err := contextError(ctx); err != context.Canceled {
 		t.Errorf("got %v, want context.Canceled", err)
 	}
-	cause := fmt.Errorf("the user has left")
+	cause := errors.New("the user has left")
 	ctx2, cancel2 := context.WithCancelCause(context.Background())
 	cancel2(cause)
 	err := contextError(ctx2)
 	if !errors.Is(err, context.Canceled) || !errors.Is(err, cause) {
 		t.Errorf("got %v, want context.Canceled and the cause in it", err)
 	}
-	if got, want := err.Error(), "websocket: context canceled: the user has left"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
+	wantErrorText(t, err, "websocket: context canceled: the user has left")
 }

@@ -23,7 +23,8 @@ var headerTests = []struct {
 	want header
 }{
 	{"text", "81 05", header{fin: true, opcode: opText, length: 5}},
-	{"masked text", "81 85 37fa213d", header{fin: true, opcode: opText, masked: true, key: [4]byte{0x37, 0xfa, 0x21, 0x3d}, length: 5}},
+	{"masked text", "81 85 37fa213d",
+		header{fin: true, opcode: opText, masked: true, key: [4]byte{0x37, 0xfa, 0x21, 0x3d}, length: 5}},
 	{"first fragment", "01 03", header{opcode: opText, length: 3}},
 	{"last fragment", "80 02", header{fin: true, opcode: opContinuation, length: 2}},
 	{"empty", "82 00", header{fin: true, opcode: opBinary}},
@@ -32,7 +33,8 @@ var headerTests = []struct {
 	{"256 bytes", "82 7e 0100", header{fin: true, opcode: opBinary, length: 256}},
 	{"largest 16-bit length", "82 7e ffff", header{fin: true, opcode: opBinary, length: 65535}},
 	{"smallest 64-bit length", "82 7f 0000000000010000", header{fin: true, opcode: opBinary, length: 65536}},
-	{"largest length", "82 ff 7fffffffffffffff 01020304", header{fin: true, opcode: opBinary, masked: true, key: [4]byte{1, 2, 3, 4}, length: 1<<63 - 1}},
+	{"largest length", "82 ff 7fffffffffffffff 01020304",
+		header{fin: true, opcode: opBinary, masked: true, key: [4]byte{1, 2, 3, 4}, length: 1<<63 - 1}},
 	{"reserved bits", "f1 00", header{fin: true, rsv1: true, rsv2: true, rsv3: true, opcode: opText}},
 	{"RSV1", "c1 00", header{fin: true, rsv1: true, opcode: opText}},
 	{"RSV2", "a2 00", header{fin: true, rsv2: true, opcode: opBinary}},
@@ -46,35 +48,19 @@ var headerTests = []struct {
 // RFC 6455, 5.2: the layout of a header.
 func TestParseHeader(t *testing.T) {
 	for _, tt := range headerTests {
-		t.Run(tt.name, func(t *testing.T) {
-			in := unhex(t, tt.in)
-			h, n, err := parseHeader(append(in, "payload"...))
-			if h != tt.want || n != len(in) || err != nil {
-				t.Errorf("got %+v, %d, %v, want %+v, %d, nil", h, n, err, tt.want, len(in))
+		in := unhex(t, tt.in)
+		h, n, err := parseHeader(append(in, "payload"...))
+		if h != tt.want || n != len(in) || err != nil {
+			t.Errorf("%s: got %+v, %d, %v, want %+v, %d, nil", tt.name, h, n, err, tt.want, len(in))
+		}
+		for cut := range in {
+			if _, n, err := parseHeader(in[:cut]); n != 0 || err != nil {
+				t.Errorf("%s: of the first %d bytes: got %d, %v, want 0, nil", tt.name, cut, n, err)
 			}
-			for cut := range in {
-				_, n, err := parseHeader(in[:cut])
-				if n != 0 || err != nil {
-					t.Errorf("of the first %d bytes: got %d, %v, want 0, nil", cut, n, err)
-				}
-			}
-		})
+		}
 	}
-}
 
-func TestAppendHeader(t *testing.T) {
-	for _, tt := range headerTests {
-		t.Run(tt.name, func(t *testing.T) {
-			got := tt.want.append([]byte("before"))
-			if want := append([]byte("before"), unhex(t, tt.in)...); !bytes.Equal(got, want) {
-				t.Errorf("got % x, want % x", got, want)
-			}
-		})
-	}
-}
-
-// The first two bytes are enough for header.check.
-func TestParseHeaderGivesTheFirstTwoBytesEarly(t *testing.T) {
+	// The first two bytes are enough for header.check.
 	h, n, err := parseHeader(unhex(t, "f9 fe"))
 	want := header{fin: true, rsv1: true, rsv2: true, rsv3: true, opcode: opPing, masked: true, length: 126}
 	if h != want || n != 0 || err != nil {
@@ -82,20 +68,29 @@ func TestParseHeaderGivesTheFirstTwoBytesEarly(t *testing.T) {
 	}
 }
 
+func TestAppendHeader(t *testing.T) {
+	for _, tt := range headerTests {
+		got := tt.want.append([]byte("before"))
+		if want := append([]byte("before"), unhex(t, tt.in)...); !bytes.Equal(got, want) {
+			t.Errorf("%s: got % x, want % x", tt.name, got, want)
+		}
+	}
+}
+
 // RFC 6455, 5.2: the minimal number of bytes, and no sign bit.
 func TestParseHeaderRefusesLengths(t *testing.T) {
 	for _, tt := range []struct{ name, in, want string }{
-		{"0 in 16 bits", "82 7e 0000", "websocket: length 0 is not encoded in the fewest bytes"},
-		{"125 in 16 bits", "82 7e 007d", "websocket: length 125 is not encoded in the fewest bytes"},
-		{"0 in 64 bits", "82 7f 0000000000000000", "websocket: length 0 is not encoded in the fewest bytes"},
-		{"65535 in 64 bits", "82 7f 000000000000ffff", "websocket: length 65535 is not encoded in the fewest bytes"},
-		{"2^63", "82 7f 8000000000000000", "websocket: the most significant bit of the length 0x8000000000000000 is set"},
-		{"2^64-1", "82 7f ffffffffffffffff", "websocket: the most significant bit of the length 0xffffffffffffffff is set"},
-		{"masked, without its key", "82 fe 0000", "websocket: length 0 is not encoded in the fewest bytes"},
+		{"0 in 16 bits", "82 7e 0000", "length 0 is not encoded in the fewest bytes"},
+		{"125 in 16 bits", "82 7e 007d", "length 125 is not encoded in the fewest bytes"},
+		{"0 in 64 bits", "82 7f 0000000000000000", "length 0 is not encoded in the fewest bytes"},
+		{"65535 in 64 bits", "82 7f 000000000000ffff", "length 65535 is not encoded in the fewest bytes"},
+		{"2^63", "82 7f 8000000000000000", "the most significant bit of the length 0x8000000000000000 is set"},
+		{"2^64-1", "82 7f ffffffffffffffff", "the most significant bit of the length 0xffffffffffffffff is set"},
+		{"masked, without its key", "82 fe 0000", "length 0 is not encoded in the fewest bytes"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, _, err := parseHeader(unhex(t, tt.in))
-			wantProtocolError(t, err, CloseProtocolError, tt.want)
+			wantProtocolError(t, err, CloseProtocolError, "websocket: "+tt.want)
 		})
 	}
 }
@@ -114,62 +109,23 @@ func wantProtocolError(t *testing.T, err error, code int, text string) {
 	}
 }
 
+// The rules for a frame's first two bytes, which stand in testdata/wire and testdata/rfc7692 with an example each.
 func TestHeaderCheck(t *testing.T) {
-	fromServer := frameContext{}
-	inMessage := frameContext{inMessage: true}
-	fromClient := frameContext{server: true}
-	compressed := frameContext{compression: true}
-	inCompressed := frameContext{compression: true, inMessage: true}
-	for _, tt := range []struct {
-		name string
-		in   string
-		c    frameContext
-		want string // "" where the frame is in order
-	}{
-		{"text", "81 05", fromServer, ""},
-		{"masked text", "81 85", fromClient, ""},
-		{"first fragment", "02 05", fromServer, ""},
-		{"fragment", "00 05", inMessage, ""},
-		{"last fragment", "80 05", inMessage, ""},
-		{"ping", "89 7d", fromServer, ""},
-		{"ping within a message", "89 00", inMessage, ""},
-		{"close within a message", "88 00", inMessage, ""},
-		{"compressed text", "c1 05", compressed, ""},
-		{"first fragment of a compressed message", "42 05", compressed, ""},
-		{"ping within a compressed message", "89 00", inCompressed, ""},
-
-		{"RSV1", "c1 00", fromServer, "websocket: reserved bit RSV1 is set"},
-		{"RSV2", "a1 00", fromServer, "websocket: reserved bit RSV2 is set"},
-		{"RSV3", "91 00", fromServer, "websocket: reserved bit RSV3 is set"},
-		{"RSV1 on a control frame", "c9 00", fromServer, "websocket: reserved bit RSV1 is set"},
-		{"RSV1 on a control frame, with compression", "c9 00", inCompressed, "websocket: control frame is marked as compressed"},
-		{"RSV1 on a continuation frame, with compression", "c0 00", inCompressed, "websocket: continuation frame is marked as compressed"},
-		{"opcode 3", "83 00", fromServer, "websocket: unknown opcode 3"},
-		{"opcode 7", "87 00", inMessage, "websocket: unknown opcode 7"},
-		{"opcode 11", "8b 00", fromServer, "websocket: unknown opcode 11"},
-		{"opcode 15", "8f 00", inMessage, "websocket: unknown opcode 15"},
-		{"not masked", "81 05", fromClient, "websocket: frame from a client is not masked"},
-		{"masked", "81 85", fromServer, "websocket: frame from a server is masked"},
-		{"fragmented ping", "09 00", fromServer, "websocket: control frame is fragmented"},
-		{"fragmented close", "08 00", inMessage, "websocket: control frame is fragmented"},
-		{"long ping", "89 7e", fromServer, "websocket: control frame is longer than 125 bytes"},
-		{"very long close", "88 7f", inMessage, "websocket: control frame is longer than 125 bytes"},
-		{"continuation first", "80 00", fromServer, "websocket: continuation frame without a message to continue"},
-		{"continuation first, not last", "00 00", fromServer, "websocket: continuation frame without a message to continue"},
-		{"text within a message", "81 00", inMessage, "websocket: new message before the end of the one before"},
-		{"binary within a message", "02 00", inMessage, "websocket: new message before the end of the one before"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			h, _, _ := parseHeader(unhex(t, tt.in))
-			err := h.check(tt.c)
-			if tt.want == "" {
-				if err != nil {
-					t.Errorf("got %v, want nil", err)
+	for b0 := range 256 {
+		for _, b1 := range []byte{0, 5, 125, 126, 127, 0x80, 0x85, 0x80 | 125, 0x80 | 126, 0x80 | 127} {
+			for flags := range 8 {
+				c := frameContext{server: flags&1 != 0, inMessage: flags&2 != 0, compression: flags&4 != 0}
+				b := [2]byte{byte(b0), b1}
+				h, _, _ := parseHeader(b[:])
+				want, err := brokenRule(b, c.server, c.inMessage, c.compression), h.check(c)
+				if want != "" {
+					wantProtocolError(t, err, CloseProtocolError, "websocket: "+want)
 				}
-				return
+				if t.Failed() || want == "" && err != nil {
+					t.Fatalf("% x, %+v: got %v, want %q", b, c, err, want)
+				}
 			}
-			wantProtocolError(t, err, CloseProtocolError, tt.want)
-		})
+		}
 	}
 }
 
@@ -193,23 +149,14 @@ func FuzzParseHeader(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		h, n, err := parseHeader(b)
 		switch {
-		case n < 0 || n > len(b) || n > maxHeaderSize:
-			t.Fatalf("got size %d of %d bytes", n, len(b))
-		case err != nil:
-			if n != 0 {
-				t.Fatalf("got size %d with the error %v", n, err)
-			}
-		case n == 0:
-			if len(b) >= maxHeaderSize {
-				t.Fatalf("found no header in %d bytes", len(b))
-			}
-		default:
-			if h.length < 0 {
-				t.Fatalf("got length %d", h.length)
-			}
-			if got := h.append(nil); !bytes.Equal(got, b[:n]) {
-				t.Fatalf("got % x for % x", got, b[:n])
-			}
+		case n < 0 || n > len(b) || n > maxHeaderSize || h.length < 0:
+			t.Fatalf("got size %d of %d bytes, and length %d", n, len(b), h.length)
+		case err != nil && n != 0:
+			t.Fatalf("got size %d with the error %v", n, err)
+		case err == nil && n == 0 && len(b) >= maxHeaderSize:
+			t.Fatalf("found no header in %d bytes", len(b))
+		case n > 0 && !bytes.Equal(h.append(nil), b[:n]):
+			t.Fatalf("got % x for % x", h.append(nil), b[:n])
 		}
 	})
 }
