@@ -13,26 +13,28 @@ import (
 
 func TestCloseErrorText(t *testing.T) {
 	for _, tt := range []struct {
-		err  CloseError
+		err  error
 		want string
 	}{
-		{CloseError{1000, ""}, "websocket: close 1000 (normal)"},
-		{CloseError{1000, "bye"}, "websocket: close 1000 (normal): bye"},
-		{CloseError{1001, ""}, "websocket: close 1001 (going away)"},
-		{CloseError{1002, ""}, "websocket: close 1002 (protocol error)"},
-		{CloseError{1003, ""}, "websocket: close 1003 (unsupported data)"},
-		{CloseError{1005, ""}, "websocket: close 1005 (no status)"},
-		{CloseError{1006, "unexpected EOF"}, "websocket: close 1006 (abnormal closure): unexpected EOF"},
-		{CloseError{1007, ""}, "websocket: close 1007 (invalid payload data)"},
-		{CloseError{1008, ""}, "websocket: close 1008 (policy violation)"},
-		{CloseError{1009, ""}, "websocket: close 1009 (message too big)"},
-		{CloseError{1010, ""}, "websocket: close 1010 (mandatory extension missing)"},
-		{CloseError{1011, ""}, "websocket: close 1011 (internal server error)"},
-		{CloseError{1012, ""}, "websocket: close 1012"},
-		{CloseError{1015, ""}, "websocket: close 1015 (TLS handshake error)"},
-		{CloseError{4999, "mine"}, "websocket: close 4999: mine"},
+		{&CloseError{1000, ""}, "websocket: close 1000 (normal)"},
+		{&CloseError{1000, "bye"}, "websocket: close 1000 (normal): bye"},
+		{&CloseError{1001, ""}, "websocket: close 1001 (going away)"},
+		{&CloseError{1002, ""}, "websocket: close 1002 (protocol error)"},
+		{&CloseError{1003, ""}, "websocket: close 1003 (unsupported data)"},
+		{&CloseError{1005, ""}, "websocket: close 1005 (no status)"},
+		{&CloseError{1006, "unexpected EOF"}, "websocket: close 1006 (abnormal closure): unexpected EOF"},
+		{&CloseError{1007, ""}, "websocket: close 1007 (invalid payload data)"},
+		{&CloseError{1008, ""}, "websocket: close 1008 (policy violation)"},
+		{&CloseError{1009, ""}, "websocket: close 1009 (message too big)"},
+		{&CloseError{1010, ""}, "websocket: close 1010 (mandatory extension missing)"},
+		{&CloseError{1011, ""}, "websocket: close 1011 (internal server error)"},
+		{&CloseError{1012, ""}, "websocket: close 1012"},
+		{&CloseError{1015, ""}, "websocket: close 1015 (TLS handshake error)"},
+		{&CloseError{4999, "mine"}, "websocket: close 4999: mine"},
+		// A HandshakeError is made by Upgrade alone, with its prefix.
+		{HandshakeError{"websocket: not a websocket handshake: x"}, "websocket: not a websocket handshake: x"},
 	} {
-		wantErrorText(t, &tt.err, tt.want)
+		wantErrorText(t, tt.err, tt.want)
 	}
 }
 
@@ -154,12 +156,6 @@ func TestReadError(t *testing.T) {
 			t.Errorf("%v: got %v, want %v", err, got, want)
 		}
 	}
-}
-
-// A HandshakeError is made by Upgrade alone, with its prefix.
-func TestHandshakeErrorText(t *testing.T) {
-	const want = "websocket: not a websocket handshake: the request has a body"
-	wantErrorText(t, HandshakeError{want}, want)
 }
 
 func TestContextErrorHasTheCause(t *testing.T) {

@@ -61,29 +61,28 @@ type faultConn struct {
 	*pipeConn
 	void          *pipeConn // a network on which nothing comes, and nothing leaves
 	fault         fault
-	at            int  // the number of the call, or of bytes before the fault
-	bytes         bool // it is of bytes
+	left          int  // how many calls or bytes there are before the fault
+	bytes         bool // it is bytes
 	struck        bool
-	reads, writes progressOf
+	reads, writes faultProgress
 }
 
-// progressOf is what has been done in one direction.
-type progressOf struct{ calls, bytes int }
+// faultProgress is what has been done in one direction.
+type faultProgress struct{ calls, bytes int }
 
 // strikes reports whether the fault happens now, in the direction of which p is the progress. Before that
 // up to room bytes may be transferred.
-func (c *faultConn) strikes(p *progressOf, write bool) (now bool, room int) {
-	n := p.calls
-	if p.calls++; c.fault.name == "" || c.fault.write != write {
+func (c *faultConn) strikes(p *faultProgress, write bool) (now bool, room int) {
+	p.calls++
+	switch {
+	case c.fault.name == "" || c.fault.write != write:
 		return false, anyBytes
+	case c.bytes:
+		room := c.left - p.bytes
+		return room <= 0, room
 	}
-	if c.bytes {
-		if n = p.bytes; n < c.at {
-			return false, c.at - n
-		}
-		c.at = min(c.at, n)
-	}
-	return n == c.at || c.fault.every && n > c.at, anyBytes
+	c.left--
+	return c.left == -1 || c.fault.every && c.left < 0, anyBytes
 }
 
 // strike is a call with the fault, which transfers bytes by a call of the network below.
@@ -155,7 +154,7 @@ type faultRun struct {
 	pending []string // to be read back
 	broken  bool     // a write has failed
 
-	reads, writes progressOf
+	reads, writes faultProgress
 	struck        bool
 	err           error    // the first of a call
 	attempted     []string // messages, in their order
@@ -179,7 +178,7 @@ func playFault(t *testing.T, server bool, options *CompressionOptions, f fault, 
 		near, far := newPipe(t, 2000)
 		void, _ := newPipe(t, 1)
 		void.Write([]byte{0}) // it is full
-		link := &faultConn{pipeConn: near, void: void, fault: f, at: at, bytes: bytes}
+		link := &faultConn{pipeConn: near, void: void, fault: f, left: at, bytes: bytes}
 		var o connOptions
 		if options != nil {
 			agreed := negotiate(t, *options, *options)

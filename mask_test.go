@@ -77,24 +77,23 @@ func FuzzMaskBytes(f *testing.F) {
 	})
 }
 
-// countedRandom stands for the system's random source. Each word that it gives is another one.
-type countedRandom struct{ words uint32 }
+// countedRandom stands for the system's random source, with the number of words that were read. Each is another one.
+type countedRandom uint32
 
 func (r *countedRandom) Read(p []byte) (int, error) {
 	for i := 0; i+4 <= len(p); i += 4 {
-		binary.BigEndian.PutUint32(p[i:], r.word(r.words))
-		r.words++
+		binary.BigEndian.PutUint32(p[i:], randomWord(*r))
+		*r++
 	}
 	return len(p), nil
 }
 
-// word returns the word with the number i, from 1 on.
-func (r *countedRandom) word(i uint32) uint32 { return (i + 1) * 2654435761 }
+func randomWord(i countedRandom) uint32 { return uint32(i+1) * 2654435761 }
 
 // RFC 6455, 10.3: keys that cannot be predicted, and a fresh one for each frame, whatever sends it: each is a word
 // of the system's cryptographic random source, which is used once.
 func TestAttackMaskKeys(t *testing.T) {
-	source := &countedRandom{}
+	source := new(countedRandom)
 	replace := func(r io.Reader) {
 		rand.Reader = r
 		runtime.GC() // pools forget the batches
@@ -138,8 +137,8 @@ func TestAttackMaskKeys(t *testing.T) {
 			t.Errorf("got %d frames, want those of all ways to send", frames)
 		}
 	}
-	for i := range source.words {
-		delete(seen, source.word(i))
+	for i := range *source {
+		delete(seen, randomWord(i))
 	}
 	if len(seen) > 0 {
 		t.Errorf("got %d keys that are not of the random source, want none", len(seen))

@@ -294,7 +294,7 @@ func (r *reference) data(op byte, compressed, fin bool, length uint64, key []byt
 		}
 		x := b[0] ^ key[i%4]
 		if text {
-			if r.character = append(r.character, x); !canBecomeValid(r.character) {
+			if r.character = append(r.character, x); firstBad(r.character) < len(r.character) {
 				return r.failText()
 			}
 			if utf8.Valid(r.character) {
@@ -346,7 +346,8 @@ func (r *reference) inflate(whole bool) (out []byte, wrong []string, after *stri
 	case whole, s.bit <= 8*len(r.payload): // and not in what message appends
 		wrong = append(wrong, wrongCorrupt)
 	}
-	if r.kind == "text" && (!canBecomeValid(out[:limit]) || whole && err == nil && limit == len(out) && !utf8.Valid(out)) {
+	incomplete := whole && err == nil && limit == len(out) && !utf8.Valid(out)
+	if r.kind == "text" && (firstBad(out[:limit]) < limit || incomplete) {
 		wrong = append(wrong, wrongUTF8)
 	}
 	if len(out) > limit {
@@ -475,7 +476,7 @@ func (c *conversation) method(number int) scriptMethod {
 		return scriptMethods[kind]
 	}
 	rest := []func(a *scriptApp) (int, []byte, error){
-		reading(n/3 + 1), reading(0), readingOnce(n/3 + 1), scriptSkip.read,
+		reading(n/3+1, true), reading(0, true), reading(n/3+1, false), scriptSkip.read,
 	}[kind-4]
 	if !c.delivery.timeouts {
 		return scriptMethod{read: rest}

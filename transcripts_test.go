@@ -151,11 +151,11 @@ type scriptMethod struct {
 }
 
 var scriptMethods = []scriptMethod{
-	{"ReadMessage", appending(func(int) int { return -1 })},
+	{"ReadMessage", appending(nil)},
 	{"AppendMessage", appending(func(int) int { return 0 })},
 	{"AppendMessage with room", appending(func(int) int { return 58 })},
 	// A call that was interrupted is continued by another one with another slice.
-	{"ReadMessage and AppendMessage", appending(func(call int) int {
+	{"AppendMessage in turns", appending(func(call int) int {
 		if call%3 == 0 {
 			return -1
 		}
@@ -164,11 +164,11 @@ var scriptMethods = []scriptMethod{
 	// Or by a reader, which then has what had come.
 	{"ReadMessage and Read", func(a *scriptApp) (int, []byte, error) {
 		a.calls++
-		return a.readMessages(9+a.calls*5%7, reading(7))
+		return a.readMessages(9+a.calls*5%7, reading(7, true))
 	}},
-	{"Read of 1 byte", reading(1)},
-	{"Read of 7 bytes", reading(7)},
-	{"io.ReadAll", reading(0)},
+	{"Read of 1 byte", reading(1, true)},
+	{"Read of 7 bytes", reading(7, true)},
+	{"io.ReadAll", reading(0, true)},
 }
 
 // scriptSkip is for an application that wants to know the messages' types only.
@@ -177,18 +177,20 @@ var scriptSkip = scriptMethod{"NextReader", func(a *scriptApp) (int, []byte, err
 	return messageType, nil, err
 }}
 
-// appending reads by AppendMessage, with the room behind what stands in the slice already, or by ReadMessage if
-// the room is negative.
+// appending reads by AppendMessage, with the room behind what stands in the slice already, or with no slice if the
+// room is negative. If room is nil, it reads by ReadMessage.
 func appending(room func(call int) int) func(a *scriptApp) (messageType int, data []byte, err error) {
 	const prefix = "prefix"
 	return func(a *scriptApp) (messageType int, data []byte, err error) {
 		for {
 			a.calls++
 			var d []byte
-			if n := room(a.calls); n < 0 {
+			if room == nil {
 				messageType, data, err = a.c.ReadMessage()
 			} else {
-				d = append(make([]byte, 0, len(prefix)+n), prefix...)
+				if n := room(a.calls); n >= 0 {
+					d = append(make([]byte, 0, len(prefix)+n), prefix...)
+				}
 				messageType, data, err = a.c.AppendMessage(d)
 			}
 			a.expect(bytes.HasPrefix(data, d), "got %q, want what was there, %q, in front", data, d)
@@ -229,28 +231,14 @@ func (a *scriptApp) next() (messageType int, r io.Reader, err error) {
 	}
 }
 
-// reading reads through a reader with a buffer of size bytes, or by io.ReadAll.
-func reading(size int) func(a *scriptApp) (messageType int, data []byte, err error) {
+// reading reads through a reader with a buffer of size bytes, or by io.ReadAll; all of the message, or by one call.
+func reading(size int, all bool) func(a *scriptApp) (messageType int, data []byte, err error) {
 	return func(a *scriptApp) (messageType int, data []byte, err error) {
 		messageType, r, err := a.next()
-		for err == nil {
+		for goesOn := err == nil; goesOn; goesOn = all && err == nil {
 			var p []byte
 			p, err = a.readFrom(r, size)
 			data = append(data, p...)
-		}
-		if err == io.EOF {
-			err = nil
-		}
-		return messageType, data, err
-	}
-}
-
-// readingOnce reads a message's first bytes, up to size.
-func readingOnce(size int) func(a *scriptApp) (messageType int, data []byte, err error) {
-	return func(a *scriptApp) (messageType int, data []byte, err error) {
-		messageType, r, err := a.next()
-		if err == nil {
-			data, err = a.readFrom(r, size)
 		}
 		if err == io.EOF {
 			err = nil
@@ -456,21 +444,19 @@ func (tr *transcript) run(t *testing.T) {
 	}
 }
 
-// playBriefly plays the transcripts in some of the ways, which differ with their lines.
-func playBriefly(t *testing.T, text string) {
+// playBriefly plays frames of the peer in some of the ways, which differ with their number. What the endpoint is to
+// make of them the reference says.
+func playBriefly(t *testing.T, name string, frames ...peerFrame) {
 	t.Helper()
-	list, err := parseTranscripts("generated", text)
-	if err != nil {
-		t.Fatalf("%v in\n%s", err, text)
-	}
-	for _, tr := range list {
-		for i, tr := range tr.sides(t) {
-			for _, d := range []scriptDelivery{scriptDeliveries[0], scriptDeliveries[3]} {
-				i++
-				m := scriptMethods[(i+len(tr.lines))%len(scriptMethods)]
-				if wrong := tr.playTo(connOptions{}, d, m, 1); wrong != "" {
-					t.Errorf("%s, %s, %s, %s: %s", tr.name, tr.side, d.name, m.name, wrong)
-				}
+	for i, side := range []string{"server", "client"} {
+		tr := &transcript{side: side, in: peerFrames(side == "server", frames...)}
+		tr.ends = []int{len(tr.in)}
+		tr.want = tr.reference().read()
+		for _, d := range []scriptDelivery{scriptDeliveries[0], scriptDeliveries[3]} {
+			i++
+			m := scriptMethods[(i+len(frames))%len(scriptMethods)]
+			if wrong := tr.playTo(connOptions{}, d, m, 1); wrong != "" {
+				t.Errorf("%s, %s, %s, %s: %s", name, side, d.name, m.name, wrong)
 			}
 		}
 	}
@@ -488,72 +474,37 @@ func TestTranscript(t *testing.T) {
 	}
 }
 
-// transcript returns one in which the text comes in fragments that end at the
-// splits, with a ping behind each. Where the text is invalid, it ends at the first
-// bad byte, in a frame that is to be longer.
-func (l utf8Line) transcript(splits ...int) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "name: %s split at %d\n", l.where, splits)
-	opcode, start := 0x01, 0
-	for _, split := range splits {
-		if split > l.bad {
-			break
-		}
-		fmt.Fprintf(&b, "> %02x %02x key:37fa213d %x\n", opcode, 0x80|split-start, l.b[start:split])
-		fmt.Fprintf(&b, "> 89 80 00000000\n< 8a 00\n")
-		opcode, start = 0x00, split
-	}
-	had, rest, more := l.b[:l.bad], l.b[start:], 0
-	switch {
-	case l.bad < len(l.b):
-		rest, more = l.b[start:l.bad+1], 100
-	case start < l.bad:
-		had = l.b[:l.bad-1] // the error comes with the last byte, and instead of it
-	}
-	if more == 0 {
-		opcode |= 0x80
-	}
-	fmt.Fprintf(&b, "> %02x %02x key:37fa213d %x\n", opcode, 0x80|len(rest)+more, rest)
-	if l.valid {
-		fmt.Fprintf(&b, "= text %x\n", l.b)
-	} else {
-		const reason = "text is not valid UTF-8"
-		fmt.Fprintf(&b, "< 88 %02x 03ef %q\n= upto text %x\n! websocket: %s\n", 2+len(reason), reason, had, reason)
-	}
-	return b.String()
-}
-
-// Text is checked byte by byte, wherever it is cut into frames (RFC 6455, 8.1).
+// Text is checked byte by byte, wherever it is cut into frames (RFC 6455, 8.1), between which others may come.
 func TestTranscriptUTF8Table(t *testing.T) {
 	for _, l := range readUTF8Table(t) {
+		play := func(splits ...int) {
+			var frames []peerFrame
+			op, start := opText, 0
+			for _, split := range splits {
+				frames = append(frames, peerFrame{false, op, string(l.b[start:split])}, pingFrame(""))
+				op, start = opContinuation, split
+			}
+			frames = append(frames, peerFrame{true, op, string(l.b[start:])})
+			playBriefly(t, fmt.Sprintf("%s split at %d", l.where, splits), frames...)
+		}
 		var all []int
-		playBriefly(t, l.transcript())
+		play()
 		for i := range len(l.b) + 1 {
-			playBriefly(t, l.transcript(i))
+			play(i)
 			all = append(all, i)
 		}
-		playBriefly(t, l.transcript(all...))
+		play(all...)
 	}
 }
 
-// What the code of a Close frame may be (RFC 6455, 7.4, and its registry), and what
-// the answer to it is.
+// What the code of a Close frame may be (RFC 6455, 7.4, and its registry), and what the answer to it is.
 func TestTranscriptCloseCodes(t *testing.T) {
-	valid := func(code int) bool {
-		return code >= 1000 && code <= 1003 || code >= 1007 && code <= 1014 || code >= 3000 && code <= 4999
-	}
 	for code := range 5002 {
 		if code == 5001 {
 			code = 65535
 		}
-		reason, answer := "", code
-		text := (&CloseError{Code: code, Text: "bye"}).Error()
-		if !valid(code) {
-			reason, answer = fmt.Sprintf("bad close code %d", code), 1002
-			text = "websocket: " + reason
-		}
-		playBriefly(t, fmt.Sprintf("name: %d\n> 88 85 key:01020304 %04x \"bye\"\n< 88 %02x %04x %q\n! %s\n",
-			code, code, 2+len(reason), answer, reason, text))
+		payload := []byte{byte(code >> 8), byte(code), 'b', 'y', 'e'}
+		playBriefly(t, fmt.Sprint("close code ", code), peerFrame{true, opClose, string(payload)})
 	}
 }
 

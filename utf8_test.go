@@ -88,7 +88,9 @@ func TestUTF8Validator(t *testing.T) {
 // What utf8.Valid says of the whole, the validator says of any pieces of it, and
 // never later than it must: a prefix is refused if and only if nothing can follow.
 func FuzzUTF8Validator(f *testing.F) {
-	for _, s := range []string{"", "Hello", "κόσμε", "\xf0\x9f\x98\x80!", "\xed\xa0\x80", "a\xc0\xaf", "\xef\xbf\xbd\xef"} {
+	for _, s := range []string{
+		"", "Hello", "κόσμε", "\xf0\x9f\x98\x80!", "\xed\xa0\x80", "\xf4\x90\x80\x80", "a\xc0\xaf", "\xef\xbf\xbd\xef",
+	} {
 		f.Add([]byte(s), uint(1), uint(2))
 	}
 	f.Fuzz(func(t *testing.T, b []byte, cut1, cut2 uint) {
@@ -101,23 +103,16 @@ func FuzzUTF8Validator(f *testing.F) {
 
 // firstBad returns the offset of the first byte that no text can have there, or the length.
 func firstBad(b []byte) int {
-	n := 0
-	for n < len(b) && canBecomeValid(b[:n+1]) {
-		n++
-	}
-	return n
-}
-
-// canBecomeValid reports whether some bytes after b would make it valid.
-func canBecomeValid(b []byte) bool {
-	for len(b) > 0 {
-		r, size := utf8.DecodeRune(b)
-		if r == utf8.RuneError && size == 1 {
-			return !utf8.FullRune(b)
+	start := 0 // of a character
+	for n := range b {
+		switch char := b[start : n+1]; {
+		case utf8.Valid(char):
+			start = n + 1
+		case utf8.FullRune(char):
+			return n
 		}
-		b = b[size:]
 	}
-	return true
+	return len(b)
 }
 
 func BenchmarkUTF8Validator(b *testing.B) {

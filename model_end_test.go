@@ -3,12 +3,14 @@
 package websocket
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -48,51 +50,48 @@ type endWrite struct {
 // sent does not arrive; Shutdown returns nil only if the peer's Close frame has come; after Close no call succeeds, and
 // nothing is held.
 func TestEndModel(t *testing.T) {
-	tlsTestConfigs() // outside
-	first := modelNumber("WEBSOCKET_TEST_SEED", uint64(time.Now().UnixNano()%1e6))
-	for i := range modelNumber("WEBSOCKET_TEST_ROUNDS", 100) {
-		seed := first + i
-		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
-			r := rand.New(rand.NewPCG(seed, 0))
-			synctest.Test(t, func(t *testing.T) {
-				var near, far net.Conn
-				near, far = newPipe(t, 50+r.IntN(1<<r.IntN(17)))
-				switch r.IntN(4) {
-				case 0, 1:
-					near = wrappedConn{near}
-				case 2:
-					if !raceEnabled { // as for TestSendModel
-						near, far = overTLS(t, near, far)
-					}
+	tlsTestConfigs() // outside of bubbles
+	rounds := modelNumber("WEBSOCKET_TEST_ROUNDS", 100)
+	eachEnd(t, rounds, func(t *testing.T, seed uint64) {
+		r := rand.New(rand.NewPCG(seed, 0))
+		synctest.Test(t, func(t *testing.T) {
+			var near, far net.Conn
+			near, far = newPipe(t, 50+r.IntN(1<<r.IntN(17)))
+			switch r.IntN(4) {
+			case 0, 1:
+				near = wrappedConn{near}
+			case 2:
+				if !raceEnabled { // as for TestSendModel
+					near, far = overTLS(t, near, far)
 				}
-				m := &endModel{T: t, unit: time.Millisecond}
-				m.play(seed, near, far, r.IntN(2) == 0)
-				synctest.Wait()
-				m.check()
-				if got := borrowed(m.c); got != "" {
-					t.Errorf("got that %s was not given back", got)
-				}
-			})
+			}
+			m := &endModel{T: t, unit: time.Millisecond}
+			m.play(seed, near, far, r.IntN(2) == 0)
+			synctest.Wait()
+			if got := borrowed(m.c); got != "" {
+				t.Errorf("got that %s was not given back", got)
+			}
 		})
-	}
+	})
+
+	// The same over sockets, where time passes.
+	eachLink(t, func(t *testing.T, l testLink) {
+		eachEnd(t, (rounds+99)/100, func(t *testing.T, seed uint64) {
+			t.Parallel()
+			near, far := l.pair(t)
+			smallBuffer(near)
+			m := &endModel{T: t, unit: 10 * time.Microsecond}
+			m.play(seed, near, far, l.server)
+		})
+	})
 }
 
-// The same over sockets, where time passes.
-func TestEndModelOfSockets(t *testing.T) {
+// eachEnd plays rounds, each with a seed of its own, which is its name.
+func eachEnd(t *testing.T, rounds uint64, play func(t *testing.T, seed uint64)) {
 	first := modelNumber("WEBSOCKET_TEST_SEED", uint64(time.Now().UnixNano()%1e6))
-	eachLink(t, func(t *testing.T, l testLink) {
-		for i := range (modelNumber("WEBSOCKET_TEST_ROUNDS", 100) + 99) / 100 {
-			seed := first + i
-			t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
-				t.Parallel()
-				near, far := l.pair(t)
-				smallBuffer(near)
-				m := &endModel{T: t, unit: 10 * time.Microsecond}
-				m.play(seed, near, far, l.server)
-				m.check()
-			})
-		}
-	})
+	for seed := first; seed < first+rounds; seed++ {
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) { play(t, seed) })
+	}
 }
 
 // some returns up to n units.
@@ -143,6 +142,7 @@ func (m *endModel) play(seed uint64, near, far net.Conn, server bool) {
 		!m.slow && m.next != m.sent && m.next != m.sent+m.begun {
 		m.Errorf("got %v behind %d messages, want %d", err, m.next, m.sent)
 	}
+	m.check()
 }
 
 // check checks what holds after the run.
@@ -387,11 +387,9 @@ func withNumber(id, size int) []byte {
 
 // numberOf returns the number of a message, or -1 if it is not as withNumber has made it.
 func numberOf(p []byte) int {
-	var id int
-	if n, _ := fmt.Sscanf(string(p[:min(len(p), 20)]), "%d ", &id); n != 1 {
-		return -1
-	}
-	if head := len(fmt.Sprint(id)) + 1; len(p) < head || string(p) != string(withNumber(id, len(p)-head)) {
+	head, tail, _ := bytes.Cut(p, []byte(" "))
+	id, err := strconv.Atoi(string(head))
+	if err != nil || !bytes.Equal(p, withNumber(id, len(tail))) {
 		return -1
 	}
 	return id
