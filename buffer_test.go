@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"bytes"
+	"sync/atomic"
 	"testing"
 )
 
@@ -52,6 +53,13 @@ func TestGrowBuffer(t *testing.T) {
 				tt.name, len(b.b), b == old, got, tt.want, tt.same, kept)
 		}
 		releaseBuffer(b)
+	}
+}
+
+func TestOwn(t *testing.T) {
+	var p atomic.Pointer[int]
+	if first := own(&p); first == nil || own(&p) != first {
+		t.Errorf("got %p and then %p, want the same both times", first, own(&p))
 	}
 }
 
