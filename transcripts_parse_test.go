@@ -38,11 +38,13 @@ type scriptEvent struct {
 }
 
 func (e scriptEvent) String() string {
-	s := fmt.Sprintf("%c %s %.100q", e.kind, e.what, e.data)
-	if len(e.data) > 100 {
-		s += fmt.Sprintf("... (%d bytes)", len(e.data))
+	switch e.kind {
+	case '!':
+		return "! " + e.what
+	case '<':
+		return fmt.Sprintf("< %.100q of %d bytes", e.data, len(e.data))
 	}
-	return s
+	return fmt.Sprintf("%c %s %.100q of %d bytes", e.kind, e.what, e.data, len(e.data))
 }
 
 // diffEvents returns the first difference of got and want.
