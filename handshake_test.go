@@ -1,19 +1,33 @@
+//go:build go1.25
+
 package websocket
 
 import (
 	"bufio"
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
+	"math/bits"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+)
+
+// The key of RFC 6455, 1.3, and the Sec-WebSocket-Accept that answers it.
+const (
+	sampleKey    = "dGhlIHNhbXBsZSBub25jZQ=="
+	sampleAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 )
 
 // hsPatience is how long a test waits for what comes at once unless the library is wrong.
@@ -28,143 +42,116 @@ const (
 	hsClose       = "\x88\x02\x03\xe8"
 )
 
-// hsUpgrade is what came out of one call of Upgrade.
-type hsUpgrade struct {
-	subprotocol string
-	err         error
+// hsCase is one named exchange of a file in testdata. Such a file looks like this:
+//
+//	# A comment.
+//	== the name of the case
+//	setting: key=value,value
+//	-- section
+//	lines
+//	-- another section
+//	lines
+//
+// Braces stand for what a text file cannot show well: {"\x81\x00"} for a Go string,
+// {1000*"x"} for a repeated one, {key} for the Sec-WebSocket-Key of the request, and
+// {accept} for the Sec-WebSocket-Accept that is due. A line that is nothing but
+// braces has no line end.
+type hsCase struct {
+	name     string
+	settings map[string]string
+	sections map[string][]string
 }
 
-// hsServe returns the address of a server that upgrades every request and echoes its
-// messages, and what came of each.
-func hsServe(t *testing.T, u Upgrader) (addr string, upgrades <-chan hsUpgrade) {
-	results := make(chan hsUpgrade, 16)
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, err := u.Upgrade(w, r, nil)
-		if err != nil {
-			results <- hsUpgrade{err: err}
-			return
+var hsBraces = regexp.MustCompile(`\{(?:key|accept|(?:([0-9]+)\*)?("(?:[^"\\]|\\.)*"))\}`)
+
+// hsExpand puts in what the braces of a line stand for.
+func hsExpand(t testing.TB, line, key string) string {
+	return hsBraces.ReplaceAllStringFunc(line, func(braces string) string {
+		switch braces {
+		case "{key}":
+			return key
+		case "{accept}":
+			return acceptKey(key)
 		}
-		defer c.Close()
-		results <- hsUpgrade{subprotocol: c.Subprotocol()}
-		hsEcho(c)
-	}))
-	t.Cleanup(srv.Close)
-	return srv.Listener.Addr().String(), results
+		m := hsBraces.FindStringSubmatch(braces)
+		s, err := strconv.Unquote(m[2])
+		if err != nil {
+			t.Fatalf("%s: %v", braces, err)
+		}
+		n, err := strconv.Atoi(m[1])
+		if err != nil {
+			n = 1
+		}
+		return strings.Repeat(s, n)
+	})
 }
 
-// hsEcho sends back every message until there are no more, and returns why.
-func hsEcho(c *Conn) error {
-	for {
-		messageType, p, err := c.ReadMessage()
-		if err != nil {
-			return err
+// wire returns a section's bytes as they are sent: each line ends in CRLF.
+func (c *hsCase) wire(t testing.TB, section, key string) string {
+	var b strings.Builder
+	for _, line := range c.sections[section] {
+		b.WriteString(hsExpand(t, line, key))
+		if line == "" || hsBraces.ReplaceAllString(line, "") != "" {
+			b.WriteString("\r\n")
 		}
-		if err := c.WriteMessage(messageType, p); err != nil {
-			return err
+	}
+	return b.String()
+}
+
+// setting returns the values of a key of a setting; nil if it is not there, which no empty list is.
+func (c *hsCase) setting(name, key string) []string {
+	for _, field := range strings.Fields(c.settings[name]) {
+		if list, ok := strings.CutPrefix(field, key+"="); ok {
+			return strings.FieldsFunc(list, func(r rune) bool { return r == ',' })
 		}
+	}
+	return nil
+}
+
+// hsReadCases runs f as a subtest for every case of every file in the folder.
+func hsReadCases(t *testing.T, folder string, f func(t *testing.T, c *hsCase)) {
+	files, err := filepath.Glob(filepath.Join("testdata", folder, "*.txt"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("got %d files and error %v, want some files", len(files), err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			for _, c := range hsParseCases(t, file) {
+				t.Run(c.name, func(t *testing.T) { f(t, c) })
+			}
+		})
 	}
 }
 
-// hsDial returns a connection to the server at a URL with the scheme http or https. It
-// is closed with the test, and has a deadline by which a test is done unless it is stuck.
-func hsDial(t *testing.T, d Dialer, url string) *Conn {
-	t.Helper()
-	c, _, err := d.Dial(url, nil)
+func hsParseCases(t testing.TB, file string) (cases []*hsCase) {
+	data, err := os.ReadFile(file)
 	if err != nil {
-		t.Fatalf("got error %v, want a connection", err)
+		t.Fatal(err)
 	}
-	t.Cleanup(func() { c.Close() })
-	c.SetReadDeadline(time.Now().Add(hsPatience))
-	return c
-}
-
-// hsWantEcho sends a message to a server that sends it back.
-func hsWantEcho(t *testing.T, c *Conn, text string) {
-	t.Helper()
-	if err := c.WriteMessage(TextMessage, []byte(text)); err != nil {
-		t.Errorf("got error %v of a write, want none", err)
-		return
-	}
-	if messageType, p, err := c.ReadMessage(); messageType != TextMessage || string(p) != text || err != nil {
-		t.Errorf("got type %d, %.100q and error %v, want %d and %.100q", messageType, p, err, TextMessage, text)
-	}
-}
-
-// hsAnswer is the head of an answer, as it is on the wire.
-type hsAnswer struct {
-	status string
-	fields []string
-}
-
-// get returns the values of a field's lines.
-func (a hsAnswer) get(name string) []string {
-	var values []string
-	for _, field := range a.fields {
-		if n, v, _ := strings.Cut(field, ":"); strings.EqualFold(n, name) {
-			values = append(values, strings.TrimSpace(v))
-		}
-	}
-	return values
-}
-
-// hsReadAnswer reads the head of an answer, and the body if its length is known.
-func hsReadAnswer(t *testing.T, br *bufio.Reader, method string) (a hsAnswer) {
-	t.Helper()
-	for {
-		line, err := br.ReadString('\n')
-		if err != nil {
-			t.Fatalf("got %q and error %v in the head of the answer, want a line", line, err)
-		}
-		line, ok := strings.CutSuffix(line, "\r\n")
-		if !ok {
-			t.Errorf("got line %q, want it to end in CRLF", line)
-		}
-		switch {
-		case line == "":
-			for _, length := range a.get("Content-Length") {
-				if n, err := strconv.Atoi(length); err != nil {
-					t.Errorf("got Content-Length %q, want a number", length)
-				} else if method != http.MethodHead {
-					br.Discard(n)
-				}
+	var c *hsCase
+	section := ""
+	for i, line := range strings.Split(strings.TrimSuffix(string(data), "\n"), "\n") {
+		name, isCase := strings.CutPrefix(line, "== ")
+		head, isSection := strings.CutPrefix(line, "-- ")
+		switch key, value, isSetting := strings.Cut(line, ": "); {
+		case isCase:
+			if slices.ContainsFunc(cases, func(c *hsCase) bool { return c.name == name }) {
+				t.Fatalf("%s:%d: two cases are named %q", file, i+1, name)
 			}
-			return a
-		case a.status == "":
-			a.status = line
+			c, section = &hsCase{name, make(map[string]string), make(map[string][]string)}, ""
+			cases = append(cases, c)
+		case isSection && c != nil:
+			section = head
+		case section != "":
+			c.sections[section] = append(c.sections[section], line)
+		case line == "" || strings.HasPrefix(line, "#"):
+		case isSetting && c != nil:
+			c.settings[key] = value
 		default:
-			a.fields = append(a.fields, line)
+			t.Fatalf("%s:%d: %q is no setting", file, i+1, line)
 		}
 	}
-}
-
-// compare checks the status and the fields that the lines name: "Name: value" with
-// all of its lines, or "no Name". What net/http adds to the reason phrase is its own affair.
-func (a hsAnswer) compare(t *testing.T, lines []string) {
-	t.Helper()
-	want := make(map[string][]string)
-	for i, line := range lines {
-		absent, isAbsent := strings.CutPrefix(line, "no ")
-		switch name, value, ok := strings.Cut(line, ": "); {
-		case i == 0:
-			if !strings.HasPrefix(a.status, line) {
-				t.Errorf("got status %q, want %q", a.status, line)
-			}
-		case line == "":
-		case isAbsent:
-			if got := a.get(absent); got != nil {
-				t.Errorf("got %s: %q, want none", absent, got)
-			}
-		case ok:
-			want[name] = append(want[name], value)
-		default:
-			t.Fatalf("%q is no line of an answer", line)
-		}
-	}
-	for name, values := range want {
-		if got := a.get(name); fmt.Sprintf("%q", got) != fmt.Sprintf("%q", values) {
-			t.Errorf("got %s: %q, want %q", name, got, values)
-		}
-	}
+	return cases
 }
 
 // The requests of testdata/handshake, played to a net/http server byte for byte, at once
@@ -189,15 +176,9 @@ func TestHandshakeCases(t *testing.T) {
 }
 
 func hsPlayRequest(t *testing.T, c *hsCase, send func(net.Conn)) {
-	var u Upgrader
-	if list, ok := c.setting("upgrader", "subprotocols"); ok {
-		u.Subprotocols = hsList(list)
-	}
-	if list, ok := c.setting("upgrader", "origins"); ok {
-		u.OriginPatterns = hsList(list)
-	}
-	if answer, ok := c.setting("upgrader", "checkorigin"); ok {
-		u.CheckOrigin = func(*http.Request) bool { return answer == "yes" }
+	u := Upgrader{Subprotocols: c.setting("upgrader", "subprotocols"), OriginPatterns: c.setting("upgrader", "origins")}
+	if answer := c.setting("upgrader", "checkorigin"); answer != nil {
+		u.CheckOrigin = func(*http.Request) bool { return answer[0] == "yes" }
 	}
 	addr, upgrades := hsServe(t, u)
 	nc, err := net.Dial("tcp", addr)
@@ -211,9 +192,9 @@ func hsPlayRequest(t *testing.T, c *hsCase, send func(net.Conn)) {
 	br := bufio.NewReader(nc)
 	method, _, _ := strings.Cut(c.sections["request"][0], " ")
 	answer := hsReadAnswer(t, br, method)
-	answer.compare(t, c.sections["answer"])
-	accepted := strings.HasPrefix(answer.status, "HTTP/1.1 101 ")
-	wantError := c.text("error")
+	hsCompareAnswer(t, answer, c.sections["answer"])
+	accepted := answer.StatusCode == http.StatusSwitchingProtocols
+	wantError := strings.TrimSpace(strings.Join(c.sections["error"], "\n"))
 	if accepted || wantError != "" {
 		hsCompareUpgrade(t, <-upgrades, wantError, answer)
 	}
@@ -248,18 +229,546 @@ func hsPlayRequest(t *testing.T, c *hsCase, send func(net.Conn)) {
 	}
 }
 
-func hsCompareUpgrade(t *testing.T, got hsUpgrade, wantError string, answer hsAnswer) {
+// hsReadAnswer reads the head of an answer, and the body if its length is known.
+func hsReadAnswer(t *testing.T, br *bufio.Reader, method string) *http.Response {
+	t.Helper()
+	answer, err := http.ReadResponse(br, &http.Request{Method: method})
+	if err != nil {
+		t.Fatalf("got error %v, want an answer", err)
+	}
+	if answer.ContentLength > 0 {
+		io.Copy(io.Discard, answer.Body)
+	}
+	return answer
+}
+
+// hsCompareAnswer checks the status and the fields that the lines name: "Name: value" with
+// all of its lines, or "no Name". What net/http adds to the reason phrase is its own affair.
+func hsCompareAnswer(t *testing.T, answer *http.Response, lines []string) {
+	t.Helper()
+	if got := answer.Proto + " " + answer.Status; !strings.HasPrefix(got, lines[0]) {
+		t.Errorf("got status %q, want %q", got, lines[0])
+	}
+	want := make(http.Header)
+	for _, line := range lines[1:] {
+		absent, isAbsent := strings.CutPrefix(line, "no ")
+		switch name, value, ok := strings.Cut(line, ": "); {
+		case isAbsent:
+			if got := answer.Header.Values(absent); got != nil {
+				t.Errorf("got %s: %q, want none", absent, got)
+			}
+		case ok:
+			want.Add(name, value)
+		case line != "":
+			t.Fatalf("%q is no line of an answer", line)
+		}
+	}
+	for name, values := range want {
+		if got := answer.Header[name]; !slices.Equal(got, values) {
+			t.Errorf("got %s: %q, want %q", name, got, values)
+		}
+	}
+}
+
+func hsCompareUpgrade(t *testing.T, got hsUpgrade, wantError string, answer *http.Response) {
 	t.Helper()
 	if wantError == "" {
 		if got.err != nil {
 			t.Errorf("got error %v, want a connection", got.err)
 		}
-		if protocols := answer.get("Sec-WebSocket-Protocol"); got.subprotocol != strings.Join(protocols, "+") {
-			t.Errorf("got Conn.Subprotocol %q, want that of the answer: %q", got.subprotocol, protocols)
+		if protocol := strings.Join(answer.Header["Sec-Websocket-Protocol"], "+"); got.subprotocol != protocol {
+			t.Errorf("got Conn.Subprotocol %q, want that of the answer: %q", got.subprotocol, protocol)
 		}
 		return
 	}
 	if _, ok := got.err.(HandshakeError); !ok || got.err.Error() != wantError {
 		t.Errorf("got %T %q, want a HandshakeError %q", got.err, got.err, wantError)
 	}
+}
+
+// hsRefusal is an answer to a request that is refused.
+type hsRefusal struct {
+	status int
+	reason string // of the HandshakeError, without the prefix
+	advice string // in the answer; "" for the reason
+	mend   func() // makes the request pass this check
+}
+
+// eachRefusal calls f for what Upgrade makes of a request that is wrong in every way, and is mended step
+// by step. It fails on each check in turn, and ends at the ResponseWriter.
+func eachRefusal(t *testing.T, f func(want hsRefusal, w *httptest.ResponseRecorder, err error)) {
+	const (
+		no     = "the client is not using the websocket protocol: "
+		bad    = "not a websocket handshake: "
+		passOn = "This resource is for WebSocket: the request must have the fields Connection: Upgrade and Upgrade: websocket " +
+			"(RFC 6455, 4.1). A proxy in front of the server must pass them on."
+		origin = "request origin not allowed by Upgrader.CheckOrigin"
+		manual = "(RFC 6455, 4.1)."
+	)
+	var u Upgrader
+	r := hsRequest()
+	header := http.Header{"Sec-Websocket-Extensions": {"foo"}}
+	r.ProtoMinor = 0
+	r.Method = http.MethodConnect
+	r.ContentLength = 5
+	// What a page can put into its Origin is not to disturb who reads the answer.
+	page, visible := "http://evil.example\xff\n<script>", "http://evil.example??<script>"
+	r.Header = http.Header{
+		"Origin":                   {page + strings.Repeat("x", 300)},
+		":protocol":                {"websocket"},
+		"Sec-Websocket-Key":        {"x"},
+		"Sec-Websocket-Version":    {"8"},
+		"Sec-Websocket-Protocol":   {"a b"},
+		"Sec-Websocket-Extensions": {"a b"},
+	}
+	visible = fmt.Sprintf("%q", visible+strings.Repeat("x", 200-len(visible)))
+	set := func(name string, values ...string) func() { return func() { r.Header[name] = values } }
+	for _, step := range []hsRefusal{
+		{400, no + "the request came over HTTP/1.0, which has no upgrade to other protocols",
+			"HTTP/1.0 has no upgrade to WebSocket " + manual + " If a proxy is in front of the server, it must speak HTTP/1.1 " +
+				"to the server; nginx does with proxy_http_version 1.1.",
+			func() { r.ProtoMajor, r.Proto = 2, "HTTP/2.0" }},
+		{501, no + "the request is an extended CONNECT over HTTP/2.0",
+			"WebSocket over HTTP/2.0 (RFC 8441, RFC 9220) is not implemented. Use HTTP/1.1.", set(":protocol")},
+		{505, no + "the request came over HTTP/2.0, which has no upgrade to other protocols",
+			"HTTP/2.0 has no upgrade to WebSocket " + manual + " Use HTTP/1.1; a proxy in front of the server must speak it " +
+				"to the server.",
+			func() { r.ProtoMajor, r.ProtoMinor = 1, 1 }},
+		{426, no + "'upgrade' token not found in 'Connection' header", passOn, set("Upgrade", "websocket")},
+		{400, no + "'upgrade' token not found in 'Connection' header", passOn, func() {
+			r.Header.Del("Upgrade")
+			r.Header.Set("Connection", "Upgrade")
+		}},
+		{426, no + "'websocket' token not found in 'Upgrade' header", passOn, set("Upgrade", "websocket")},
+		{405, no + "request method is not GET", "The method of a WebSocket handshake is GET " + manual,
+			func() { r.Method = http.MethodGet }},
+		{400, bad + "the request has a body", "A WebSocket handshake has no body.", func() { r.ContentLength = -1 }},
+		{400, bad + "the request has a body", "A WebSocket handshake has no body.", func() { r.ContentLength = 0 }},
+		{426, "unsupported version: 13 not found in 'Sec-Websocket-Version' header",
+			"The Sec-WebSocket-Version must be 13 " + manual, set("Sec-Websocket-Version", "13")},
+		{403, origin, "The page's Origin " + visible + " does not match the Host \"server.example.com\". If the page is this " +
+			"server's, a proxy in front of the server must pass the Host on; else Upgrader.OriginPatterns must have the Origin.",
+			func() { u.CheckOrigin = func(*http.Request) bool { return false } }},
+		{403, origin, "Upgrader.CheckOrigin refuses the page's Origin " + visible + ` at the Host "server.example.com".`, func() {
+			u.CheckOrigin = nil
+			u.OriginPatterns = []string{"["}
+		}},
+		{500, `Upgrader.OriginPatterns has "[", which is malformed`, "", func() {
+			r.Header.Set("Origin", "http://evil.example")
+			u.OriginPatterns = []string{"evil.example"}
+		}},
+		{400, bad + "'Sec-WebSocket-Key' header must be Base64 encoded value of 16-byte in length",
+			"The request must have one Sec-WebSocket-Key, which is 16 bytes in base64 " + manual, set("Sec-Websocket-Key", sampleKey)},
+		{400, bad + "'Sec-WebSocket-Protocol' header has a character that is not visible ASCII", "",
+			set("Sec-Websocket-Protocol", "a, b")},
+		{400, bad + "'Sec-WebSocket-Extensions' header: unexpected 'b' after an extension", "",
+			set("Sec-Websocket-Extensions", "a, b")},
+		{500, "application specific 'Sec-WebSocket-Extensions' headers are unsupported", "", func() { header = nil }},
+		{500, "response does not implement http.Hijacker", "The handler's ResponseWriter is a *httptest.ResponseRecorder, which " +
+			"has no Hijack method. If it wraps another one, it needs an Unwrap method, which http.ResponseController uses.", nil},
+	} {
+		w := httptest.NewRecorder()
+		c, err := u.Upgrade(w, r, header)
+		if c != nil || err == nil {
+			t.Fatalf("got connection %v and error %v, want a refusal: %s", c, err, step.reason)
+		}
+		f(step, w, err)
+		if step.mend != nil {
+			step.mend()
+		}
+	}
+}
+
+func TestUpgradeChecksInOrder(t *testing.T) {
+	eachRefusal(t, func(want hsRefusal, w *httptest.ResponseRecorder, err error) {
+		if err != (HandshakeError{"websocket: " + want.reason}) || w.Code != want.status {
+			t.Fatalf("got status %d and error %v, want %d and %s", w.Code, err, want.status, want.reason)
+		}
+	})
+}
+
+// What a refused client is told: the status in words, which rule is broken and what to do about it, and the
+// version that it should speak.
+func TestUpgradeRefusalAnswer(t *testing.T) {
+	eachRefusal(t, func(want hsRefusal, w *httptest.ResponseRecorder, _ error) {
+		advice := want.advice
+		if advice == "" {
+			advice = want.reason
+		}
+		if got := w.Body.String(); got != http.StatusText(want.status)+"\n"+advice+"\n" {
+			t.Errorf("got body %q, want %q", got, advice)
+		}
+		header := http.Header{"Sec-Websocket-Version": {"13"}, "Content-Type": {"text/plain; charset=utf-8"}}
+		switch want.status {
+		case 426:
+			header["Upgrade"], header["Connection"] = []string{"websocket"}, []string{"Upgrade"}
+		case 405:
+			header["Allow"] = []string{"GET"}
+		}
+		w.Header().Del("X-Content-Type-Options") // of http.Error
+		if got := w.Header(); fmt.Sprint(got) != fmt.Sprint(header) {
+			t.Errorf("%d: got header %v, want %v", want.status, got, header)
+		}
+	})
+}
+
+// The rules for the server's answer (RFC 6455, 4.1), on all that is an answer in testdata/dial.
+func TestCheckResponse(t *testing.T) {
+	hsReadCases(t, "dial", func(t *testing.T, c *hsCase) {
+		key := newKey()
+		resp, err := newResponseReader(strings.NewReader(c.wire(t, "answer", key))).response(nil)
+		if err != nil {
+			return // see TestDialAnswerCases
+		}
+		want := hsParseResult(t, c)
+		offered := c.setting("dialer", "compression") != nil
+		got, ok := checkResponse(resp, key, c.setting("dialer", "subprotocols"), offered)
+		compressed := fmt.Sprint(got.deflate != nil)
+		if ok != (want.err == "") || ok && (got.subprotocol != want.subprotocol || compressed != want.compressed) {
+			t.Errorf("got %+v, %v, want subprotocol %q, error %q, compression: %s", got, ok, want.subprotocol, want.err, want.compressed)
+		}
+	})
+}
+
+// It looks at the two fields that ask for the upgrade, and at nothing that may be
+// wrong with it: that is for Upgrade to answer.
+func TestIsWebSocketUpgrade(t *testing.T) {
+	for _, tt := range []struct {
+		name                string
+		connection, upgrade []string
+		want                bool
+	}{
+		{"a handshake", []string{"Upgrade"}, []string{"websocket"}, true},
+		{"case", []string{"upgrade"}, []string{"WebSocket"}, true},
+		{"company", []string{"keep-alive, Upgrade"}, []string{"h2c, websocket"}, true},
+		{"lines", []string{"keep-alive", "Upgrade"}, []string{"h2c", "websocket"}, true},
+		{"a plain request", nil, nil, false},
+		{"no Connection", nil, []string{"websocket"}, false},
+		{"no Upgrade", []string{"Upgrade"}, nil, false},
+		{"another protocol", []string{"Upgrade"}, []string{"h2c"}, false},
+		{"another option", []string{"keep-alive"}, []string{"websocket"}, false},
+		{"exchanged", []string{"websocket"}, []string{"Upgrade"}, false},
+	} {
+		r := &http.Request{Header: http.Header{"Connection": tt.connection, "Upgrade": tt.upgrade}}
+		if got := IsWebSocketUpgrade(r); got != tt.want {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
+	}
+	if IsWebSocketUpgrade(&http.Request{}) {
+		t.Error("got true for a request without a header, want false")
+	}
+}
+
+// Those that the client asks for, in its order; TestListElements has more of such lists.
+func TestSubprotocols(t *testing.T) {
+	for _, want := range [][]string{nil, {"superchat", "chat"}} {
+		r := &http.Request{Header: http.Header{"Sec-Websocket-Protocol": want}}
+		if got := Subprotocols(r); !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestChooseSubprotocol(t *testing.T) {
+	for _, tt := range []struct {
+		wanted, supported []string
+		want              string
+	}{
+		{[]string{"b", "a"}, []string{"a", "b"}, "b"},
+		{[]string{"c", "a"}, []string{"a", "b"}, "a"},
+		{[]string{"A"}, []string{"a"}, ""},
+		{[]string{"c"}, []string{"a", "b"}, ""},
+		{nil, []string{"a"}, ""},
+		{[]string{"a"}, nil, ""},
+	} {
+		if got := chooseSubprotocol(tt.wanted, tt.supported); got != tt.want {
+			t.Errorf("got %q of %q for %q, want %q", got, tt.supported, tt.wanted, tt.want)
+		}
+	}
+}
+
+// The example of RFC 6455, 1.3, appended to whatever stands before it.
+func TestAcceptKey(t *testing.T) {
+	if got := acceptKey(sampleKey); got != sampleAccept {
+		t.Errorf("got %q, want %q", got, sampleAccept)
+	}
+	if got, want := string(appendAcceptKey([]byte("x: "), sampleKey)), "x: "+sampleAccept; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// testdata/handshake/key.txt has more of what is no key; here is what cannot be sent in a header, too.
+func TestValidKey(t *testing.T) {
+	for _, tt := range []struct {
+		name, in string
+		want     bool
+	}{
+		{"RFC 6455, 1.3", sampleKey, true},
+		{"all zero", "AAAAAAAAAAAAAAAAAAAAAA==", true},
+		{"both special characters", "+/+/+/+/+/+/+/+/+/+/+w==", true},
+		{"18 bytes in 24 characters", base64.StdEncoding.EncodeToString(make([]byte, 18)), false},
+		{"padding only", "========================", false},
+		{"something behind it", "AAAAAAAAAAAAAAAAAAAAAA==A", false},
+		{"line feed in place of a character", "AAAAAAAAAAAAAAAAAAAAA\n==", false},
+		{"line feed behind a short one", "AAAAAAAAAAAAAAAAAAAAA==\n", false},
+		{"line feeds that the decoder passes over", "AAAAAAAAAAAA\nAAAAAAAAAA==", false},
+		{"16 bytes and line feeds", "AAAAAAAAAAAAAAAAAAAAAA\r\n==", false},
+		{"line feeds only", strings.Repeat("\n", 24), false},
+		{"NUL", "AAAAAAAAAAA\x00AAAAAAAAAA==", false},
+		{"outside of ASCII", "AAAAAAAAAAAAAAAAAAAA\u00e4==", false},
+	} {
+		if got := validKey(tt.in); got != tt.want {
+			t.Errorf("%s: got %v for %q, want %v", tt.name, got, tt.in, tt.want)
+		}
+	}
+}
+
+// "The nonce MUST be selected randomly for each connection" (RFC 6455, 4.1).
+func TestNewKey(t *testing.T) {
+	const keys = 1000
+	seen := make(map[string]bool)
+	ones := 0
+	for range keys {
+		key := newKey()
+		if !validKey(key) || seen[key] {
+			t.Fatalf("got %q, want the base64 of 16 bytes, new each time", key)
+		}
+		seen[key] = true
+		nonce, _ := base64.StdEncoding.DecodeString(key)
+		for _, b := range nonce {
+			ones += bits.OnesCount8(b)
+		}
+	}
+	// 128,000 fair coins: a deviation of 2,000 is eleven times the standard one.
+	if want := keys * keySize * 8 / 2; ones < want-2000 || ones > want+2000 {
+		t.Errorf("got %d one bits in %d keys, want about %d", ones, keys, want)
+	}
+}
+
+// originCases are the origins, with | between them, that are all accepted or all refused for one reason, by a
+// server at the host with the patterns, which have spaces between them. testdata/handshake/origin.txt has more
+// of it, as it is on the wire.
+var originCases = []struct {
+	name, host, patterns, origins string
+	want                          bool
+}{
+	{"the same host", "a.example", "", "http://a.example|https://a.example", true},
+	{"the same port", "a.example:8080", "", "http://a.example:8080", true},
+	{"case of the origin", "a.example", "", "http://A.eXample|HTTP://a.example", true},
+	{"case of the host", "A.eXample", "", "http://a.example|http://a.example:80", true},
+	{"the scheme's own port", "a.example", "", "http://a.example:80|https://a.example:443", true},
+	{"the port of http in Host", "a.example:80", "", "http://a.example", true},
+	{"the port of https in Host", "a.example:443", "", "https://a.example", true},
+	{"IPv6", "[2001:DB8::1]:8080", "", "http://[2001:db8::1]:8080", true},
+	{"IPv6 and the port of http", "[::1]", "", "http://[::1]:80", true},
+	{"IPv6 and the port of http in Host", "[::1]:80", "", "http://[::1]", true},
+
+	{"another host", "a.example", "", "http://b.example|https://evil.org|http://localhost|http://127.0.0.1|http://[::1]", false},
+	{"a part of the host", "a.example", "", "http://example|http://.example|http://a.exampl|http://a", false},
+	{"the host as a part", "a.example", "", "http://a.example.evil.org|http://evila.example|http://a.example.", false},
+	{"the host in a path, a query or a fragment", "a.example", "",
+		`http://evil.org/a.example|http://evil.org?a.example|http://evil.org#a.example|http://evil.org\a.example`, false},
+	{"escapes behind the host", "a.example", "", "http://a.example%00.evil.org|http://a.example%2eevil.org", false},
+	{"user information", "a.example", "", "http://evil.org@a.example|http://a:b@a.example|http://a.example@evil.org", false},
+	{"two on a line", "a.example", "", "http://a.example http://evil.org", false},
+	{"another port", "a.example", "", "http://a.example:8080", false},
+	{"no port", "a.example:8080", "", "http://a.example", false},
+	{"the port of the other scheme", "a.example", "", "http://a.example:443|https://a.example:80", false},
+	{"the port of http in Host over https", "a.example:80", "", "https://a.example", false},
+	{"another address of IPv6", "[2001:db8::1]:80", "", "http://[2001:db8::2]|http://2001:db8::1", false},
+	{"another port of IPv6", "[2001:db8::1]", "", "http://[2001:db8::1]:81|http://2001:db8::1", false},
+	{"no host", "a.example", "", "null||file://|http://", false},
+	{"null for a host of that name", "null", "", "null", false},
+	{"empty for an empty host", "", "", "|http://", false},
+	{"malformed", "a.example", "", "http://a.example:port|http://a.example\x7f|http:a.example", false},
+	{"no page of a server", "a.example", "",
+		"chrome-extension://abcdefghijklmnop|data:text/html,x|javascript:alert(1)|blob:http://a.example/1", false},
+	{"the Kelvin sign", "kelvin.example", "", "http://\u212aelvin.example", false},
+	{"the long s", "s.example", "", "http://\u017f.example", false},
+	{"the dotted I", "i.example", "", "http://\u0130.example", false},
+
+	{"a pattern", "a.example", "example.com", "https://example.com|https://example.com:443", true},
+	{"a star", "a.example", "*.example.com", "https://www.example.com", true},
+	{"a question mark", "a.example", "w?.example.com", "https://w1.example.com", true},
+	{"a class", "a.example", "w[0-9].example.com", "https://w1.example.com", true},
+	{"case of a pattern", "a.example", "*.EXAMPLE.com", "https://WWW.example.com", true},
+	{"a port in a pattern", "a.example", "example.com:8443", "https://example.com:8443", true},
+	{"any port", "a.example", "localhost:*", "http://localhost:3000", true},
+	{"IPv6 pattern", "a.example", "[2001:db8::1]:3000", "http://[2001:db8::1]:3000", true},
+	{"IPv6 pattern and any port", "a.example", "[::1]:*", "http://[::1]:3000", true},
+	{"IPv6 pattern without a port", "a.example", "[2001:DB8::1]", "http://[2001:db8::1]", true},
+	{"the last pattern", "a.example", "a b c", "https://c", true},
+
+	{"a pattern as a prefix", "a.example", "example.com", "https://example.com.evil.org", false},
+	{"a pattern as a suffix", "a.example", "example.com *.example.com", "https://evilexample.com", false},
+	{"a dot of a pattern", "a.example", "www.example.com", "https://wwwxexample.com", false},
+	{"a star's domain and more", "a.example", "*.example.com", "https://www.example.com.evil.org|https://example.com.evil.org", false},
+	{"the domain of a star", "a.example", "*.example.com", "https://example.com|https://www.example.com:8443", false},
+	{"a star and a port", "a.example", "*.example.com:8443", "https://evil.org:8443", false},
+	{"a port that hides in a star", "a.example", "*.example.com", "https://evil.org:80.example.com", false},
+	{"a user that hides in a star", "a.example", "*.example.com", "https://evil.org@www.example.com", false},
+	{"a path that hides in a star", "a.example", "*.example.com", "https://evil.org/.example.com", false},
+	{"a query that hides in a star", "a.example", "*.example.com", "https://evil.org?.example.com", false},
+	{"a fragment that hides in a star", "a.example", "*.example.com", "https://evil.org#.example.com", false},
+	{"the brackets of an IPv6 pattern are no class", "a.example", "[::1]", "http://1", false},
+	{"another address than the IPv6 pattern", "a.example", "[::1] [::1]:*", "http://[::2]", false},
+
+	{"a scheme", "a.example", "https://example.com", "https://example.com", true},
+	{"a scheme in another case", "a.example", "Https://*.EXAMPLE.com", "HTTPS://www.Example.com", true},
+	{"another scheme", "a.example", "https://example.com", "http://example.com", false},
+	{"a scheme and its own port", "a.example", "https://example.com:443", "https://example.com", true},
+	{"a scheme and a port", "a.example", "https://example.com:*", "https://example.com:8443", true},
+	{"any scheme", "a.example", "*://example.com", "app://example.com", true},
+	{"an extension", "a.example", "chrome-extension://*", "chrome-extension://abcdefghijklmnop", true},
+	{"an extension of another browser", "a.example", "chrome-extension://*", "moz-extension://abcdefghijklmnop", false},
+	{"an application", "a.example", "localhost", "capacitor://localhost", true},
+	{"files", "a.example", "file://", "file://", true},
+	{"files are no hosts", "a.example", "* https://*", "file://", false},
+	{"null", "a.example", "null", "null", true},
+	{"null and a star", "a.example", "*", "null", false},
+	{"null in another case", "a.example", "null", "NULL", false},
+	{"a host named null", "a.example", "null", "http://null", false},
+	{"no origin and null", "a.example", "null * *://*", "x", false},
+}
+
+// eachOrigin calls f for the Origin lines of a request.
+func eachOrigin(f func(name, host string, patterns, origins []string, want bool)) {
+	for _, tt := range originCases {
+		for _, origin := range strings.Split(tt.origins, "|") {
+			f(tt.name, tt.host, strings.Fields(tt.patterns), []string{origin}, tt.want)
+		}
+	}
+	// Who sends no Origin is no browser, or asks on behalf of no page.
+	f("no line", "a.example", nil, nil, true)
+	// No browser sends several: which of them is meant is anybody's guess.
+	for _, second := range []string{"http://a.example", "http://evil.example", ""} {
+		f("two lines", "a.example", []string{"*"}, []string{"http://a.example", second}, false)
+		f("two lines", "a.example", []string{"*"}, []string{second, "http://a.example"}, false)
+	}
+}
+
+// The rule where Upgrader.CheckOrigin is nil.
+func TestCheckOrigin(t *testing.T) {
+	eachOrigin(func(name, host string, patterns, origins []string, want bool) {
+		got, refused := checkOrigin(&http.Request{Host: host, Header: http.Header{"Origin": origins}}, patterns)
+		if got != want || refused != nil {
+			t.Errorf("%s: got %v and %+v for %q at %q with %q, want %v", name, got, refused, origins, host, patterns, want)
+		}
+	})
+}
+
+// Cross-site hijacking, of pages that other servers let in (CVE-2018-14732, CVE-2025-24010, CVE-2023-0957): the
+// upgrade is refused with 403, and net/http keeps the connection.
+func TestAttackCrossSiteOrigin(t *testing.T) {
+	eachOrigin(func(name, host string, patterns, origins []string, want bool) {
+		r := hsRequest()
+		r.Host = host
+		r.Header["Origin"] = origins
+		w, far, err := hsTryUpgrade(t, Upgrader{OriginPatterns: patterns}, r)
+		sent := string(far.take())
+		refused := HandshakeError{"websocket: request origin not allowed by Upgrader.CheckOrigin"}
+		switch {
+		case want && (err != nil || !strings.HasPrefix(sent, hsAnswer101)):
+			t.Errorf("%s: got error %v for %q at %s, want a connection", name, err, origins, host)
+		case !want && (err != refused || w.Code != http.StatusForbidden || sent != ""):
+			t.Errorf("%s: got status %d and error %v for %q at %s, want 403 and %v", name, w.Code, err, origins, host, refused)
+		}
+	})
+}
+
+// A pattern that is malformed or can match no origin is the program's mistake, whatever the origin: it is not to
+// pass for one that does not match.
+func TestCheckOriginMalformedPattern(t *testing.T) {
+	for want, patterns := range map[string][]string{
+		"is malformed":                      {"[", "[]", "[a", "[a-", "[-a]", `\`, `example.com\`, "*.example.com[", "[://a", "https://["},
+		"matches no origin: it has no host": {"", "http://", "https://"},
+		"matches no origin: it has more than a scheme, a host and a port": {"https://example.com/", "example.com/chat",
+			"user@example.com", "example.com#a", "example.com:", "file:///"},
+		"matches no origin: an international name is written in punycode there": {"b\u00fccher.example", " example.com",
+			"example.com\x7f"},
+		"matches no origin: the scheme of a page is http or https, or that of an application": {"://example.com",
+			"ws://example.com", "WSS://example.com"},
+	} {
+		for _, pattern := range patterns {
+			for _, origins := range [][]string{nil, {"https://www.example.com"}, {"https://a.example"}} {
+				r := &http.Request{Host: "a.example", Header: http.Header{"Origin": origins}}
+				ok, got := checkOrigin(r, []string{"*.example.com", pattern})
+				reason := fmt.Sprintf("Upgrader.OriginPatterns has %q, which %s", pattern, want)
+				if ok || got == nil || got.status != 500 || got.reason != reason {
+					t.Errorf("%q: got %v, %+v, want %s", pattern, ok, got, reason)
+				}
+			}
+		}
+	}
+}
+
+// Whatever the header, a request is accepted if and only if it is a handshake by another reading of RFC 6455,
+// 4.2.1.
+func FuzzUpgradeRequest(f *testing.F) {
+	const good = "Connection: Upgrade\nUpgrade: websocket\nSec-Websocket-Version: 13\nSec-Websocket-Key: dGhlIHNhbXBsZSBub25jZQ==\n"
+	f.Add(http.MethodGet, int64(0), good)
+	f.Add(http.MethodGet, int64(0), good+"Origin: http://a.example\nSec-Websocket-Protocol: chat, superchat\nSec-Websocket-Extensions: foo; bar=\"1\", baz")
+	f.Add(http.MethodGet, int64(0), good+"Sec-Websocket-Protocol: a b\nSec-Websocket-Extensions: foo; bar=\"1")
+	f.Add(http.MethodGet, int64(-1), good+"Connection: close")
+	f.Add(http.MethodPost, int64(5), good+"Upgrade: h2c")
+	f.Add(http.MethodGet, int64(0), "Upgrade: web\u017foc\u212aet\n"+good)
+	f.Add(http.MethodGet, int64(0), strings.Replace(good, "Key: d", "Key: \n", 1))
+	f.Fuzz(func(t *testing.T, method string, length int64, lines string) {
+		r := &http.Request{Method: method, ProtoMajor: 1, ProtoMinor: 1, Host: "a.example", ContentLength: length, Header: make(http.Header)}
+		for line := range strings.SplitSeq(lines, "\n") {
+			name, value, _ := strings.Cut(line, ":")
+			name = http.CanonicalHeaderKey(name)
+			r.Header[name] = append(r.Header[name], strings.Trim(value, " \t"))
+		}
+		checkOrigin(r, []string{"*.example"})
+		refused := checkRequest(r)
+		key, protocols, _, refusedFields := checkRequestFields(r)
+		for _, refusal := range []*refusal{refused, refusedFields} {
+			if refusal != nil && (refusal.status < 400 || refusal.reason == "") {
+				t.Errorf("got refusal %+v, want a status and a reason", refusal)
+			}
+		}
+		list := func(name string) (elements []string) {
+			for _, element := range strings.Split(strings.Join(r.Header[name], ","), ",") {
+				if element = strings.Trim(element, " \t"); element != "" {
+					elements = append(elements, element)
+				}
+			}
+			return elements
+		}
+		has := func(name, token string) bool {
+			return slices.ContainsFunc(list(name), func(s string) bool { return len(s) == len(token) && strings.EqualFold(s, token) })
+		}
+		wantRefused := ""
+		switch {
+		case method != "GET" || length != 0:
+			wantRefused = "the method, or a body"
+		case !has("Connection", "upgrade") || !has("Upgrade", "websocket"):
+			wantRefused = "no upgrade to websocket"
+		case !slices.Equal(r.Header["Sec-Websocket-Version"], []string{"13"}):
+			wantRefused = "the version"
+		}
+		if (refused != nil) != (wantRefused != "") {
+			t.Errorf("got refusal %+v, want one for %q", refused, wantRefused)
+		}
+
+		wantRefused = ""
+		keys := r.Header["Sec-Websocket-Key"]
+		wantProtocols := list("Sec-Websocket-Protocol")
+		if len(keys) != 1 || !regexp.MustCompile("^[A-Za-z0-9+/]{22}==$").MatchString(keys[0]) {
+			wantRefused = "the key"
+		}
+		if len(wantProtocols) > 64 || regexp.MustCompile(`[^!-~]`).MatchString(strings.Join(wantProtocols, "")) {
+			wantRefused = "the subprotocols"
+		}
+		if _, err := parseExtensions(r.Header["Sec-Websocket-Extensions"]); err != nil { // see FuzzParseExtensions
+			wantRefused = "the extensions"
+		}
+		if (refusedFields != nil) != (wantRefused != "") {
+			t.Errorf("got refusal %+v, want one for %q", refusedFields, wantRefused)
+		}
+		if refusedFields == nil && (key != keys[0] || !slices.Equal(protocols, wantProtocols)) {
+			t.Errorf("got key %q and subprotocols %q, want %q and %q", key, protocols, keys[0], wantProtocols)
+		}
+	})
 }

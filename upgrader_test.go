@@ -4,16 +4,29 @@ package websocket
 
 import (
 	"bufio"
+	"bytes"
+	"context"
 	"errors"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"reflect"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 )
+
+const hsAnswer101 = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+	"Sec-WebSocket-Accept: " + sampleAccept + "\r\n"
 
 // hsRequest returns the handshake of RFC 6455, 1.2, as net/http hands it to a handler.
 func hsRequest() *http.Request {
@@ -22,7 +35,7 @@ func hsRequest() *http.Request {
 		"Connection":            {"Upgrade"},
 		"Upgrade":               {"websocket"},
 		"Sec-Websocket-Version": {"13"},
-		"Sec-Websocket-Key":     {"dGhlIHNhbXBsZSBub25jZQ=="},
+		"Sec-Websocket-Key":     {sampleKey},
 	}
 	return r
 }
@@ -43,113 +56,127 @@ func (w *hsHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return w.conn, bufio.NewReadWriter(br, bufio.NewWriter(w.conn)), w.err
 }
 
-// hsUpgradeOver upgrades the handshake over one end of a connection in memory, and
-// returns the answer as it came out of the other end.
-func hsUpgradeOver(t *testing.T, u Upgrader, r *http.Request, header http.Header) (answer string) {
-	t.Helper()
-	near, far := newPipe(t, 1<<20)
-	c, err := u.Upgrade(&hsHijacker{ResponseRecorder: httptest.NewRecorder(), conn: near}, r, header)
-	if err != nil {
-		t.Fatalf("got error %v, want a connection", err)
-	}
-	t.Cleanup(func() { c.Close() })
-	return string(far.take())
-}
-
-// hsTryUpgrade upgrades a request over one end of a connection in memory. It returns the ResponseWriter, which has
+// hsUpgradePipe upgrades a request over one end of a connection in memory. It returns the ResponseWriter, which has
 // the answer to a request that is refused, and the other end.
-func hsTryUpgrade(t *testing.T, u Upgrader, r *http.Request) (w *hsHijacker, far *pipeConn, err error) {
+func hsUpgradePipe(t *testing.T, u Upgrader, r *http.Request, header http.Header) (w *hsHijacker, far *pipeConn, c *Conn, err error) {
 	t.Helper()
 	near, far := newPipe(t, 4<<20)
 	w = &hsHijacker{ResponseRecorder: httptest.NewRecorder(), conn: near}
-	c, err := u.Upgrade(w, r, nil)
+	c, err = u.Upgrade(w, r, header)
 	if (c == nil) == (err == nil) {
 		t.Errorf("got connection %v and error %v, want one of them", c, err)
 	}
 	if c != nil {
 		t.Cleanup(func() { c.Close() })
 	}
+	return w, far, c, err
+}
+
+func hsTryUpgrade(t *testing.T, u Upgrader, r *http.Request) (w *hsHijacker, far *pipeConn, err error) {
+	t.Helper()
+	w, far, _, err = hsUpgradePipe(t, u, r, nil)
 	return w, far, err
 }
 
-// A request that is wrong in every way is refused for the first of them. Mended step
-// by step it fails on each check in turn, and ends at the ResponseWriter.
-func TestUpgradeChecksInOrder(t *testing.T) {
-	var u Upgrader
-	r := hsRequest()
-	header := http.Header{"Sec-Websocket-Extensions": {"foo"}}
-	r.ProtoMajor, r.ProtoMinor = 1, 0
-	r.Method = http.MethodPost
-	r.ContentLength = 5
-	r.Header = http.Header{
-		"Sec-Websocket-Key":        {"x"},
-		"Sec-Websocket-Version":    {"8"},
-		"Sec-Websocket-Protocol":   {"a b"},
-		"Sec-Websocket-Extensions": {"a b"},
-		"Origin":                   {"http://evil.example"},
+// hsUpgradeOver returns the answer to a request that is upgraded, which has come in one write: half of one is
+// of no use to anybody.
+func hsUpgradeOver(t *testing.T, u Upgrader, r *http.Request, header http.Header) (answer string) {
+	t.Helper()
+	_, far, _, err := hsUpgradePipe(t, u, r, header)
+	if err != nil {
+		t.Fatalf("got error %v, want a connection", err)
 	}
-	const no = "websocket: the client is not using the websocket protocol: "
-	const bad = "websocket: not a websocket handshake: "
-	steps := []struct {
-		status int
-		text   string
-		mend   func()
-	}{
-		{400, no + "the request came over HTTP/1.0, which has no upgrade to other protocols", func() { r.ProtoMajor = 2; r.Proto = "HTTP/2.0" }},
-		{505, no + "the request came over HTTP/2.0, which has no upgrade to other protocols", func() { r.ProtoMajor, r.ProtoMinor = 1, 1 }},
-		{426, no + "'upgrade' token not found in 'Connection' header", func() { r.Header.Set("Upgrade", "websocket") }},
-		{400, no + "'upgrade' token not found in 'Connection' header", func() { r.Header.Del("Upgrade"); r.Header.Set("Connection", "Upgrade") }},
-		{426, no + "'websocket' token not found in 'Upgrade' header", func() { r.Header.Set("Upgrade", "websocket") }},
-		{405, no + "request method is not GET", func() { r.Method = http.MethodGet }},
-		{400, bad + "the request has a body", func() { r.ContentLength = -1 }},
-		{400, bad + "the request has a body", func() { r.ContentLength = 0 }},
-		{426, "websocket: unsupported version: 13 not found in 'Sec-Websocket-Version' header", func() { r.Header.Set("Sec-Websocket-Version", "13") }},
-		{403, "websocket: request origin not allowed by Upgrader.CheckOrigin", func() { u.OriginPatterns = []string{"["} }},
-		{500, "websocket: Upgrader.OriginPatterns has \"[\", which is malformed", func() { u.OriginPatterns = []string{"evil.example"} }},
-		{400, bad + "'Sec-WebSocket-Key' header must be Base64 encoded value of 16-byte in length", func() { r.Header.Set("Sec-Websocket-Key", "dGhlIHNhbXBsZSBub25jZQ==") }},
-		{400, bad + "'Sec-WebSocket-Protocol' header has a character that is not visible ASCII", func() { r.Header.Set("Sec-Websocket-Protocol", "a, b") }},
-		{400, bad + "'Sec-WebSocket-Extensions' header: unexpected 'b' after an extension", func() { r.Header.Set("Sec-Websocket-Extensions", "a, b") }},
-		{500, "websocket: application specific 'Sec-WebSocket-Extensions' headers are unsupported", func() { header = nil }},
-		{500, "websocket: response does not implement http.Hijacker", func() {}},
+	if far.in.writes != 1 {
+		t.Errorf("got %d writes, want the answer in one", far.in.writes)
 	}
-	for _, step := range steps {
-		w := httptest.NewRecorder()
-		c, err := u.Upgrade(w, r, header)
-		if c != nil || err == nil || err.Error() != step.text || w.Code != step.status {
-			t.Fatalf("got status %d and error %v, want %d and %s", w.Code, err, step.status, step.text)
+	return string(far.take())
+}
+
+// hsWantRefused checks that a request is answered with the status, not on the connection, and what Upgrade returns.
+func hsWantRefused(t *testing.T, u Upgrader, r *http.Request, header http.Header, status int, want string) {
+	t.Helper()
+	w, far, _, err := hsUpgradePipe(t, u, r, header)
+	if sent := far.take(); err != (HandshakeError{want}) || w.Code != status || len(sent) > 0 {
+		t.Errorf("%q: got %d, %q sent, and %T %v, want %d and a HandshakeError: %s", header, w.Code, sent, err, err, status, want)
+	}
+}
+
+// hsUpgrade is what came out of one call of Upgrade.
+type hsUpgrade struct {
+	subprotocol string
+	err         error
+}
+
+// hsServe returns the address of a server that upgrades every request and echoes its
+// messages, and what came of each.
+func hsServe(t *testing.T, u Upgrader) (addr string, upgrades <-chan hsUpgrade) {
+	results := make(chan hsUpgrade, 16)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := u.Upgrade(w, r, nil)
+		if err != nil {
+			results <- hsUpgrade{err: err}
+			return
 		}
-		step.mend()
+		defer c.Close()
+		results <- hsUpgrade{subprotocol: c.Subprotocol()}
+		hsEcho(c)
+	}))
+	t.Cleanup(srv.Close)
+	return srv.Listener.Addr().String(), results
+}
+
+// hsEcho sends back every message until there are no more, and returns why.
+func hsEcho(c *Conn) error {
+	for {
+		messageType, p, err := c.ReadMessage()
+		if err != nil {
+			return err
+		}
+		if err := c.WriteMessage(messageType, p); err != nil {
+			return err
+		}
+	}
+}
+
+var hsEchoHandler = new(Upgrader).HandlerFunc(func(c *Conn, _ *http.Request) { hsEcho(c) })
+
+// hsWantEcho sends a message to a server that sends it back.
+func hsWantEcho(t *testing.T, c *Conn, text string) {
+	t.Helper()
+	if err := c.WriteMessage(TextMessage, []byte(text)); err != nil {
+		t.Errorf("got error %v of a write, want none", err)
+		return
+	}
+	if messageType, p, err := c.ReadMessage(); messageType != TextMessage || string(p) != text || err != nil {
+		t.Errorf("got type %d, %.100q and error %v, want %d and %.100q", messageType, p, err, TextMessage, text)
 	}
 }
 
 // Where Upgrader.Error is set, it has the status and the error that Upgrade returns,
 // and nobody else writes.
 func TestUpgradeErrorIsTheOnlyWriter(t *testing.T) {
-	var gotStatus int
-	var gotReason error
-	w, r := httptest.NewRecorder(), hsRequest()
-	r.Header.Set("Origin", "http://evil.example")
-	u := Upgrader{Error: func(w2 http.ResponseWriter, r2 *http.Request, status int, reason error) {
-		if w2 != w || r2 != r {
-			t.Errorf("got another writer or request, want those of Upgrade")
+	for _, body := range []string{"mine", ""} {
+		w, r := httptest.NewRecorder(), hsRequest()
+		r.Header.Set("Origin", "http://evil.example")
+		var gotStatus int
+		var gotReason error
+		u := Upgrader{Error: func(w2 http.ResponseWriter, r2 *http.Request, status int, reason error) {
+			if w2 != w || r2 != r {
+				t.Errorf("got another writer or request, want those of Upgrade")
+			}
+			gotStatus, gotReason = status, reason
+			if body != "" {
+				w2.WriteHeader(http.StatusTeapot)
+				io.WriteString(w2, body)
+			}
+		}}
+		_, err := u.Upgrade(w, r, nil)
+		if gotStatus != http.StatusForbidden || gotReason != err || err == nil {
+			t.Errorf("got status %d and reason %v, want 403 and %v", gotStatus, gotReason, err)
 		}
-		gotStatus, gotReason = status, reason
-		w2.WriteHeader(http.StatusTeapot)
-		io.WriteString(w2, "mine")
-	}}
-	_, err := u.Upgrade(w, r, nil)
-	if gotStatus != http.StatusForbidden || gotReason != err || err == nil {
-		t.Errorf("got status %d and reason %v, want 403 and %v", gotStatus, gotReason, err)
-	}
-	if w.Code != http.StatusTeapot || w.Body.String() != "mine" {
-		t.Errorf("got %d with body %q, want 418 and mine", w.Code, w.Body)
-	}
-
-	w = httptest.NewRecorder()
-	u.Error = func(http.ResponseWriter, *http.Request, int, error) {}
-	u.Upgrade(w, r, nil)
-	if w.Body.Len() > 0 || w.Result().StatusCode != http.StatusOK {
-		t.Errorf("got %d with body %q from an Error that writes nothing, want nothing", w.Code, w.Body)
+		if got := w.Body.String(); got != body || (w.Code == http.StatusTeapot) != (body != "") {
+			t.Errorf("got %d with body %q, want %q from Error alone", w.Code, got, body)
+		}
 	}
 }
 
@@ -158,31 +185,283 @@ func TestUpgradeErrorIsAHandshakeError(t *testing.T) {
 	r := hsRequest()
 	r.Method = http.MethodPut
 	_, err := new(Upgrader).Upgrade(httptest.NewRecorder(), r, nil)
-	if _, ok := err.(HandshakeError); !ok {
-		t.Errorf("got %T, want a HandshakeError", err)
-	}
 	var he HandshakeError
 	if !errors.As(err, &he) || he.Error() != err.Error() {
 		t.Errorf("got %v from errors.As, want %v", he, err)
 	}
-	if _, again := new(Upgrader).Upgrade(httptest.NewRecorder(), r, nil); again != err {
+	if _, again := new(Upgrader).Upgrade(httptest.NewRecorder(), r, nil); again != err || again != he {
 		t.Errorf("got %v, want a value that equals %v", again, err)
 	}
 }
 
-// The answer of RFC 6455, 1.2, byte for byte.
+// The answer of RFC 6455, 1.2, byte for byte, with the extension of RFC 7692, and the program's header behind it.
 func TestUpgradeAnswer(t *testing.T) {
+	const deflate = "permessage-deflate; client_no_context_takeover; server_max_window_bits=9; client_max_window_bits=10"
 	u := Upgrader{Subprotocols: []string{"chat", "superchat"}}
 	r := hsRequest()
 	r.Header.Set("Sec-Websocket-Protocol", "chat, superchat")
-	const want = "HTTP/1.1 101 Switching Protocols\r\n" +
-		"Upgrade: websocket\r\n" +
-		"Connection: Upgrade\r\n" +
-		"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" +
-		"Sec-WebSocket-Protocol: chat\r\n" +
-		"\r\n"
-	if got := hsUpgradeOver(t, u, r, nil); got != want {
+	r.Header.Set("Sec-Websocket-Extensions", "permessage-deflate; client_max_window_bits; client_no_context_takeover")
+	if got, want := hsUpgradeOver(t, u, r, nil), hsAnswer101+"Sec-WebSocket-Protocol: chat\r\n\r\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+	u.EnableCompression = true
+	u.Compression = CompressionOptions{ContextTakeover: true, WindowBits: 9, PeerWindowBits: 10}
+	want := hsAnswer101 + "Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Extensions: " + deflate + "\r\nSet-Cookie: a=1\r\n\r\n"
+	if got := hsUpgradeOver(t, u, r, http.Header{"Set-Cookie": {"a=1"}}); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// The program's header follows the handshake's own, sorted by name so that equal
+// answers are equal, in the program's spelling.
+func TestUpgradeResponseHeader(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		in   http.Header
+		want string
+	}{
+		{"none", nil, ""},
+		{"empty", http.Header{}, ""},
+		{"a cookie", http.Header{"Set-Cookie": {"a=1; Path=/; HttpOnly"}}, "Set-Cookie: a=1; Path=/; HttpOnly\r\n"},
+		{"several values", http.Header{"Set-Cookie": {"b=2", "a=1"}}, "Set-Cookie: b=2\r\nSet-Cookie: a=1\r\n"},
+		{"order", http.Header{"X-C": {"3"}, "X-A": {"1"}, "X-B": {"2"}}, "X-A: 1\r\nX-B: 2\r\nX-C: 3\r\n"},
+		{"no values", http.Header{"X-A": nil, "X-B": {}}, ""},
+		{"an empty value", http.Header{"X-A": {""}}, "X-A: \r\n"},
+		{"non-canonical names", http.Header{"set-cookie": {"a=1"}, "SERVER": {"x"}}, "SERVER: x\r\nset-cookie: a=1\r\n"},
+		{"outside of ASCII", http.Header{"X-A": {"\u00e4\xff"}}, "X-A: \u00e4\xff\r\n"},
+		{"odd names that are tokens", http.Header{"X!#$%&'*+-.^_`|~9": {"1"}}, "X!#$%&'*+-.^_`|~9: 1\r\n"},
+		{"what belongs to the handshake", http.Header{"Upgrade": {"h2c"}, "Connection": {"close"}, "Sec-Websocket-Accept": {"x"},
+			"Sec-Websocket-Key": {"x"}, "Sec-Websocket-Version": {"8"}, "Content-Length": {"5"}, "Transfer-Encoding": {"chunked"}}, ""},
+		{"in other spellings", http.Header{"upgrade": {"h2c"}, "CONNECTION": {"close"}, "Sec-WebSocket-Accept": {"x"},
+			"sec-websocket-key": {"x"}, "Sec-WebSocket-Version": {"8"}, "content-length": {"5"}, "TRANSFER-ENCODING": {"x"}}, ""},
+	} {
+		if got, want := hsUpgradeOver(t, Upgrader{}, hsRequest(), tt.in), hsAnswer101+tt.want+"\r\n"; got != want {
+			t.Errorf("%s: got %q, want %q", tt.name, got, want)
+		}
+	}
+}
+
+// A long header grows beyond the buffer that the answer is made in.
+func TestUpgradeAnswersInOneWrite(t *testing.T) {
+	long := strings.Repeat("x", 3*defaultBufferSize)
+	got := hsUpgradeOver(t, Upgrader{}, hsRequest(), http.Header{"X-A": {long}})
+	if want := hsAnswer101 + "X-A: " + long + "\r\n\r\n"; got != want {
+		t.Errorf("got %d bytes, want %d", len(got), len(want))
+	}
+}
+
+// Header injection (CVE-2020-35678): what would end a line becomes a space in values.
+func TestAttackResponseHeaderValue(t *testing.T) {
+	for b := range 256 {
+		c := string([]byte{byte(b)})
+		want := c
+		if b < ' ' || b == 0x7f {
+			want = " "
+		}
+		got := hsUpgradeOver(t, Upgrader{}, hsRequest(), http.Header{"X-A": {c + "1" + c + "2" + c}})
+		if want := hsAnswer101 + "X-A: " + want + "1" + want + "2" + want + "\r\n\r\n"; got != want {
+			t.Errorf("got %q for %#x, want %q", got, b, want)
+		}
+	}
+	got := hsUpgradeOver(t, Upgrader{}, hsRequest(), http.Header{"Set-Cookie": {"a=1\r\nSet-Cookie: admin=1\r\n\r\n\x81 Hello"}})
+	if want := hsAnswer101 + "Set-Cookie: a=1  Set-Cookie: admin=1    \x81 Hello\r\n\r\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// A malformed name is the program's mistake, or an attack that got so far: there is no
+// harmless form of it.
+func TestAttackResponseHeaderName(t *testing.T) {
+	names := []string{"", "X A", "X\r\nSet-Cookie", "X\u212a"}
+	for b := range 256 {
+		if c := string([]byte{byte(b)}); !isToken(c) {
+			names = append(names, "X"+c, c+"X")
+		}
+	}
+	for _, name := range names {
+		hsWantRefused(t, Upgrader{}, hsRequest(), http.Header{name: {"1"}}, 500,
+			"websocket: malformed name in the application's response header")
+	}
+}
+
+// Extensions are the library's to negotiate, whatever the spelling and the value.
+func TestUpgradeResponseHeaderWithExtensions(t *testing.T) {
+	for _, header := range []http.Header{
+		{"Sec-Websocket-Extensions": {"foo"}},
+		{"Sec-WebSocket-Extensions": {"foo"}},
+		{"sec-websocket-extensions": nil},
+	} {
+		hsWantRefused(t, Upgrader{}, hsRequest(), header, 500,
+			"websocket: application specific 'Sec-WebSocket-Extensions' headers are unsupported")
+	}
+}
+
+// A Sec-WebSocket-Protocol in the program's header counts where Upgrader.Subprotocols
+// is nil: then the program has chosen by itself.
+func TestUpgradeResponseHeaderWithSubprotocol(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		supported []string
+		header    http.Header
+		want      string
+	}{
+		{"nil, chosen", nil, http.Header{"Sec-Websocket-Protocol": {"superchat"}}, "superchat"},
+		{"nil, chosen in another spelling", nil, http.Header{"sec-websocket-protocol": {"superchat"}}, "superchat"},
+		{"nil, chosen in the standard's spelling", nil, http.Header{"Sec-WebSocket-Protocol": {"superchat"}}, "superchat"},
+		{"nil, the first of two counts", nil, http.Header{"Sec-Websocket-Protocol": {"superchat", "chat"}}, "superchat"},
+		{"nil, empty", nil, http.Header{"Sec-Websocket-Protocol": {""}}, ""},
+		{"nil, no value", nil, http.Header{"Sec-Websocket-Protocol": {}}, ""},
+		{"nil, not chosen", nil, nil, ""},
+		{"set, chosen", []string{"chat"}, http.Header{"Sec-Websocket-Protocol": {"superchat"}}, "chat"},
+		{"set, none in common", []string{"soap"}, http.Header{"Sec-Websocket-Protocol": {"superchat"}}, ""},
+		{"set and empty", []string{}, http.Header{"Sec-Websocket-Protocol": {"superchat"}}, ""},
+	} {
+		r := hsRequest()
+		r.Header.Set("Sec-Websocket-Protocol", "chat, superchat")
+		_, far, c, err := hsUpgradePipe(t, Upgrader{Subprotocols: tt.supported}, r, tt.header)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := hsAnswer101
+		if tt.want != "" {
+			want += "Sec-WebSocket-Protocol: " + tt.want + "\r\n"
+		}
+		if got := string(far.take()); got != want+"\r\n" || c.Subprotocol() != tt.want {
+			t.Errorf("%s: got subprotocol %q and answer %q, want %q", tt.name, c.Subprotocol(), got, tt.want)
+		}
+	}
+}
+
+// No value gets into the answer as a subprotocol that is none.
+func TestAttackResponseHeaderSubprotocol(t *testing.T) {
+	for _, value := range []string{"a\r\nSet-Cookie: admin=1", "a b", "a, b", "\x00", "\u00e4", " a", "a\t"} {
+		for _, header := range []http.Header{
+			{"Sec-Websocket-Protocol": {value}},
+			{"sec-websocket-protocol": {value}},
+			{"Sec-Websocket-Protocol": {"chat", value}},
+		} {
+			hsWantRefused(t, Upgrader{}, hsRequest(), header, 500, "websocket: application specific 'Sec-WebSocket-Protocol' "+
+				"header has a comma, or a character that is not visible ASCII")
+		}
+	}
+}
+
+// The header that net/http hands out is not changed by the handshake, nor is that of the program.
+func TestUpgradeLeavesTheRequestAlone(t *testing.T) {
+	r := hsRequest()
+	r.Header["Sec-Websocket-Protocol"] = []string{"a, b"}
+	before := r.Header.Clone()
+	header := http.Header{"set-cookie": {"a=b\r\n"}}
+	hsUpgradeOver(t, Upgrader{}, r, header)
+	if want := (http.Header{"set-cookie": {"a=b\r\n"}}); !reflect.DeepEqual(r.Header, before) || !reflect.DeepEqual(header, want) {
+		t.Errorf("got %q and %q, want %q and %q", r.Header, header, before, want)
+	}
+}
+
+// ngUpgrade upgrades a request with the lines of offers over a connection in memory, and
+// returns the answer as it is on the wire.
+func ngUpgrade(t *testing.T, u Upgrader, offers []string) (c *Conn, answer string, err error) {
+	t.Helper()
+	r := hsRequest()
+	r.Header["Sec-Websocket-Extensions"] = offers
+	_, far, c, err := hsUpgradePipe(t, u, r, nil)
+	return c, string(far.take()), err
+}
+
+// The table of negotiations, from the request to the answer on the wire, and to what the
+// connection then does.
+func TestUpgradeNegotiationTable(t *testing.T) {
+	for _, tc := range ngServerCases(t) {
+		if tc.refused != "" {
+			_, _, err := ngUpgrade(t, Upgrader{EnableCompression: true}, tc.offers)
+			want := HandshakeError{"websocket: not a websocket handshake: 'Sec-WebSocket-Extensions' header: " + tc.refused}
+			if err != want {
+				t.Errorf("%s: got error %v, want %v", tc.name, err, want)
+			}
+		}
+		for _, want := range tc.answers {
+			c, answer, err := ngUpgrade(t, Upgrader{EnableCompression: true, Compression: want.options}, tc.offers)
+			if err != nil {
+				t.Errorf("%s: got error %v, want a connection", tc.name, err)
+				continue
+			}
+			wantFields, does := "", ngDescribe(nil)
+			if want.answer != "" {
+				wantFields = "Sec-WebSocket-Extensions: " + want.answer
+				does = ngDoesServer(t, want.answer)
+			}
+			if got := strings.Join(hsFields(answer, "Sec-WebSocket-Extensions"), "\n"); got != wantFields {
+				t.Errorf("%s, with %+v: got %q, want %q", tc.name, want.options, got, wantFields)
+			}
+			if got := ngDescribe(c.compression); got != does {
+				t.Errorf("%s, with %+v: got a connection that %s, want %s", tc.name, want.options, got, does)
+			}
+		}
+	}
+}
+
+// ngDoesServer is what the answer says that the server does.
+func ngDoesServer(t *testing.T, answer string) string {
+	params := ngParams(t, answer)
+	return ngDescribe(&compression{
+		sendTakeover: params["server_no_context_takeover"] == 0,
+		recvTakeover: params["client_no_context_takeover"] == 0,
+		sendBits:     ngWindow(params, "server_max_window_bits"),
+		recvBits:     ngWindow(params, "client_max_window_bits"),
+	})
+}
+
+// Without EnableCompression nothing is answered, whatever Compression says.
+func TestUpgradeWithoutEnableCompression(t *testing.T) {
+	for _, o := range []CompressionOptions{{}, {ContextTakeover: true, WindowBits: 10}, {WindowBits: 77, Level: 100, Threshold: -1}} {
+		c, answer, err := ngUpgrade(t, Upgrader{Compression: o}, []string{"permessage-deflate; client_max_window_bits"})
+		if err != nil || answer != hsAnswer101+"\r\n" || c.compression != nil {
+			t.Errorf("%+v: got answer %q and error %v, want a connection without compression", o, answer, err)
+		}
+	}
+}
+
+// What is not negotiated of Compression reaches the connection as well.
+func TestUpgradeCompressionLevelAndThreshold(t *testing.T) {
+	for _, tt := range []struct {
+		options          CompressionOptions
+		level, threshold int
+	}{
+		{CompressionOptions{}, 1, 0},
+		{CompressionOptions{ContextTakeover: true}, 2, 0},
+		{CompressionOptions{Level: 9, Threshold: 100}, 9, 100},
+		{CompressionOptions{Level: -2, ContextTakeover: true}, -2, 0},
+	} {
+		offer := []string{"permessage-deflate"}
+		server, _, err := ngUpgrade(t, Upgrader{EnableCompression: true, Compression: tt.options}, offer)
+		client, _, err2 := ngDial(t, Dialer{EnableCompression: true, Compression: tt.options}, offer)
+		if err := errors.Join(err, err2); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []*Conn{server, client} {
+			if level, threshold := int(c.compression.level.Load()), c.compression.threshold; level != tt.level || threshold != tt.threshold {
+				t.Errorf("%+v: got level %d and threshold %d, want %d and %d", tt.options, level, threshold, tt.level, tt.threshold)
+			}
+		}
+	}
+}
+
+// Options that are a mistake are refused with 500, since the client is not to blame,
+// whether it offers compression or not.
+func TestUpgradeInvalidCompressionOptions(t *testing.T) {
+	r := hsRequest()
+	for _, tt := range ngInvalid {
+		for _, offers := range [][]string{nil, {"permessage-deflate"}} {
+			r.Header["Sec-Websocket-Extensions"] = offers
+			u := Upgrader{EnableCompression: true, Compression: tt.options}
+			hsWantRefused(t, u, r, nil, http.StatusInternalServerError, "websocket: Upgrader."+tt.want)
+		}
+	}
+	for _, o := range ngValid {
+		c, _, err := ngUpgrade(t, Upgrader{EnableCompression: true, Compression: o}, []string{"permessage-deflate"})
+		if err != nil || c.compression == nil {
+			t.Errorf("%+v: got error %v, want a connection with compression", o, err)
+		}
 	}
 }
 
@@ -194,57 +473,44 @@ func (w hsWrapped) Write(p []byte) (int, error) { return w.w.Write(p) }
 func (w hsWrapped) WriteHeader(status int)      { w.w.WriteHeader(status) }
 func (w hsWrapped) Unwrap() http.ResponseWriter { return w.w }
 
+// A ResponseWriter is unwrapped. One that cannot give up its connection is answered with 500, whatever it
+// is wrapped in, and says why.
 func TestUpgradeUnwraps(t *testing.T) {
-	var u Upgrader
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, err := u.Upgrade(hsWrapped{hsWrapped{w}}, r, nil)
-		if err != nil {
-			t.Errorf("got error %v, want a connection", err)
-			return
-		}
-		defer c.Close()
-		hsEcho(c)
-	}))
-	defer srv.Close()
-	c := hsDial(t, Dialer{}, srv.URL)
-	hsWantEcho(t, c, "Hello")
-}
-
-// A ResponseWriter that cannot give up its connection is answered with 500, whatever it
-// is wrapped in.
-func TestUpgradeWithoutHijacker(t *testing.T) {
-	for _, wrap := range []func(http.ResponseWriter) http.ResponseWriter{
-		func(w http.ResponseWriter) http.ResponseWriter { return w },
-		func(w http.ResponseWriter) http.ResponseWriter { return hsWrapped{w} },
+	near, _ := newPipe(t, 1000)
+	for _, tt := range []struct {
+		w    http.ResponseWriter
+		want string
+	}{
+		{&hsHijacker{conn: near}, ""},
+		{httptest.NewRecorder(), "websocket: response does not implement http.Hijacker"},
+		{&hsHijacker{ResponseRecorder: httptest.NewRecorder(), err: errMine}, "websocket: " + errMine.Error()},
 	} {
-		rec := httptest.NewRecorder()
-		_, err := new(Upgrader).Upgrade(wrap(rec), hsRequest(), nil)
-		if want := "websocket: response does not implement http.Hijacker"; err == nil || err.Error() != want || rec.Code != 500 {
-			t.Errorf("got %d and error %v, want 500 and %s", rec.Code, err, want)
+		c, err := new(Upgrader).Upgrade(hsWrapped{hsWrapped{tt.w}}, hsRequest(), nil)
+		switch {
+		case tt.want == "" && (c == nil || err != nil):
+			t.Errorf("got error %v, want a connection", err)
+		case tt.want != "":
+			recorder, ok := tt.w.(*httptest.ResponseRecorder)
+			if !ok {
+				recorder = tt.w.(*hsHijacker).ResponseRecorder
+			}
+			if err != (HandshakeError{tt.want}) || recorder.Code != 500 {
+				t.Errorf("got %d and error %v, want 500 and %s", recorder.Code, err, tt.want)
+			}
 		}
-	}
-}
-
-// A Hijack that fails says why.
-func TestUpgradeHijackFails(t *testing.T) {
-	rec := httptest.NewRecorder()
-	_, err := new(Upgrader).Upgrade(&hsHijacker{ResponseRecorder: rec, err: http.ErrHijacked}, hsRequest(), nil)
-	if _, ok := err.(HandshakeError); !ok || err.Error() != "websocket: "+http.ErrHijacked.Error() || rec.Code != 500 {
-		t.Errorf("got %d and %T %v, want 500 and a HandshakeError: websocket: %v", rec.Code, err, err, http.ErrHijacked)
 	}
 }
 
 // A second Upgrade fails, and the connection of the first is as good as before.
 func TestUpgradeTwice(t *testing.T) {
-	var u Upgrader
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, err := u.Upgrade(w, r, nil)
+		c, err := new(Upgrader).Upgrade(w, r, nil)
 		if err != nil {
 			t.Errorf("got error %v, want a connection", err)
 			return
 		}
 		defer c.Close()
-		if _, err := u.Upgrade(w, r, nil); err == nil || err.Error() != "websocket: "+http.ErrHijacked.Error() {
+		if _, err := new(Upgrader).Upgrade(w, r, nil); err != (HandshakeError{"websocket: " + http.ErrHijacked.Error()}) {
 			t.Errorf("got error %v, want websocket: %v", err, http.ErrHijacked)
 		}
 		hsEcho(c)
@@ -257,14 +523,7 @@ func TestUpgradeTwice(t *testing.T) {
 
 // HTTP/2 has no Upgrade (RFC 9113, 8.6), and a plain GET over it is told so.
 func TestUpgradeOverHTTP2(t *testing.T) {
-	errs := make(chan error, 1)
-	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, err := new(Upgrader).Upgrade(w, r, nil)
-		errs <- err
-	}))
-	srv.EnableHTTP2 = true
-	srv.StartTLS()
-	defer srv.Close()
+	srv, _ := hsTLSServer(t)
 	resp, err := srv.Client().Get(srv.URL)
 	if err != nil {
 		t.Fatal(err)
@@ -273,40 +532,23 @@ func TestUpgradeOverHTTP2(t *testing.T) {
 	if resp.ProtoMajor != 2 || resp.StatusCode != http.StatusHTTPVersionNotSupported {
 		t.Errorf("got %s %s, want HTTP/2.0 505", resp.Proto, resp.Status)
 	}
-	const want = "websocket: the client is not using the websocket protocol: the request came over HTTP/2.0, which has no upgrade to other protocols"
-	if err := <-errs; err == nil || err.Error() != want {
-		t.Errorf("got error %v, want %s", err, want)
-	}
 }
 
 // A copy of an Upgrader is another one, and either may be used by many handlers at a time.
 func TestUpgradeConcurrently(t *testing.T) {
 	shared := Upgrader{Subprotocols: []string{"a"}}
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		u := &shared
-		if r.URL.Path == "/copy" {
-			copied := shared
-			copied.Subprotocols = []string{"b"}
-			u = &copied
-		}
-		c, err := u.Upgrade(w, r, nil)
-		if err != nil {
-			t.Errorf("got error %v, want a connection", err)
-			return
-		}
-		defer c.Close()
-		hsEcho(c)
-	}))
-	defer srv.Close()
+	copied := shared
+	copied.Subprotocols = []string{"b"}
+	a, _ := hsServe(t, shared)
+	b, _ := hsServe(t, copied)
 	var wg sync.WaitGroup
 	for i := range 32 {
 		wg.Go(func() {
-			path, want := "/", "a"
+			addr, want := a, "a"
 			if i%2 == 1 {
-				path, want = "/copy", "b"
+				addr, want = b, "b"
 			}
-			d := Dialer{Subprotocols: []string{"b", "a"}}
-			c, _, err := d.Dial("ws"+strings.TrimPrefix(srv.URL, "http")+path, nil)
+			c, _, err := (&Dialer{Subprotocols: []string{"b", "a"}}).Dial("ws://"+addr, nil)
 			if err != nil {
 				t.Errorf("got error %v, want a connection", err)
 				return
@@ -319,4 +561,620 @@ func TestUpgradeConcurrently(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// A client may send frames before it has the answer. They are not lost, wherever
+// net/http has cut them.
+func TestUpgradeKeepsEarlyFrames(t *testing.T) {
+	request := "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + sampleKey + "\r\n\r\n"
+	early := strings.Repeat(hsMaskedHello, 1000) // more than net/http's buffer holds
+	for _, n := range []int{1, 2, 6, len(hsMaskedHello), 2*len(hsMaskedHello) + 3, len(early)} {
+		addr, _ := hsServe(t, Upgrader{})
+		nc, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		nc.SetDeadline(time.Now().Add(hsPatience))
+		go func() {
+			io.WriteString(nc, request+early[:n])
+			io.WriteString(nc, early[n:]+hsMaskedClose)
+		}()
+		got, err := io.ReadAll(nc)
+		if want := hsAnswer101 + "\r\n" + strings.Repeat(hsHello, 1000) + hsClose; string(got) != want || err != nil {
+			t.Errorf("%d bytes with the request: got %d bytes and error %v, want %d", n, len(got), err, len(want))
+		}
+	}
+}
+
+// What is left in the hijacked reader is the beginning of the first message, and a
+// copy: net/http and middlewares use their buffers again.
+func TestUpgradeCopiesEarlyBytes(t *testing.T) {
+	near, far := newPipe(t, 1<<20)
+	buffered := []byte(hsMaskedHello[:7])
+	far.Write(buffered)
+	br := bufio.NewReaderSize(near, 16)
+	held, _ := br.Peek(len(buffered))
+	c, err := new(Upgrader).Upgrade(&hsHijacker{conn: near, br: br}, hsRequest(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(held)
+	io.WriteString(far, hsMaskedHello[7:])
+	wantRead(t, c, "Hello")
+}
+
+// Whatever deadlines a connection has when it is hijacked, it has none afterwards, nor while the answer is written,
+// but for HandshakeTimeout: the client takes the answer after 59 seconds, and goes on in an hour.
+func TestUpgradeClearsDeadlines(t *testing.T) {
+	for _, timeout := range []time.Duration{0, time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			near, far := newPipe(t, 1000)
+			near.SetDeadline(time.Now().Add(time.Second))
+			room := func(n int) { far.in.set(func(h *pipeHalf) { h.size = n }) }
+			room(10)
+			time.AfterFunc(59*time.Second, func() { room(1000) })
+			u := Upgrader{HandshakeTimeout: timeout}
+			c, err := u.Upgrade(&hsHijacker{conn: near}, hsRequest(), nil)
+			if err != nil {
+				t.Fatalf("HandshakeTimeout %v: got error %v, want a connection", timeout, err)
+			}
+			time.Sleep(time.Hour)
+			far.take()
+			io.WriteString(far, hsMaskedHello)
+			wantRead(t, c, "Hello")
+			wantWrite(t, c, "Hello")
+			if got := string(far.take()); got != hsHello {
+				t.Errorf("got %q, want %q", got, hsHello)
+			}
+		})
+	}
+}
+
+// A client that does not read its answer is left after HandshakeTimeout, with its
+// connection closed; the error is the network's.
+func TestAttackUnreadAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := newPipe(t, 10)
+		u := Upgrader{HandshakeTimeout: 7 * time.Second}
+		start := time.Now()
+		w := &hsHijacker{ResponseRecorder: httptest.NewRecorder(), conn: near}
+		c, err := u.Upgrade(w, hsRequest(), nil)
+		var he HandshakeError
+		if c != nil || !errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &he) {
+			t.Errorf("got connection %v and error %v, want a timeout, which is no HandshakeError", c, err)
+		}
+		if d := time.Since(start); d != u.HandshakeTimeout {
+			t.Errorf("got %v of waiting, want %v", d, u.HandshakeTimeout)
+		}
+		far.take()
+		if _, err := far.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("got error %v at the client, want the end", err)
+		}
+		if w.Body.Len() > 0 {
+			t.Errorf("got %q written to the ResponseWriter behind the hijack, want nothing", w.Body)
+		}
+	})
+}
+
+// An answer that cannot be written ends the connection.
+func TestUpgradeWriteError(t *testing.T) {
+	near, far := newPipe(t, 1<<20)
+	far.Close()
+	c, err := new(Upgrader).Upgrade(&hsHijacker{conn: near}, hsRequest(), nil)
+	if c != nil || !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("got connection %v and error %v, want %v", c, err, io.ErrClosedPipe)
+	}
+	if _, err := near.Read(make([]byte, 1)); err != net.ErrClosed {
+		t.Errorf("got error %v of a read, want the connection closed", err)
+	}
+}
+
+// hsListener hands out connections of the test's.
+type hsListener struct {
+	conns chan net.Conn
+	once  sync.Once
+	done  chan struct{}
+}
+
+func newHSListener() *hsListener {
+	return &hsListener{conns: make(chan net.Conn), done: make(chan struct{})}
+}
+
+func (l *hsListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *hsListener) Close() error {
+	l.once.Do(func() { close(l.done) })
+	return nil
+}
+
+func (l *hsListener) Addr() net.Addr { return pipeAddr{} }
+
+// hsServePipe returns the client's end of a connection to a server, in a bubble.
+func hsServePipe(t *testing.T, srv *http.Server) *pipeConn {
+	l := newHSListener()
+	go srv.Serve(l)
+	t.Cleanup(func() { srv.Close() })
+	near, far := newPipe(t, 1<<20)
+	l.conns <- near
+	return far
+}
+
+// The server's timeouts are for requests. A connection outlives them all.
+func TestUpgradeOutlivesServerTimeouts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		far := hsServePipe(t, &http.Server{
+			ReadTimeout: 5 * time.Second, ReadHeaderTimeout: 4 * time.Second, WriteTimeout: 6 * time.Second, IdleTimeout: 3 * time.Second,
+			Handler: new(Upgrader).HandlerFunc(func(c *Conn, _ *http.Request) { hsEcho(c) }),
+		})
+		d := Dialer{NetDial: func(string, string) (net.Conn, error) { return far, nil }}
+		c, _, err := d.Dial("ws://a.example/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		for range 3 {
+			time.Sleep(time.Hour)
+			hsWantEcho(t, c, "Hello")
+		}
+	})
+}
+
+// A request that comes one byte a second is net/http's to end, and it does where the
+// server has a ReadHeaderTimeout: the handler is not reached, and nothing is left.
+func TestAttackSlowRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		far := hsServePipe(t, &http.Server{
+			ReadHeaderTimeout: 10 * time.Second,
+			Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				t.Error("the handler was reached, want the request to be cut off")
+			}),
+		})
+		start := time.Now()
+		for c := range strings.SplitSeq("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n", "") {
+			if _, err := io.WriteString(far, c); err != nil {
+				break
+			}
+			time.Sleep(time.Second)
+		}
+		if d := time.Since(start).Round(time.Second); d < 10*time.Second || d > 11*time.Second {
+			t.Errorf("got an end after %v, want one after 10s", d)
+		}
+	})
+}
+
+// bodyTransport is what net/http's client gives to who has switched protocols.
+type bodyTransport struct{ io.ReadWriteCloser }
+
+func (bodyTransport) SetReadDeadline(time.Time) error  { return nil }
+func (bodyTransport) SetWriteDeadline(time.Time) error { return nil }
+
+// net/http's own client makes the handshake with an Upgrader, and is spoken to.
+func TestUpgradeForNetHTTPClient(t *testing.T) {
+	server := httptest.NewServer(hsEchoHandler)
+	defer server.Close()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header = hsRequest().Header
+	req.Header.Set("Connection", "keep-alive, Upgrade")
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := checkResponse(resp, sampleKey, nil, false); !ok {
+		t.Fatalf("got %s with %v, want a complete handshake", resp.Status, resp.Header)
+	}
+	c := newConn(bodyTransport{resp.Body.(io.ReadWriteCloser)}, false, nil, connOptions{})
+	defer c.Close()
+	for _, size := range []int{0, 5, 200, 70_000} {
+		hsWantEcho(t, c, strings.Repeat("x", size))
+	}
+}
+
+// net/http's reverse proxy stands between a Dialer and an Upgrader, as it does in
+// front of many services.
+func TestThroughNetHTTPReverseProxy(t *testing.T) {
+	server := httptest.NewServer(hsEchoHandler)
+	defer server.Close()
+	target, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httptest.NewServer(httputil.NewSingleHostReverseProxy(target))
+	defer proxy.Close()
+	c := hsDial(t, Dialer{}, proxy.URL)
+	for _, size := range []int{0, 5, 200, 70_000} {
+		hsWantEcho(t, c, strings.Repeat("x", size))
+	}
+	if err := c.Shutdown(t.Context(), CloseNormalClosure, ""); err != nil {
+		t.Errorf("Shutdown: got %v, want nil", err)
+	}
+}
+
+// A handshake by a program that is not ours, as people try a server by hand.
+func TestCurl(t *testing.T) {
+	curl, err := exec.LookPath("curl")
+	if err != nil {
+		t.Skip("curl is not installed")
+	}
+	u := Upgrader{Subprotocols: []string{"chat"}}
+	srv := httptest.NewServer(u.HandlerFunc(func(c *Conn, _ *http.Request) { c.WriteMessage(TextMessage, []byte("Hello")) }))
+	defer srv.Close()
+	run := func(args ...string) (head, body string) {
+		args = append(args, "--silent", "--show-error", "--include", "--no-buffer", "--noproxy", "*", "--max-time", "20",
+			"--http1.1", srv.URL)
+		out, err := exec.Command(curl, args...).Output()
+		if err != nil {
+			t.Fatalf("got %q and error %v, want an answer", out, err)
+		}
+		head, body, _ = strings.Cut(string(out), "\r\n\r\n")
+		return head + "\r\n", body
+	}
+
+	head, body := run("-H", "Connection: Upgrade", "-H", "Upgrade: websocket", "-H", "Sec-WebSocket-Version: 13",
+		"-H", "Sec-WebSocket-Key: "+sampleKey, "-H", "Sec-WebSocket-Protocol: chat")
+	if want := hsAnswer101 + "Sec-WebSocket-Protocol: chat\r\n"; head != want || body != hsHello+hsClose {
+		t.Errorf("got %q with body %q, want %q with %q", head, body, want, hsHello+hsClose)
+	}
+
+	head, body = run()
+	if !strings.HasPrefix(head, "HTTP/1.1 426 Upgrade Required\r\n") || !strings.Contains(head, "\r\nUpgrade: websocket\r\n") ||
+		!strings.HasPrefix(body, "Upgrade Required\n") {
+		t.Errorf("got %q with body %q for a plain GET, want 426 and a line of advice", head, body)
+	}
+}
+
+// hsReuse is an hsHijacker that makes nothing new.
+type hsReuse struct {
+	hsHijacker
+	rw *bufio.ReadWriter
+}
+
+func (w *hsReuse) Hijack() (net.Conn, *bufio.ReadWriter, error) { return w.conn, w.rw, nil }
+
+func BenchmarkUpgrade(b *testing.B) {
+	r := hsRequest()
+	c := &loopTransport{}
+	w := &hsReuse{hsHijacker{conn: c}, bufio.NewReadWriter(bufio.NewReader(c), bufio.NewWriter(c))}
+	var u Upgrader
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := u.Upgrade(w, r, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// The tests of HandlerFunc begin here.
+
+// hsLog is the output of an http.Server's ErrorLog.
+type hsLog struct {
+	mu    sync.Mutex
+	b     bytes.Buffer
+	lines chan struct{} // one for each Write
+}
+
+func newHSLog() *hsLog { return &hsLog{lines: make(chan struct{}, 100)} }
+
+func (l *hsLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines <- struct{}{}
+	return l.b.Write(p)
+}
+
+func (l *hsLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// hsHandlerFunc returns the URL of a server with the handler of a zero Upgrader.
+func hsHandlerFunc(t *testing.T, wrap func(http.Handler) http.Handler, serve func(*Conn, *http.Request)) (url string, errorLog *hsLog) {
+	var u Upgrader
+	h := http.Handler(u.HandlerFunc(serve))
+	if wrap != nil {
+		h = wrap(h)
+	}
+	errorLog = newHSLog()
+	srv := httptest.NewUnstartedServer(h)
+	srv.Config.ErrorLog = log.New(errorLog, "", 0)
+	srv.Start()
+	t.Cleanup(srv.Close)
+	return srv.URL, errorLog
+}
+
+// hsWantEnd waits for the end of a connection that came without a Close frame.
+func hsWantEnd(t *testing.T, c *Conn) {
+	t.Helper()
+	hsWantClose(t, c, CloseAbnormalClosure)
+}
+
+func hsWantClose(t *testing.T, c *Conn, code int) {
+	t.Helper()
+	if _, _, err := c.ReadMessage(); !IsCloseError(err, code) {
+		t.Errorf("got error %v, want close %d", err, code)
+	}
+}
+
+// serve runs when the handler has returned: then net/http has freed what it held.
+func TestHandlerFuncReturnsAtOnce(t *testing.T) {
+	returned := make(chan struct{})
+	url, _ := hsHandlerFunc(t, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			h.ServeHTTP(w, r)
+			close(returned)
+		})
+	}, func(c *Conn, _ *http.Request) {
+		<-returned
+		hsEcho(c)
+	})
+	hsWantEcho(t, hsDial(t, Dialer{}, url), "Hello")
+}
+
+// net/http cancels a request's context when its handler returns, but serve still runs. Its context ends with
+// the connection.
+func TestHandlerFuncContext(t *testing.T) {
+	type key struct{}
+	cancelled, ended := make(chan struct{}), make(chan struct{})
+	url, _ := hsHandlerFunc(t, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			ctx, cancel := context.WithCancel(context.WithValue(r.Context(), key{}, "value"))
+			h.ServeHTTP(w, r.WithContext(ctx))
+			cancel()
+			close(cancelled)
+		})
+	}, func(c *Conn, r *http.Request) {
+		<-cancelled
+		ctx := r.Context()
+		if err := ctx.Err(); err != nil {
+			t.Errorf("got error %v of the context, want none yet", err)
+		}
+		if got := ctx.Value(key{}); got != "value" {
+			t.Errorf("got value %v, want that of the handler's context", got)
+		}
+		if _, ok := ctx.Value(http.ServerContextKey).(*http.Server); !ok {
+			t.Error("got no http.Server in the context")
+		}
+		if got, want := ctx.Value(http.LocalAddrContextKey).(net.Addr).String(), c.LocalAddr().String(); got != want {
+			t.Errorf("got local address %s, want %s", got, want)
+		}
+		if r.URL.RawQuery != "a=b" || r.Header.Get("Upgrade") != "websocket" {
+			t.Errorf("got %s with header %q, want the request", r.URL, r.Header)
+		}
+		hsEcho(c)
+		<-ctx.Done()
+		close(ended)
+	})
+	client := hsDial(t, Dialer{}, url+"?a=b")
+	hsWantEcho(t, client, "Hello")
+	client.Close()
+	<-ended
+}
+
+// The context of a function also ends where a write finds that the peer is gone, and where another goroutine
+// closes the connection.
+func TestHandlerFuncContextEnds(t *testing.T) {
+	for name, end := range map[string]func(c *Conn){
+		"a write":   func(c *Conn) { c.NetConn().(*net.TCPConn).CloseWrite(); c.WriteMessage(TextMessage, nil) },
+		"Close":     func(c *Conn) { c.Close() },
+		"Shutdown":  func(c *Conn) { c.Shutdown(cancelled(nil), CloseNormalClosure, "") },
+		"the limit": func(c *Conn) { c.SetReadLimit(1); c.ReadMessage() },
+	} {
+		ended := make(chan struct{})
+		url, _ := hsHandlerFunc(t, nil, func(c *Conn, r *http.Request) {
+			go end(c)
+			<-r.Context().Done()
+			close(ended)
+		})
+		c := hsDial(t, Dialer{}, url)
+		c.WriteMessage(TextMessage, []byte("longer"))
+		select {
+		case <-ended:
+		case <-time.After(patience):
+			t.Errorf("%s: got a context that goes on", name)
+		}
+	}
+}
+
+func TestHandlerFuncClosesAfterServe(t *testing.T) {
+	url, errorLog := hsHandlerFunc(t, nil, func(c *Conn, _ *http.Request) {
+		if err := c.WriteMessage(TextMessage, []byte("bye")); err != nil {
+			t.Error(err)
+		}
+	})
+	c := hsDial(t, Dialer{}, url)
+	if _, p, err := c.ReadMessage(); string(p) != "bye" || err != nil {
+		t.Errorf("got %q and error %v, want bye", p, err)
+	}
+	hsWantClose(t, c, CloseNormalClosure)
+	if got := errorLog.String(); got != "" {
+		t.Errorf("got log %q, want nothing", got)
+	}
+}
+
+// A goroutine that ends itself is no panic, and its connection is closed all the same.
+func TestHandlerFuncGoexit(t *testing.T) {
+	url, errorLog := hsHandlerFunc(t, nil, func(*Conn, *http.Request) { runtime.Goexit() })
+	hsWantEnd(t, hsDial(t, Dialer{}, url))
+	if got := errorLog.String(); got != "" {
+		t.Errorf("got log %q, want nothing", got)
+	}
+}
+
+// A panic ends its own connection, and is logged as net/http logs that of a handler.
+func TestHandlerFuncPanic(t *testing.T) {
+	url, errorLog := hsHandlerFunc(t, nil, func(c *Conn, r *http.Request) {
+		if r.URL.Path == "/panic" {
+			panic("at the " + "disco")
+		}
+		hsEcho(c)
+	})
+	bystander := hsDial(t, Dialer{}, url)
+	c := hsDial(t, Dialer{}, url+"/panic")
+	hsWantClose(t, c, CloseInternalServerErr)
+	<-errorLog.lines
+	got := errorLog.String()
+	if want := "http: panic serving " + c.LocalAddr().String() + ": at the disco\ngoroutine "; !strings.HasPrefix(got, want) {
+		t.Errorf("got log %q, want it to begin with %q", got, want)
+	}
+	if want := "TestHandlerFuncPanic"; !strings.Contains(got, want) {
+		t.Errorf("got log %q, want the stack with %s", got, want)
+	}
+	hsWantEcho(t, bystander, "still here")
+	hsWantEcho(t, hsDial(t, Dialer{}, url), "and open")
+}
+
+// The log of our panics differs from the server's own only in the stack.
+func TestHandlerFuncPanicLooksLikeNetHTTPs(t *testing.T) {
+	for _, value := range []any{"text", errors.New("an error"), 42} {
+		ours, ourLog := hsHandlerFunc(t, nil, func(*Conn, *http.Request) { panic(value) })
+		theirs, theirLog := hsHandlerFunc(t, func(http.Handler) http.Handler {
+			return http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(value) })
+		}, nil)
+		hsWantClose(t, hsDial(t, Dialer{}, ours), CloseInternalServerErr)
+		if resp, err := http.Get(theirs); err == nil {
+			resp.Body.Close()
+		}
+		<-ourLog.lines
+		<-theirLog.lines
+		message := func(l *hsLog) string {
+			_, s, _ := strings.Cut(strings.TrimPrefix(l.String(), "http: panic serving 127.0.0.1:"), ": ")
+			s, stack, _ := strings.Cut(s, "\n")
+			goroutine, _, _ := strings.Cut(stack, " ")
+			return s + "\n" + goroutine
+		}
+		if got, want := message(ourLog), message(theirLog); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// "ErrAbortHandler is a sentinel panic value to abort a handler", without a log.
+func TestHandlerFuncAbort(t *testing.T) {
+	url, errorLog := hsHandlerFunc(t, nil, func(c *Conn, r *http.Request) {
+		if r.URL.Path == "/abort" {
+			panic(http.ErrAbortHandler)
+		}
+		hsEcho(c)
+	})
+	hsWantEnd(t, hsDial(t, Dialer{}, url+"/abort"))
+	hsWantEcho(t, hsDial(t, Dialer{}, url), "still here")
+	if got := errorLog.String(); got != "" {
+		t.Errorf("got log %q, want nothing", got)
+	}
+}
+
+// A refused request is answered, and serve does not run.
+func TestHandlerFuncRefuses(t *testing.T) {
+	url, _ := hsHandlerFunc(t, nil, func(*Conn, *http.Request) { t.Error("serve runs, want it not to") })
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, _ := io.ReadAll(resp.Body)
+	if resp.StatusCode != http.StatusUpgradeRequired || !strings.HasPrefix(string(body), "Upgrade Required\n") {
+		t.Errorf("got %s with body %q, want 426", resp.Status, body)
+	}
+}
+
+// The fields of the Upgrader count, also those that are set after HandlerFunc.
+func TestHandlerFuncUsesItsUpgrader(t *testing.T) {
+	var u Upgrader
+	h := u.HandlerFunc(func(c *Conn, _ *http.Request) { hsEcho(c) })
+	u.Subprotocols = []string{"chat"}
+	srv := httptest.NewServer(h)
+	defer srv.Close()
+	if got := hsDial(t, Dialer{Subprotocols: []string{"chat"}}, srv.URL).Subprotocol(); got != "chat" {
+		t.Errorf("got subprotocol %q, want chat", got)
+	}
+}
+
+// One URL for a page and its WebSocket, as RFC 6455, 1.7 has it: "the handshake is
+// interpreted by HTTP servers as an Upgrade request".
+func TestOneURLServesPageAndWebSocket(t *testing.T) {
+	var u Upgrader
+	connect := u.HandlerFunc(func(c *Conn, _ *http.Request) { hsEcho(c) })
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if IsWebSocketUpgrade(r) {
+			connect(w, r)
+			return
+		}
+		io.WriteString(w, "a page")
+	}))
+	defer srv.Close()
+	for range 2 {
+		resp, err := http.Get(srv.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK || string(body) != "a page" {
+			t.Errorf("got %s with body %q, want the page", resp.Status, body)
+		}
+		hsWantEcho(t, hsDial(t, Dialer{}, srv.URL), "a message")
+	}
+}
+
+// Messages of all sizes around those at which something changes, there and back.
+func TestDialAndHandlerFuncEndToEnd(t *testing.T) {
+	url, _ := hsHandlerFunc(t, nil, func(c *Conn, _ *http.Request) {
+		err := hsEcho(c)
+		if want := "websocket: close 1000 (normal): bye"; err.Error() != want {
+			t.Errorf("server: got error %v, want %s", err, want)
+		}
+	})
+	c := hsDial(t, Dialer{}, strings.Replace(url, "http", "ws", 1))
+	for _, n := range []int{0, 1, 125, 126, 4081, 4082, 4083, 65535, 65536, 1 << 20} {
+		hsWantEcho(t, c, strings.Repeat("x", n))
+	}
+	if err := c.WriteControl(CloseMessage, FormatCloseMessage(CloseNormalClosure, "bye"), time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := c.ReadMessage(); !IsCloseError(err, CloseNormalClosure) {
+		t.Errorf("got error %v, want the answer to the Close frame", err)
+	}
+}
+
+// ResponseHeader is asked once for each request that is upgraded, and only for those. What it returns is treated as
+// Upgrade's argument.
+func TestHandlerFuncResponseHeader(t *testing.T) {
+	asked := 0
+	u := Upgrader{ResponseHeader: func(r *http.Request) http.Header {
+		asked++
+		return http.Header{"Set-Cookie": {"for=" + r.URL.Path}, "Upgrade": {"h2c"}, "Sec-Websocket-Protocol": {"chat"}}
+	}}
+	srv := httptest.NewServer(u.HandlerFunc(func(c *Conn, _ *http.Request) { hsEcho(c) }))
+	t.Cleanup(srv.Close)
+	d := Dialer{Subprotocols: []string{"chat"}}
+	c, resp, err := d.Dial(srv.URL+"/me", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	hsWantEcho(t, c, "Hello")
+	if got := resp.Header["Set-Cookie"]; asked != 1 || len(got) != 1 || got[0] != "for=/me" || c.Subprotocol() != "chat" {
+		t.Errorf("got cookies %q, subprotocol %q after %d calls, want those of one call", got, c.Subprotocol(), asked)
+	}
+	if _, _, err := d.Dial(srv.URL, http.Header{"Origin": {"http://evil.example"}}); err != ErrBadHandshake || asked != 1 {
+		t.Errorf("got error %v and %d calls, want a refusal without one", err, asked)
+	}
+
+	u.ResponseHeader = func(*http.Request) http.Header { return http.Header{"Sec-Websocket-Extensions": {"x"}} }
+	_, resp, err = d.Dial(srv.URL, nil)
+	if err != ErrBadHandshake || resp.StatusCode != http.StatusInternalServerError {
+		t.Errorf("got %v, %v, want 500", resp, err)
+	}
 }

@@ -1,0 +1,913 @@
+//go:build go1.25
+
+package websocket
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"net/url"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// hsDial returns a connection to the server at a URL. It is closed with the test, and has a deadline by which
+// a test is done unless it is stuck.
+func hsDial(t *testing.T, d Dialer, url string) *Conn {
+	t.Helper()
+	c, _, err := d.Dial(url, nil)
+	if err != nil {
+		t.Fatalf("got error %v, want a connection", err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetReadDeadline(time.Now().Add(hsPatience))
+	return c
+}
+
+// hsSetDial makes dial one of the functions of a Dialer that dial. NetDial has no context.
+func hsSetDial(d *Dialer, name string, dial func(context.Context) (net.Conn, error)) {
+	withContext := func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) }
+	switch name {
+	case "NetDial":
+		d.NetDial = func(string, string) (net.Conn, error) { return dial(nil) }
+	case "NetDialContext":
+		d.NetDialContext = withContext
+	case "NetDialTLSContext":
+		d.NetDialTLSContext = withContext
+	}
+}
+
+// The function for TLS comes before the one with a context, and that before the one without. They get the
+// context of the call, with its values and the timeout.
+func TestDialFunctions(t *testing.T) {
+	type key struct{}
+	caller := context.WithValue(context.Background(), key{}, "value")
+	for _, tt := range []struct{ url, functions, want string }{
+		{"ws://a.example/", "NetDial", "NetDial"},
+		{"ws://a.example/", "NetDialContext", "NetDialContext"},
+		{"ws://a.example/", "NetDial NetDialContext", "NetDialContext"},
+		{"ws://a.example/", "NetDial NetDialContext NetDialTLSContext", "NetDialContext"},
+		{"ws://a.example/", "NetDial NetDialTLSContext", "NetDial"},
+		{"wss://a.example/", "NetDial", "NetDial"},
+		{"wss://a.example/", "NetDial NetDialContext", "NetDialContext"},
+		{"wss://a.example/", "NetDialTLSContext", "NetDialTLSContext"},
+		{"wss://a.example/", "NetDial NetDialContext NetDialTLSContext", "NetDialTLSContext"},
+	} {
+		errCalled := errors.New("called")
+		d := Dialer{HandshakeTimeout: time.Minute}
+		var called string
+		for _, name := range strings.Fields(tt.functions) {
+			hsSetDial(&d, name, func(ctx context.Context) (net.Conn, error) {
+				called += name
+				if ctx != nil {
+					if deadline, ok := ctx.Deadline(); ctx.Value(key{}) != "value" || !ok || time.Until(deadline) > time.Minute {
+						t.Errorf("%s: got the context %v, want that of the call", name, ctx)
+					}
+				}
+				return nil, errCalled
+			})
+		}
+		if c, _, err := d.DialContext(caller, tt.url, nil); c != nil || err != errCalled || called != tt.want {
+			t.Errorf("%s with %s: got error %v and %s called, want %s", tt.url, tt.functions, err, called, tt.want)
+		}
+	}
+}
+
+// A dial function that returns nothing is a mistake, and told to be one, and one that heeds no time is not
+// waited for.
+func TestDialFunctionReturnsNothing(t *testing.T) {
+	if got, want := errNoConnection.Error(), "websocket: the Dialer's dial function returned no connection and no error"; got != want {
+		t.Errorf("got error %q, want %q", got, want)
+	}
+	for _, tt := range []struct {
+		what    string
+		dial    func() (net.Conn, error)
+		timeout time.Duration
+		want    error
+		after   time.Duration
+	}{
+		{"nothing", func() (net.Conn, error) { return nil, nil }, 0, errNoConnection, 0},
+		{"nothing in time", func() (net.Conn, error) { return nil, nil }, time.Minute, errNoConnection, 0},
+		{"the end of its goroutine, as by a test's Fatal", func() (net.Conn, error) {
+			runtime.Goexit()
+			return nil, nil
+		}, time.Minute, errNoConnection, 0},
+		{"an error too late", func() (net.Conn, error) {
+			time.Sleep(time.Hour)
+			return nil, io.EOF
+		}, time.Minute, context.DeadlineExceeded, time.Minute},
+		{"no call, as the time is over", func() (net.Conn, error) { panic("called") }, -1, context.DeadlineExceeded, 0},
+	} {
+		for _, name := range []string{"NetDial", "NetDialContext", "NetDialTLSContext"} {
+			synctest.Test(t, func(t *testing.T) {
+				d := Dialer{HandshakeTimeout: tt.timeout}
+				hsSetDial(&d, name, func(context.Context) (net.Conn, error) { return tt.dial() })
+				start := time.Now()
+				c, _, err := d.Dial("wss://a.example/", nil)
+				if got := time.Since(start); c != nil || !errors.Is(err, tt.want) || got != tt.after {
+					t.Errorf("%s from %s: got error %v after %v, want %v after %v", tt.what, name, err, got, tt.want, tt.after)
+				}
+				time.Sleep(time.Hour) // for the function
+			})
+		}
+	}
+}
+
+// hsStage is a place at which a server or a proxy stops answering.
+type hsStage struct {
+	name  string
+	url   string         // ws://a.example/ where it is ""
+	proxy string         // the URL of one, if any
+	peer  func(net.Conn) // talks until it has nothing more to say; the connection stays open
+	// unread: the network takes no more than ten bytes.
+	unread bool
+	// refused: what has come of the answer is a refusal.
+	refused bool
+	// dial is the name of a function that takes too long.
+	dial string
+	// tls: crypto/tls returns the context's error, without its cause.
+	tls bool
+}
+
+// hsSay answers what was asked.
+func hsSay(answer string) func(net.Conn) {
+	return func(far net.Conn) {
+		http.ReadRequest(bufio.NewReader(far))
+		io.WriteString(far, answer)
+	}
+}
+
+// hsDrip answers one byte a second, until nobody listens.
+func hsDrip(answer string) func(net.Conn) {
+	return func(far net.Conn) {
+		http.ReadRequest(bufio.NewReader(far))
+		for c := range strings.SplitSeq(answer+strings.Repeat("x", 1000), "") {
+			if _, err := io.WriteString(far, c); err != nil {
+				return
+			}
+			time.Sleep(time.Second)
+		}
+	}
+}
+
+func hsSilence(net.Conn) {}
+
+// hsReadsNoMore makes the handshake of TLS, and then reads nothing more: crypto/tls would give it five seconds
+// to take the last record.
+func hsReadsNoMore(far net.Conn) {
+	config, _ := tlsTestConfigs()
+	tls.Server(far, config).Handshake()
+	far.(*pipeConn).in.set(func(h *pipeHalf) { h.size = 0 })
+}
+
+var hsStages = []hsStage{
+	{name: "NetDial", dial: "NetDial", peer: hsSilence},
+	{name: "NetDialContext", dial: "NetDialContext", peer: hsSilence},
+	{name: "NetDialTLSContext", url: "wss://a.example/", dial: "NetDialTLSContext", peer: hsSilence},
+	{name: "request", peer: hsSilence, unread: true},
+	{name: "answer", peer: hsSilence},
+	{name: "a part of the answer", peer: hsSay("HTTP/1.1 101 Switching Protocols\r\nUpgrade: webso")},
+	{name: "behind an interim answer", peer: hsSay("HTTP/1.1 100 Continue\r\n\r\n")},
+	{name: "answer of one byte a second", peer: hsDrip("HTTP/1.1 101 Switching Protocols\r\nX: ")},
+	{name: "status line of one byte a second", peer: hsDrip("HTTP/1.1 101 ")},
+	{name: "body of a refusal", peer: hsSay("HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nno, "), refused: true},
+	{name: "body of a refusal up to the end", peer: hsSay("HTTP/1.1 403 Forbidden\r\n\r\nno, "), refused: true},
+	{name: "TLS", url: "wss://a.example/", peer: hsSilence, tls: true},
+	{name: "TLS, unread", url: "wss://a.example/", peer: hsSilence, unread: true, tls: true},
+	{name: "answer over TLS, unread", url: "wss://example.com/", peer: hsReadsNoMore},
+	{name: "CONNECT", proxy: "http://proxy.example", peer: hsSilence},
+	{name: "CONNECT, unread", proxy: "http://proxy.example", peer: hsSilence, unread: true},
+	{name: "CONNECT, one byte a second", proxy: "http://proxy.example", peer: hsDrip("HTTP/1.1 200 OK\r\nX: ")},
+	{name: "SOCKS", proxy: "socks5://proxy.example", peer: hsSilence},
+	{name: "TLS to a proxy", proxy: "https://proxy.example", peer: hsSilence, tls: true},
+	{name: "TLS through a proxy", url: "wss://a.example/", proxy: "http://proxy.example", peer: hsSay(proxyOK), tls: true},
+	{name: "answer through a proxy", proxy: "http://proxy.example", peer: hsSay(proxyOK)},
+}
+
+// hsDialer returns a Dialer for a stage, and the URL to be dialed.
+func (s hsStage) dialer(t *testing.T, dial func(context.Context) (net.Conn, error)) (d Dialer, url string) {
+	_, d.TLSClientConfig = tlsTestConfigs()
+	if s.proxy != "" {
+		d.Proxy = http.ProxyURL(proxyURL(t, s.proxy))
+		d.TLSClientConfig = nil // its ServerName is not the proxy's
+	}
+	hsSetDial(&d, "NetDialContext", dial)
+	if s.dial != "" {
+		d.NetDialContext = nil
+		hsSetDial(&d, s.dial, dial)
+	}
+	if s.url != "" {
+		return d, s.url
+	}
+	return d, "ws://a.example/"
+}
+
+// hsStops are the ways to end a call of Dial after ten seconds.
+var hsStops = []struct {
+	name    string
+	timeout time.Duration // HandshakeTimeout
+	ctx     func() (context.Context, context.CancelFunc)
+	want    error
+	cause   error
+}{
+	{"HandshakeTimeout", 10 * time.Second, func() (context.Context, context.CancelFunc) {
+		return context.Background(), func() {}
+	}, context.DeadlineExceeded, nil},
+	{"HandshakeTimeout before the context's deadline", 10 * time.Second, func() (context.Context, context.CancelFunc) {
+		return context.WithTimeout(context.Background(), time.Minute)
+	}, context.DeadlineExceeded, nil},
+	{"deadline", time.Minute, func() (context.Context, context.CancelFunc) {
+		return context.WithTimeout(context.Background(), 10*time.Second)
+	}, context.DeadlineExceeded, nil},
+	{"cancelled", 0, func() (context.Context, context.CancelFunc) {
+		ctx, cancel := context.WithCancel(context.Background())
+		time.AfterFunc(10*time.Second, cancel)
+		return ctx, cancel
+	}, context.Canceled, nil},
+	{"cancelled for a cause", time.Minute, func() (context.Context, context.CancelFunc) {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		time.AfterFunc(10*time.Second, func() { cancel(errMine) })
+		return ctx, func() { cancel(nil) }
+	}, context.Canceled, errMine},
+}
+
+// Wherever the other side stops answering, Dial ends in time with the context's error,
+// the connection is closed, and no goroutine is left: the bubble waits for all of them.
+func TestAttackSlowServer(t *testing.T) {
+	tlsTestConfigs() // outside of bubbles
+	for _, stage := range hsStages {
+		for _, stop := range hsStops {
+			t.Run(stage.name+"/"+stop.name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					cause := stop.cause
+					if stage.tls {
+						cause = nil
+					}
+					hsInterrupt(t, stage, stop.timeout, stop.ctx, stop.want, cause)
+				})
+			})
+		}
+	}
+}
+
+func hsInterrupt(t *testing.T, stage hsStage, timeout time.Duration, stop func() (context.Context, context.CancelFunc), want, cause error) {
+	size := 1 << 20
+	if stage.unread {
+		size = 10
+	}
+	near, far := newPipe(t, size)
+	d, url := stage.dialer(t, func(context.Context) (net.Conn, error) {
+		if stage.dial != "" {
+			time.Sleep(20 * time.Second)
+		}
+		return near, nil
+	})
+	d.HandshakeTimeout = timeout
+	var wg sync.WaitGroup
+	wg.Go(func() { stage.peer(far) })
+	defer wg.Wait()
+	ctx, cancel := stop()
+	defer cancel()
+	start := time.Now()
+	c, resp, err := d.DialContext(ctx, url, nil)
+	took := 10 * time.Second
+	if stage.refused {
+		took = time.Second // for the body
+	}
+	if got := time.Since(start); c != nil || got != took {
+		t.Errorf("got connection %v after %v, want none after %v", c, got, took)
+	}
+	time.Sleep(20 * time.Second) // for what dials
+	if _, err := near.Write([]byte("x")); err != net.ErrClosed {
+		t.Errorf("got error %v of a write, want the connection closed", err)
+	}
+	if stage.refused {
+		// The refusal has come, so it is the answer; the body is as much as there is.
+		body := ""
+		if resp != nil {
+			b, _ := io.ReadAll(resp.Body)
+			body = string(b)
+		}
+		if err != ErrBadHandshake || body != "no, " {
+			t.Errorf("got error %v and body %q, want %v and what has come", err, body, ErrBadHandshake)
+		}
+		return
+	}
+	if resp != nil || !errors.Is(err, want) || cause != nil && !errors.Is(err, cause) {
+		t.Errorf("got answer %v and error %v, want none, and %v because of %v", resp, err, want, cause)
+	}
+	var ne net.Error
+	if got := errors.As(err, &ne) && ne.Timeout(); got != (want == context.DeadlineExceeded) {
+		t.Errorf("got error %v that is a timeout: %v, want %v", err, got, !got)
+	}
+}
+
+// A context that has ended already ends Dial at once, also with functions that do not
+// look at it.
+func TestDialWithEndedContext(t *testing.T) {
+	ctx := cancelled(nil)
+	addr := proxyServe(t, func(net.Conn) error { return nil })
+	if c, _, err := new(Dialer).DialContext(ctx, "ws://"+addr, nil); c != nil || !errors.Is(err, context.Canceled) {
+		t.Errorf("got error %v, want %v", err, context.Canceled)
+	}
+	for _, stage := range hsStages {
+		d, url := stage.dialer(t, func(context.Context) (net.Conn, error) {
+			t.Errorf("%s: got the function called that dials", stage.name)
+			return nil, io.EOF
+		})
+		if c, _, err := d.DialContext(ctx, url, nil); c != nil || !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: got error %v, want %v", stage.name, err, context.Canceled)
+		}
+	}
+}
+
+// A context ends Dial on the kernel's connections, too, with and without TLS.
+func TestDialInterruptedOnTCP(t *testing.T) {
+	for _, scheme := range []string{"ws", "wss"} {
+		ctx, cancel := context.WithCancel(context.Background())
+		addr := proxyServe(t, func(nc net.Conn) error {
+			if _, err := nc.Read(make([]byte, 1)); err != nil {
+				return err
+			}
+			cancel()
+			_, err := io.Copy(io.Discard, nc)
+			return err
+		})
+		if c, _, err := new(Dialer).DialContext(ctx, scheme+"://"+addr, nil); c != nil || !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: got error %v, want %v", scheme, err, context.Canceled)
+		}
+	}
+}
+
+// After Dial neither the context nor HandshakeTimeout means anything, not to TLS either, whose handshake watches
+// the context on its own.
+func TestDialContextEndsWithDial(t *testing.T) {
+	serverConfig, clientConfig := tlsTestConfigs()
+	for _, scheme := range []string{"ws", "wss"} {
+		synctest.Test(t, func(t *testing.T) {
+			near, pipe := newPipe(t, 1<<20)
+			var far net.Conn = pipe
+			if scheme == "wss" {
+				far = tls.Server(pipe, serverConfig)
+			}
+			d := Dialer{HandshakeTimeout: 10 * time.Second, TLSClientConfig: clientConfig}
+			hsSetDial(&d, "NetDial", func(context.Context) (net.Conn, error) { return near, nil })
+			go func() {
+				req, _ := http.ReadRequest(bufio.NewReader(far))
+				time.Sleep(9 * time.Second)
+				io.WriteString(far, hsAccept(req.Header.Get("Sec-Websocket-Key"), ""))
+			}()
+			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+			c, _, err := d.DialContext(ctx, scheme+"://example.com/", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			cancel()
+			time.Sleep(time.Hour)
+			io.WriteString(far, hsHello)
+			wantRead(t, c, "Hello")
+			wantWrite(t, c, "Hello")
+		})
+	}
+}
+
+// The network's own errors are returned as they are.
+func TestDialNetworkErrors(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.Close()
+	var op *net.OpError
+	if _, _, err := new(Dialer).Dial("ws://"+ln.Addr().String(), nil); !errors.As(err, &op) || op.Op != "dial" {
+		t.Errorf("got error %v, want that of dialing", err)
+	}
+	near, far := newPipe(t, 1<<20)
+	far.Close()
+	d := Dialer{NetDial: func(string, string) (net.Conn, error) { return near, nil }}
+	if _, _, err := d.Dial("ws://a.example/", nil); err != io.ErrClosedPipe {
+		t.Errorf("got error %v, want that of writing the request", err)
+	}
+}
+
+// NetConn is the very connection that was dialed.
+func TestDialNetConn(t *testing.T) {
+	srv, dial := hsTLSServer(t)
+	plain := httptest.NewServer(hsEchoHandler)
+	defer plain.Close()
+	if nc, ok := hsDial(t, Dialer{}, plain.URL).NetConn().(*net.TCPConn); !ok {
+		t.Errorf("got %T, want a *net.TCPConn", nc)
+	}
+	c := hsDial(t, Dialer{TLSClientConfig: hsTLSConfig(srv), NetDial: dial}, "wss://example.com/")
+	if nc, ok := c.NetConn().(*tls.Conn); !ok {
+		t.Errorf("got %T, want a *tls.Conn", nc)
+	}
+	if got := hsDialPipe(t, Dialer{}, "ws://a.example/", nil, nil); got.c.NetConn().RemoteAddr() != (pipeAddr{}) {
+		t.Errorf("got %v, want the connection that the dial function returned", got.c.NetConn())
+	}
+}
+
+// hsTLSConfig trusts the certificate of a server of httptest, which is for example.com,
+// 127.0.0.1 and ::1.
+func hsTLSConfig(srv *httptest.Server) *tls.Config {
+	roots := x509.NewCertPool()
+	roots.AddCert(srv.Certificate())
+	return &tls.Config{RootCAs: roots}
+}
+
+// hsTLSServer returns a server with TLS, for HTTP/2 too, that echoes, and a function
+// that dials it whatever the address.
+func hsTLSServer(t *testing.T) (srv *httptest.Server, dial func(network, addr string) (net.Conn, error)) {
+	srv = httptest.NewUnstartedServer(hsEchoHandler)
+	srv.EnableHTTP2 = true
+	srv.TLS = &tls.Config{NextProtos: []string{"h2", "http/1.1"}}
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that the client breaks off
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+	return srv, func(network, _ string) (net.Conn, error) { return net.Dial(network, srv.Listener.Addr().String()) }
+}
+
+func TestDialTLS(t *testing.T) {
+	srv, dial := hsTLSServer(t)
+	for _, url := range []string{"wss://example.com/", "https://example.com/", "wss://example.com:8443/", "wss://127.0.0.1/",
+		"wss://[::1]/", srv.URL} {
+		hsWantEcho(t, hsDial(t, Dialer{TLSClientConfig: hsTLSConfig(srv), NetDial: dial}, url), url)
+	}
+}
+
+// The certificate must be for the host of the URL, or for the name that the program
+// gives (CVE-2020-11050, CVE-2020-15133).
+func TestAttackHostName(t *testing.T) {
+	srv, dial := hsTLSServer(t)
+	trusted, trustedName := hsTLSConfig(srv), hsTLSConfig(srv)
+	trustedName.ServerName = "other.example"
+	for _, tt := range []struct {
+		url    string
+		config *tls.Config
+		name   string // "" where the certificate itself is not trusted
+	}{
+		{"wss://other.example/", trusted, "other.example"},
+		{"wss://example.com.evil.org/", trusted, "example.com.evil.org"},
+		{"wss://127.0.0.2/", trusted, "127.0.0.2"},
+		{"wss://example.com/", trustedName, "other.example"},
+		{"wss://example.com/", nil, ""},
+		{"wss://example.com/", &tls.Config{}, ""},
+	} {
+		var nc net.Conn
+		d := Dialer{TLSClientConfig: tt.config, NetDial: func(network, addr string) (_ net.Conn, err error) {
+			nc, err = dial(network, addr)
+			return nc, err
+		}}
+		c, resp, err := d.Dial(tt.url, nil)
+		if c != nil || resp != nil {
+			t.Errorf("%s: got a connection or an answer, want none", tt.url)
+		}
+		var hostname x509.HostnameError
+		var authority x509.UnknownAuthorityError
+		switch {
+		case tt.name == "" && !errors.As(err, &authority):
+			t.Errorf("%s: got error %v, want an x509.UnknownAuthorityError", tt.url, err)
+		case tt.name != "" && (!errors.As(err, &hostname) || hostname.Host != tt.name):
+			t.Errorf("%s: got error %v, want an x509.HostnameError for %s", tt.url, err, tt.name)
+		}
+		if _, err := nc.Write([]byte("x")); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("%s: got error %v of a write, want the connection closed", tt.url, err)
+		}
+	}
+}
+
+// A program may say which name it expects, or that it does not care.
+func TestDialTLSServerName(t *testing.T) {
+	srv, dial := hsTLSServer(t)
+	named := hsTLSConfig(srv)
+	named.ServerName = "example.com"
+	for _, config := range []*tls.Config{named, {InsecureSkipVerify: true}} {
+		hsWantEcho(t, hsDial(t, Dialer{TLSClientConfig: config, NetDial: dial}, "wss://other.example/"), "Hello")
+	}
+}
+
+// A configuration that is shared with an http.Transport offers HTTP/2, in which there is
+// no such handshake. It works all the same, and is left as it is. Without one, no protocol is offered.
+func TestDialTLSNextProtos(t *testing.T) {
+	srv, dial := hsTLSServer(t)
+	for _, tt := range []struct {
+		protos []string
+		want   string
+	}{
+		{nil, ""}, {[]string{}, ""}, {[]string{"h2"}, ""},
+		{[]string{"h2", "http/1.1"}, "http/1.1"}, {[]string{"http/1.1", "h2"}, "http/1.1"}, {[]string{"http/1.1"}, "http/1.1"},
+	} {
+		config := hsTLSConfig(srv)
+		config.NextProtos = slices.Clone(tt.protos)
+		c := hsDial(t, Dialer{TLSClientConfig: config, NetDial: dial}, "wss://example.com/")
+		hsWantEcho(t, c, "Hello")
+		if got := c.NetConn().(*tls.Conn).ConnectionState().NegotiatedProtocol; got != tt.want {
+			t.Errorf("%q: got protocol %q, want %q", tt.protos, got, tt.want)
+		}
+		if !slices.Equal(config.NextProtos, tt.protos) || config.ServerName != "" {
+			t.Errorf("got NextProtos %q and ServerName %q, want %q and none", config.NextProtos, config.ServerName, tt.protos)
+		}
+	}
+}
+
+// hsTrace notes which hooks are called, and for what.
+func hsTrace(events *[]string) *httptrace.ClientTrace {
+	note := func(s ...any) { *events = append(*events, strings.TrimSuffix(fmt.Sprintln(s...), "\n")) }
+	return &httptrace.ClientTrace{
+		GetConn:              func(hostPort string) { note("GetConn", hostPort) },
+		GotConn:              func(info httptrace.GotConnInfo) { note("GotConn", info.Conn.RemoteAddr()) },
+		GotFirstResponseByte: func() { note("GotFirstResponseByte") },
+		ConnectStart:         func(_, addr string) { note("ConnectStart", addr) },
+		ConnectDone:          func(_, addr string, err error) { note("ConnectDone", addr) },
+		TLSHandshakeStart:    func() { note("TLSHandshakeStart") },
+		TLSHandshakeDone:     func(_ tls.ConnectionState, err error) { note("TLSHandshakeDone", err != nil) },
+	}
+}
+
+func TestDialTrace(t *testing.T) {
+	srv, _ := hsTLSServer(t)
+	plain := httptest.NewServer(hsEchoHandler)
+	defer plain.Close()
+	const dialed = "GetConn ADDR, ConnectStart ADDR, ConnectDone ADDR" // of the server
+	for _, tt := range []struct {
+		url    string
+		config *tls.Config
+		want   string
+	}{
+		{plain.URL, nil, dialed + ", GotConn ADDR, GotFirstResponseByte"},
+		{srv.URL, hsTLSConfig(srv), dialed + ", TLSHandshakeStart, TLSHandshakeDone false, GotConn ADDR, GotFirstResponseByte"},
+		{srv.URL, &tls.Config{RootCAs: x509.NewCertPool()}, dialed + ", TLSHandshakeStart, TLSHandshakeDone true"},
+	} {
+		var events []string
+		d := Dialer{TLSClientConfig: tt.config}
+		for _, trace := range []*httptrace.ClientTrace{hsTrace(&events), {}} { // a trace need not have hooks
+			c, _, err := d.DialContext(httptrace.WithClientTrace(context.Background(), trace), tt.url, nil)
+			if err == nil {
+				c.Close()
+			}
+		}
+		u, _ := url.Parse(tt.url)
+		if got, want := strings.Join(events, ", "), strings.ReplaceAll(tt.want, "ADDR", u.Host); got != want {
+			t.Errorf("%s: got %s, want %s", tt.url, got, want)
+		}
+	}
+}
+
+// The answers of testdata/dial, played by a scripted server: what the Dialer makes of
+// each, when it arrives at once and when it arrives byte by byte.
+func TestDialAnswerCases(t *testing.T) {
+	hsReadCases(t, "dial", func(t *testing.T, c *hsCase) {
+		hsPlayAnswer(t, c, net.Dial)
+		t.Run("byte by byte", func(t *testing.T) {
+			chunk := 1
+			if len(c.wire(t, "answer", "")) > 1<<17 {
+				chunk = 997 // so that the race detector is done in time
+			}
+			hsPlayAnswer(t, c, func(network, addr string) (net.Conn, error) {
+				nc, err := net.Dial(network, addr)
+				return &hsDripConn{nc, bufio.NewReader(nc), chunk}, err
+			})
+		})
+	})
+}
+
+// hsDripConn is a connection of which each Read returns at most chunk bytes.
+type hsDripConn struct {
+	net.Conn
+	br    *bufio.Reader
+	chunk int
+}
+
+func (c *hsDripConn) Read(p []byte) (int, error) { return c.br.Read(p[:min(c.chunk, len(p))]) }
+
+// hsResult is a result section: what the Dialer has made of an answer.
+type hsResult struct {
+	err, status, subprotocol, body string
+	compressed                     string // "true" or "false"
+	messages                       []string
+	count                          string // of messages that are not given
+	end                            string // the error of the read behind them
+}
+
+func hsParseResult(t *testing.T, c *hsCase) hsResult {
+	r := hsResult{compressed: "false", end: errUnexpectedEOF.Error()}
+	fields := map[string]*string{"error": &r.err, "status": &r.status, "subprotocol": &r.subprotocol, "body": &r.body,
+		"compressed": &r.compressed, "messages": &r.count, "end": &r.end}
+	for _, line := range c.sections["result"] {
+		key, value, _ := strings.Cut(line, ": ")
+		value = hsExpand(t, value, "")
+		switch field := fields[key]; {
+		case key == "message":
+			r.messages = append(r.messages, value)
+		case field != nil:
+			*field = value
+		case line != "":
+			t.Fatalf("%q is no line of a result", line)
+		}
+	}
+	return r
+}
+
+func hsPlayAnswer(t *testing.T, c *hsCase, dial func(network, addr string) (net.Conn, error)) {
+	want := hsParseResult(t, c)
+	addr := proxyServe(t, func(nc net.Conn) error {
+		req, err := http.ReadRequest(bufio.NewReader(nc))
+		if err != nil {
+			return err
+		}
+		io.WriteString(nc, c.wire(t, "answer", req.Header.Get("Sec-Websocket-Key"))) // the client may have gone
+		nc.(*net.TCPConn).CloseWrite()
+		if _, err := io.Copy(io.Discard, nc); errors.Is(err, os.ErrDeadlineExceeded) {
+			return errors.New("the client has not closed its connection")
+		}
+		return nil
+	})
+	d := Dialer{
+		NetDial:           dial,
+		HandshakeTimeout:  hsPatience,
+		Subprotocols:      c.setting("dialer", "subprotocols"),
+		EnableCompression: c.setting("dialer", "compression") != nil,
+	}
+	conn, resp, err := d.Dial("ws://"+addr, nil)
+	if (conn == nil) != (err != nil) || resp != nil && err != nil && err != ErrBadHandshake {
+		t.Fatalf("got connection %v and error %#v, want one of them, ErrBadHandshake for a response", conn, err)
+	}
+	got := hsResult{compressed: "false", end: want.end}
+	if err != nil {
+		got.err = err.Error()
+		if prefix, open := strings.CutSuffix(want.err, "..."); open && strings.HasPrefix(got.err, prefix) {
+			got.err = want.err // the rest of it is net/http's
+		}
+	}
+	if resp != nil {
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Errorf("got error %v of the response's body, want none", err)
+		}
+		got.status, got.body = fmt.Sprint(resp.StatusCode), string(body)
+	}
+	if conn != nil {
+		defer conn.Close()
+		got.subprotocol, got.compressed = conn.Subprotocol(), fmt.Sprint(conn.CompressionState().Enabled)
+		got.messages, got.end = hsReadMessages(conn)
+		if want.count != "" {
+			got.count, got.messages = fmt.Sprint(len(got.messages)), nil
+		}
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+.100q\nwant %+.100q", got, want)
+	}
+}
+
+// hsReadMessages returns all messages, and the error behind them.
+func hsReadMessages(c *Conn) (messages []string, end string) {
+	c.SetReadDeadline(time.Now().Add(hsPatience))
+	for {
+		messageType, p, err := c.ReadMessage()
+		if err == nil || messageType != noMessage {
+			messages = append(messages, string(p))
+		}
+		if err != nil {
+			return messages, err.Error()
+		}
+	}
+}
+
+// With a connection comes the answer, whose body is there and empty.
+func TestDialResponse(t *testing.T) {
+	got := hsDialPipe(t, Dialer{}, "ws://a.example/", nil, func(key string) string {
+		return hsAccept(key, "Server: test\r\n") + hsHello
+	})
+	if got.err != nil || got.resp.StatusCode != http.StatusSwitchingProtocols || got.resp.Header.Get("Server") != "test" {
+		t.Fatalf("got %+v and error %v, want the answer", got.resp, got.err)
+	}
+	body, err := io.ReadAll(got.resp.Body)
+	if closed := got.resp.Body.Close(); len(body) > 0 || err != nil || closed != nil {
+		t.Errorf("got body %q, error %v, and %v from closing it, want an empty one", body, err, closed)
+	}
+	if got := cap(got.c.recv.b); got >= 1024 {
+		t.Errorf("got %d bytes held for the frame that came with the answer, want about as many as it has", got)
+	}
+	wantRead(t, got.c, "Hello")
+}
+
+// answeredConn is a client's connection to a server whose answer, and what follows it, is there at once.
+type answeredConn struct {
+	proxyConn
+	template string
+	key      string
+	sent     []byte // behind the request
+}
+
+func (c *answeredConn) Write(p []byte) (int, error) {
+	if c.key != "" {
+		c.sent = append(c.sent, p...)
+		return len(p), nil
+	}
+	req, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(p)))
+	if err != nil {
+		return 0, err
+	}
+	c.key = req.Header.Get("Sec-Websocket-Key")
+	c.template = strings.ReplaceAll(c.template, sampleAccept, acceptKey(c.key))
+	c.answer = c.template
+	return len(p), nil
+}
+
+func (c *answeredConn) Close() error                     { return nil }
+func (c *answeredConn) LocalAddr() net.Addr              { return pipeAddr{} }
+func (c *answeredConn) RemoteAddr() net.Addr             { return pipeAddr{} }
+func (c *answeredConn) SetDeadline(time.Time) error      { return nil }
+func (c *answeredConn) SetReadDeadline(time.Time) error  { return nil }
+func (c *answeredConn) SetWriteDeadline(time.Time) error { return nil }
+
+// referenceAnswer is another reading of RFC 6455, 4.1, on top of net/http.
+type referenceAnswer struct {
+	err         error // there is no answer in the bytes
+	status      int
+	body        []byte // at most 1,024 bytes of it
+	accepted    bool
+	extensions  bool // there is such a field, so that accepted says only that the rest is right
+	subprotocol string
+	rest        []byte // behind the head
+}
+
+func readReferenceAnswer(b []byte, accept string, subprotocols []string) (a referenceAnswer) {
+	r := bufio.NewReader(bytes.NewReader(b[:min(len(b), 64<<10)]))
+	var resp *http.Response
+	for interim := 0; ; interim++ {
+		if resp, a.err = http.ReadResponse(r, nil); a.err != nil {
+			return a
+		}
+		if resp.StatusCode < 100 || interim == 6 {
+			a.err = errors.New("no answer")
+			return a
+		}
+		if resp.StatusCode >= 200 || resp.StatusCode == 101 {
+			break
+		}
+	}
+	a.status = resp.StatusCode
+	a.body = make([]byte, 1024)
+	n, _ := io.ReadFull(resp.Body, a.body)
+	a.body = a.body[:n]
+	if a.status == 101 {
+		rest, _ := io.ReadAll(r)
+		a.rest = b[min(len(b), 64<<10)-len(rest):]
+	}
+
+	is := func(value, want string) bool { return len(value) == len(want) && strings.EqualFold(value, want) }
+	one := func(name string) string { // the value of a field that is there once
+		if values := resp.Header.Values(name); len(values) == 1 {
+			return values[0]
+		}
+		return ""
+	}
+	connection := strings.Split(strings.Join(resp.Header.Values("Connection"), ","), ",")
+	upgrades := slices.ContainsFunc(connection, func(s string) bool { return is(strings.Trim(s, " \t"), "upgrade") })
+	protocols := resp.Header.Values("Sec-WebSocket-Protocol")
+	a.subprotocol = one("Sec-WebSocket-Protocol")
+	a.accepted = a.status == 101 && resp.ProtoMajor == 1 && upgrades && is(one("Upgrade"), "websocket") &&
+		one("Sec-WebSocket-Accept") == accept && (len(protocols) == 0 || slices.Contains(subprotocols, a.subprotocol))
+	a.extensions = strings.Trim(strings.Join(resp.Header.Values("Sec-WebSocket-Extensions"), ""), " \t,") != ""
+	return a
+}
+
+// Whatever a server answers, in whatever pieces: the Dialer makes of it what another reading of the RFC does,
+// in bounded memory, and what follows the head are frames.
+func FuzzDialResponse(f *testing.F) {
+	const good = hsAnswer101
+	f.Add([]byte(good+"Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover\r\n\r\n\xc1\x07\xf2H\xcd\xc9\xc9\x07\x00"), true, uint(0))
+	f.Add([]byte(good+"Sec-WebSocket-Protocol: chat\r\n\r\n\x89\x04ping\x81\x05Hello\x88\x02\x03\xe8"), false, uint(5))
+	f.Add([]byte(good+strings.Repeat("a:\n", 2000)+"\r\n"), false, uint(0))
+	files, err := filepath.Glob("testdata/dial/*.txt")
+	if err != nil || len(files) == 0 {
+		f.Fatalf("got %d files and error %v, want some files", len(files), err)
+	}
+	for _, file := range files {
+		for i, c := range hsParseCases(f, file) {
+			if b := c.wire(f, "answer", sampleKey); len(b) < 2000 {
+				f.Add([]byte(b), i%2 == 0, uint(i%4))
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, answer []byte, compression bool, chunk uint) {
+		if len(answer) > 20_000 {
+			chunk = 0
+		}
+		nc := &answeredConn{template: string(answer)}
+		nc.chunk, nc.end = int(chunk%1000), io.EOF
+		d := Dialer{
+			NetDial:           func(string, string) (net.Conn, error) { return nc, nil },
+			Subprotocols:      []string{"chat", "superchat"},
+			EnableCompression: compression,
+			Compression:       CompressionOptions{ContextTakeover: true},
+			ReadLimit:         5000,
+		}
+		var before, after runtime.MemStats
+		large := len(answer) > 2000
+		if large {
+			runtime.ReadMemStats(&before)
+		}
+		c, resp, err := d.Dial("ws://example.com/", nil)
+		if large {
+			runtime.ReadMemStats(&after)
+			if n := int(after.TotalAlloc - before.TotalAlloc); n > 128<<10+64*len(answer) {
+				t.Errorf("got %d bytes allocated for an answer of %d", n, len(answer))
+			}
+		}
+		if nc.read > maxResponseHead {
+			t.Errorf("got %d bytes read, want at most %d", nc.read, maxResponseHead)
+		}
+		answer = []byte(nc.template)
+		want := readReferenceAnswer(answer, acceptKey(nc.key), d.Subprotocols)
+		switch {
+		case want.err != nil:
+			if c != nil || resp != nil || err == nil || len(err.Error()) > 300 {
+				t.Errorf("got a connection: %v, a response: %v, and error %v, want an error like %v", c != nil, resp != nil, err, want.err)
+			}
+			if ended := nc.read == len(answer) && len(answer) < maxResponseHead; errors.Is(err, io.ErrUnexpectedEOF) && !ended {
+				t.Errorf("got error %v, want no end of %d bytes, of which %d were read", err, len(answer), nc.read)
+			}
+			return
+		case resp == nil:
+			t.Fatalf("got error %v, want the response with status %d", err, want.status)
+		case want.extensions && want.accepted && compression: // whether it is right, FuzzNegotiation checks
+			want.accepted = err == nil && c.CompressionState().Enabled
+		case want.extensions:
+			want.accepted = false
+		}
+		body, bodyErr := io.ReadAll(resp.Body)
+		if bodyErr != nil || c != nil && len(body) > 0 || c == nil && !bytes.Equal(body, want.body) || resp.StatusCode != want.status {
+			t.Errorf("got status %d and body %.50q, %v, want %d and %.50q", resp.StatusCode, body, bodyErr, want.status, want.body)
+		}
+		if (c != nil) != want.accepted || (err == ErrBadHandshake) == want.accepted || c == nil && err == nil {
+			t.Fatalf("got a connection: %v, and error %v, want %v", c != nil, err, want.accepted)
+		}
+		if c != nil {
+			defer c.Close()
+			if c.Subprotocol() != want.subprotocol {
+				t.Errorf("got subprotocol %q, want %q", c.Subprotocol(), want.subprotocol)
+			}
+			compareFrames(t, c, nc, want.rest)
+		}
+	})
+}
+
+// compareFrames compares what the connection makes of the bytes that follow the head with the reference.
+func compareFrames(t *testing.T, c *Conn, nc *answeredConn, rest []byte) {
+	t.Helper()
+	var got []scriptEvent
+	for end := error(nil); end == nil; {
+		messageType, p, err := c.ReadMessage()
+		switch {
+		case err == nil:
+			got = append(got, scriptEvent{kind: '=', what: scriptMessageType(messageType), data: p})
+		case messageType != noMessage:
+			got = append(got, scriptEvent{kind: '=', what: "part " + scriptMessageType(messageType), data: p})
+		}
+		if end = err; err != nil {
+			got = append(got, scriptEvent{kind: '!', what: err.Error()})
+		}
+	}
+	c.send.awaitFlush()
+	sent, err := unmaskFrames(nc.sent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for len(sent) > 0 { // control frames
+		size := 2 + int(sent[1])
+		got = append(got, scriptEvent{kind: '<', data: sent[:size]})
+		sent = sent[size:]
+	}
+	r := &reference{in: rest, eof: true, limit: 5000, seen: got, unread: func(int) bool { return false }}
+	if s := c.CompressionState(); s.Enabled {
+		r.inflater = &strictInflater{bits: s.ReceiveWindowBits, takeover: s.ReceiveTakeover}
+	}
+	want := r.read()
+	if r.undecided {
+		return
+	}
+	if wrong := diffEvents(framesLast(got), framesLast(want), false, false); wrong != "" {
+		t.Errorf("% x: %s", rest, wrong)
+	}
+}
