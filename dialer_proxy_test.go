@@ -276,8 +276,8 @@ func (c *proxyConn) Write(p []byte) (int, error) {
 func (c *proxyConn) Read(p []byte) (int, error) {
 	if c.answer == "" && len(c.steps) > 0 {
 		step := c.steps[0]
-		if got := fmt.Sprintf("%q", c.wrote); c.wrong == nil && got != fmt.Sprintf("%q", []string{step.want}) {
-			c.wrong = fmt.Errorf("wrote %s, want one write of %q", got, step.want)
+		if step.want != "" && c.wrong == nil && !slices.Equal(c.wrote, []string{step.want}) {
+			c.wrong = fmt.Errorf("wrote %q, want one write of %q", c.wrote, step.want)
 		}
 		c.wrote, c.answer, c.steps = nil, step.answer, c.steps[1:]
 	}
@@ -302,88 +302,50 @@ func proxyURL(t testing.TB, s string) *url.URL {
 	return u
 }
 
-const (
-	proxyOK        = "HTTP/1.1 200 Connection established\r\n\r\n"
-	proxyRequest   = "CONNECT example.com:80 HTTP/1.1\r\nHost: example.com:80\r\n\r\n"
-	proxySOCKSHost = "\x05\x01\x00\x03\x0bexample.com\x00\x50"
-	proxySOCKSDone = "\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00"
-)
+const proxyOK = "HTTP/1.1 200 Connection established\r\n\r\n"
 
-func proxyHello(answer string) proxyStep   { return proxyStep{"\x05\x01\x00", answer} }
-func proxyHelloPW(answer string) proxyStep { return proxyStep{"\x05\x02\x00\x02", answer} }
-
-// The tunnels that open, byte for byte.
-var proxyOpens = []struct {
-	name, proxy, addr string
-	steps             []proxyStep
-}{
-	{"http", "http://p", "example.com:80", []proxyStep{{proxyRequest, proxyOK}}},
-	{"https", "https://p", "example.com:80", []proxyStep{{proxyRequest, proxyOK}}},
-	{"IPv6 target", "http://p", "[2001:db8::1]:443", []proxyStep{{
-		"CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: [2001:db8::1]:443\r\n\r\n", proxyOK}}},
-	{"user and password", "http://Aladdin:open%20sesame@p", "example.com:80", []proxyStep{{
-		"CONNECT example.com:80 HTTP/1.1\r\nHost: example.com:80\r\n" +
-			"Proxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n\r\n", proxyOK}}},
-	{"user without password", "http://me@p", "example.com:80", []proxyStep{{
-		"CONNECT example.com:80 HTTP/1.1\r\nHost: example.com:80\r\nProxy-Authorization: Basic bWU6\r\n\r\n", proxyOK}}},
-	{"colon in password", "http://a:b%3Ac@p", "example.com:80", []proxyStep{{
-		"CONNECT example.com:80 HTTP/1.1\r\nHost: example.com:80\r\nProxy-Authorization: Basic YTpiOmM=\r\n\r\n", proxyOK}}},
-	{"HTTP/1.0", "http://p", "example.com:80", []proxyStep{{proxyRequest, "HTTP/1.0 200 OK\r\nVia: x\r\n\r\n"}}},
-	{"any 2xx", "http://p", "example.com:80", []proxyStep{{proxyRequest, "HTTP/1.1 299 Whatever\r\n\r\n"}}},
-	{"no reason phrase", "http://p", "example.com:80", []proxyStep{{proxyRequest, "HTTP/1.1 200\r\n\r\n"}}},
-	{"line feeds alone", "http://p", "example.com:80", []proxyStep{{proxyRequest, "HTTP/1.1 200 OK\nVia: x\n\n"}}},
-	{"length ignored", "http://p", "example.com:80", []proxyStep{{proxyRequest,
-		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"}}},
-	{"interim responses", "http://p", "example.com:80", []proxyStep{{proxyRequest,
-		strings.Repeat("HTTP/1.1 102 Processing\r\nA: b\r\n\r\n", maxInterimResponses) + proxyOK}}},
-	{"head of the greatest length", "http://p", "example.com:80", []proxyStep{{proxyRequest,
-		"HTTP/1.1 200 OK\r\nA: " + strings.Repeat("b", maxResponseHead-24) + "\r\n\r\n"}}},
-
-	{"socks5", "socks5://p", "example.com:80", []proxyStep{
-		proxyHello("\x05\x00"), {proxySOCKSHost, proxySOCKSDone}}},
-	{"socks5h", "socks5h://p", "example.com:80", []proxyStep{
-		proxyHello("\x05\x00"), {proxySOCKSHost, proxySOCKSDone}}},
-	{"SOCKS to IPv4", "socks5://p", "192.0.2.1:8080", []proxyStep{
-		proxyHello("\x05\x00"), {"\x05\x01\x00\x01\xc0\x00\x02\x01\x1f\x90", proxySOCKSDone}}},
-	{"SOCKS to IPv6", "socks5://p", "[2001:db8::1]:443", []proxyStep{
-		proxyHello("\x05\x00"), {"\x05\x01\x00\x04\x20\x01\x0d\xb8" + strings.Repeat("\x00", 11) + "\x01\x01\xbb", proxySOCKSDone}}},
-	{"SOCKS to mapped IPv4", "socks5://p", "[::ffff:192.0.2.1]:8080", []proxyStep{
-		proxyHello("\x05\x00"), {"\x05\x01\x00\x01\xc0\x00\x02\x01\x1f\x90", proxySOCKSDone}}},
-	{"SOCKS longest name", "socks5://p", strings.Repeat("a", 255) + ":80", []proxyStep{
-		proxyHello("\x05\x00"), {"\x05\x01\x00\x03\xff" + strings.Repeat("a", 255) + "\x00\x50", proxySOCKSDone}}},
-	{"SOCKS password", "socks5://us%65r:pa%3Ass@p", "example.com:80", []proxyStep{
-		proxyHelloPW("\x05\x02"), {"\x01\x04user\x05pa:ss", "\x01\x00"}, {proxySOCKSHost, proxySOCKSDone}}},
-	{"SOCKS user without password", "socks5://user@p", "example.com:80", []proxyStep{
-		proxyHelloPW("\x05\x02"), {"\x01\x04user\x00", "\x01\x00"}, {proxySOCKSHost, proxySOCKSDone}}},
-	{"SOCKS password not wanted", "socks5://user:pass@p", "example.com:80", []proxyStep{
-		proxyHelloPW("\x05\x00"), {proxySOCKSHost, proxySOCKSDone}}},
-	{"SOCKS longest password", "socks5://" + strings.Repeat("u", 255) + ":" + strings.Repeat("p", 255) + "@p", "example.com:80", []proxyStep{
-		proxyHelloPW("\x05\x02"),
-		{"\x01\xff" + strings.Repeat("u", 255) + "\xff" + strings.Repeat("p", 255), "\x01\x00"},
-		{proxySOCKSHost, proxySOCKSDone}}},
-	{"SOCKS bound to a name", "socks5://p", "example.com:80", []proxyStep{
-		proxyHello("\x05\x00"), {proxySOCKSHost, "\x05\x00\x00\x03\xff" + strings.Repeat("n", 255) + "\x00\x00"}}},
-	{"SOCKS bound to no name", "socks5://p", "example.com:80", []proxyStep{
-		proxyHello("\x05\x00"), {proxySOCKSHost, "\x05\x00\x00\x03\x00\x00\x00"}}},
-	{"SOCKS bound to IPv6", "socks5://p", "example.com:80", []proxyStep{
-		proxyHello("\x05\x00"), {proxySOCKSHost, "\x05\x00\x00\x04" + strings.Repeat("x", 18)}}},
+// proxyCase is a case of a file of testdata/proxy. It has a setting with the URL of the proxy and the target of
+// the tunnel; for each exchange a section of what the client asks for, where that matters, and one of what the
+// proxy answers, from the second on with a number; and the error, if there is one.
+type proxyCase struct {
+	name  string
+	url   *url.URL
+	addr  string
+	steps []proxyStep
+	err   string // the rest is net/http's where it ends in "..."
 }
 
+func proxyCases(t testing.TB, file string) (cases []proxyCase) {
+	for _, c := range hsParseCases(t, "testdata/proxy/"+file) {
+		proxy, addr, _ := strings.Cut(hsExpand(t, c.settings["proxy"], ""), " ")
+		p := proxyCase{name: c.name, url: proxyURL(t, proxy), addr: addr, err: strings.Join(c.lines(t, "error"), "\n")}
+		for _, number := range []string{"", " 2", " 3"} {
+			if answer := c.wire(t, "answers"+number, ""); answer != "" {
+				p.steps = append(p.steps, proxyStep{c.wire(t, "asks"+number, ""), answer})
+			}
+		}
+		cases = append(cases, p)
+	}
+	return cases
+}
+
+// open asks for the tunnel of the case.
+func (c proxyCase) open(conn *proxyConn) error {
+	conn.steps = slices.Clone(c.steps)
+	return proxyTunnel(conn, c.url, c.addr)
+}
+
+// The tunnels that open, byte for byte.
 func TestProxyTunnelOpens(t *testing.T) {
-	for _, tt := range proxyOpens {
+	for _, tt := range proxyCases(t, "opens.txt") {
 		for _, chunk := range []int{0, 1} {
-			t.Run(fmt.Sprintf("%s/chunk=%d", tt.name, chunk), func(t *testing.T) {
-				c := &proxyConn{steps: tt.steps, chunk: chunk, end: io.EOF}
-				if err := proxyTunnel(c, proxyURL(t, tt.proxy), tt.addr); err != nil {
-					t.Fatalf("got %v, want a tunnel", err)
-				}
-				if c.wrong != nil {
-					t.Error(c.wrong)
-				}
-				if len(c.steps) > 0 || c.answer != "" || len(c.wrote) > 0 {
-					t.Errorf("got %d steps and %q left, %q written after them, want nothing", len(c.steps), c.answer, c.wrote)
-				}
-			})
+			c := &proxyConn{chunk: chunk, end: io.EOF}
+			if err := tt.open(c); err != nil || c.wrong != nil || len(tt.steps) == 0 {
+				t.Errorf("%s by %d: got %v, %v, want a tunnel", tt.name, chunk, err, c.wrong)
+			}
+			if len(c.steps) > 0 || c.answer != "" || len(c.wrote) > 0 {
+				t.Errorf("%s: got %d steps and %q left, %q written after them, want nothing", tt.name, len(c.steps), c.answer, c.wrote)
+			}
 		}
 	}
 }
@@ -391,24 +353,24 @@ func TestProxyTunnelOpens(t *testing.T) {
 // A proxy that stops at any byte, by hanging up or by falling silent until the deadline, which may pass in a
 // Write as well.
 func TestProxyTunnelTruncated(t *testing.T) {
-	check := func(name string, c *proxyConn, proxy, addr string, want error) {
-		t.Helper()
-		err := proxyTunnel(c, proxyURL(t, proxy), addr)
-		if !errors.Is(err, want) || !strings.HasPrefix(err.Error(), "websocket: proxy: ") {
-			t.Errorf("%s: got %v, want %v", name, err, want)
+	for _, tt := range proxyCases(t, "opens.txt") {
+		check := func(c *proxyConn, want error) {
+			t.Helper()
+			err := tt.open(c)
+			if !errors.Is(err, want) || !strings.HasPrefix(err.Error(), "websocket: proxy: ") {
+				t.Errorf("%s, of which there is %q: got %v, want %v", tt.name, tt.steps, err, want)
+			}
 		}
-	}
-	for _, tt := range proxyOpens {
-		check(tt.name, &proxyConn{writeErr: os.ErrDeadlineExceeded}, tt.proxy, tt.addr, os.ErrDeadlineExceeded)
-		for i, step := range tt.steps {
+		check(&proxyConn{writeErr: os.ErrDeadlineExceeded}, os.ErrDeadlineExceeded)
+		steps := tt.steps
+		for i, step := range steps {
 			for n := range step.answer {
 				if n >= 300 && n < len(step.answer)-5 {
 					continue // all of a long answer is the same in the middle
 				}
-				name := fmt.Sprintf("%s: step %d cut at %d", tt.name, i, n)
-				steps := append(slices.Clone(tt.steps[:i]), proxyStep{step.want, step.answer[:n]})
-				check(name, &proxyConn{steps: steps, end: io.EOF}, tt.proxy, tt.addr, io.ErrUnexpectedEOF)
-				check(name, &proxyConn{steps: steps, end: os.ErrDeadlineExceeded}, tt.proxy, tt.addr, os.ErrDeadlineExceeded)
+				tt.steps = append(slices.Clone(steps[:i]), proxyStep{step.want, step.answer[:n]})
+				check(&proxyConn{end: io.EOF}, io.ErrUnexpectedEOF)
+				check(&proxyConn{end: os.ErrDeadlineExceeded}, os.ErrDeadlineExceeded)
 			}
 		}
 	}
@@ -416,102 +378,21 @@ func TestProxyTunnelTruncated(t *testing.T) {
 
 // Every verdict on what the proxy said, with its text.
 func TestProxyTunnelRefused(t *testing.T) {
-	type test struct{ name, proxy, answers, want string } // answers are parted by |
-	tests := []test{
-		{"authentication", "http://p", "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 2\r\n\r\nno",
-			"proxy refused CONNECT: 407 Proxy Authentication Required"},
-		{"no reason phrase", "http://p", "HTTP/1.1 403\r\n\r\n", "proxy refused CONNECT: 403 Forbidden"},
-		{"blank reason phrase", "http://p", "HTTP/1.1 403   \r\n\r\n", "proxy refused CONNECT: 403 Forbidden"},
-		{"unknown status", "http://p", "HTTP/1.1 999 \r\n\r\n", "proxy refused CONNECT: 999"},
-		{"redirect", "http://p", "HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n", "proxy refused CONNECT: 302 Found"},
-		{"status below 100", "http://p", "HTTP/1.1 020 OK\r\n\r\n", `proxy: malformed HTTP status code "020"`},
-		{"HTTP/2", "http://p", "HTTP/2.0 200 OK\n\n", "proxy answered CONNECT with HTTP/2.0"},
-		{"a long line", "http://p", strings.Repeat("x", 1000) + "\n\n", `proxy: malformed HTTP response "` + strings.Repeat("x", maxQuoted-len(`malformed HTTP response "`)) + " (and more)"},
-		{"101 is not interim", "http://p", "HTTP/1.1 101 Switching Protocols\r\n\r\n" + proxyOK,
-			"proxy refused CONNECT: 101 Switching Protocols"},
-		{"refused after interim", "http://p", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 502 Bad Gateway\r\n\r\n",
-			"proxy refused CONNECT: 502 Bad Gateway"},
-		{"controls in reason", "http://p", "HTTP/1.1 403 \x1b[2J\x00a\rb\xff\u202ec\r\n\r\n", "proxy refused CONNECT: 403 [2Jabc"},
-		{"long reason", "http://p", "HTTP/1.1 403 " + strings.Repeat("x", 1000) + "\r\n\r\n",
-			"proxy refused CONNECT: 403 " + strings.Repeat("x", maxProxyReason)},
-		{"interim responses", "http://p", strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", maxInterimResponses+1) + proxyOK,
-			"proxy: more than 5 interim responses"},
-		{"malformed field", "http://p", "HTTP/1.1 200 OK\r\nnothing\r\n\r\n", "proxy: malformed MIME header..."},
-		{"early data", "http://p", proxyOK + "x", "proxy sent data before the tunnel was used"},
-		{"body in 2xx", "http://p", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", "proxy sent data before the tunnel was used"},
-		{"head too long by one", "http://p", "HTTP/1.1 200 OK\r\nA: " + strings.Repeat("b", maxResponseHead-23) + "\r\n\r\n",
-			"proxy: the header of the response is longer than 65536 bytes"},
-
-		{"no method", "socks5://p", "\x05\xff", "proxy requires authentication, and its URL has no user name and password"},
-		{"no method with user", "socks5://u:p@p", "\x05\xff", "proxy accepts neither user name and password nor no authentication"},
-		{"password not offered", "socks5://p", "\x05\x02", "proxy chose SOCKS authentication method 0x02, which was not offered"},
-		{"GSSAPI", "socks5://u:p@p", "\x05\x01", "proxy chose SOCKS authentication method 0x01, which was not offered"},
-		{"SOCKS4", "socks5://p", "\x04\x00", "proxy answered with SOCKS version 4, want 5"},
-		{"HTTP", "socks5://p", "HTTP/1.1 400 Bad Request\r\n\r\n", "proxy answered with SOCKS version 72, want 5"},
-		{"authentication version", "socks5://u:p@p", "\x05\x02|\x05\x00", "proxy answered with SOCKS authentication version 5, want 1"},
-		{"wrong password", "socks5://u:p@p", "\x05\x02|\x01\x01", "proxy refused the user name and password (SOCKS status 1)"},
-		{"reply version", "socks5://p", "\x05\x00|\x04\x00\x00\x01", "proxy replied with SOCKS version 4, want 5"},
-		{"reserved field", "socks5://p", "\x05\x00|\x05\x00\x01\x01", "proxy replied with 0x01 in the reserved field of SOCKS"},
-		{"address type", "socks5://p", "\x05\x00|\x05\x00\x00\x02", "proxy replied with SOCKS address type 2, which is unknown"},
-		{"address type 0", "socks5://p", "\x05\x00|\x05\x00\x00\x00", "proxy replied with SOCKS address type 0, which is unknown"},
-	}
-	for _, answer := range []string{"SSH-2.0-x\r\n\r\n", "\n\n", "HTTP/2 200 OK\n\n", "HTTP/1.10 200 OK\n\n", "HTTP/1.x 200 OK\n\n",
-		"http/1.1 200 OK\n\n", "HTTP/1.1\n\n", "HTTP/1.1 \n\n", "HTTP/1.1 20 OK\n\n", "HTTP/1.1 2000 OK\n\n", "HTTP/1.1 +20 OK\n\n",
-		"HTTP/1.1 200\tOK\n\n", "HTTP/1.1 2\r00 OK\n\n", " HTTP/1.1 200 OK\n\n", "\r\nHTTP/1.1 200 OK\r\n\r\n"} {
-		tests = append(tests, test{fmt.Sprintf("%q", answer), "http://p", answer, "proxy: malformed HTTP..."})
-	}
-	for i, text := range []string{"general SOCKS server failure", "connection not allowed by ruleset", "network unreachable",
-		"host unreachable", "connection refused", "TTL expired", "command not supported", "address type not supported", "unassigned reply code"} {
-		tests = append(tests, test{text, "socks5://p", "\x05\x00|\x05" + string(byte(i+1)) + "\x00\x01",
-			fmt.Sprintf("proxy refused to connect: %s (SOCKS reply %d)", text, i+1)})
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			c := &proxyConn{end: io.EOF}
-			for _, answer := range strings.Split(tt.answers, "|") {
-				c.steps = append(c.steps, proxyStep{answer: answer})
-			}
-			err := proxyTunnel(c, proxyURL(t, tt.proxy), "example.com:80")
-			want, open := strings.CutSuffix("websocket: "+tt.want, "...") // the rest is net/http's
-			if err == nil || err.Error() != want && !(open && strings.HasPrefix(err.Error(), want)) {
-				t.Errorf("got %v, want %v", err, want)
-			}
-		})
+	for _, tt := range proxyCases(t, "refused.txt") {
+		err := tt.open(&proxyConn{end: io.EOF})
+		want, open := strings.CutSuffix(tt.err, "...")
+		if err == nil || err.Error() != want && !(open && strings.HasPrefix(err.Error(), want)) {
+			t.Errorf("%s: got %v, want %v", tt.name, err, tt.err)
+		}
 	}
 }
 
 // What cannot be asked is refused before anything is written.
 func TestProxyTunnelUnsayable(t *testing.T) {
-	long := strings.Repeat("x", 256)
-	tests := []struct{ proxy, addr, want string }{
-		{"ftp://p", "example.com:80", `proxy scheme "ftp" is not supported`},
-		{"http://p", "example.com", `proxy target "example.com" is not host:port`},
-		{"http://p", "::1:80", `proxy target "::1:80" is not host:port`},
-		{"http://p", ":80", `proxy target ":80" is not host:port`},
-		{"http://p", "", `proxy target "" is not host:port`},
-		{"http://p", "[a:b]:80", `proxy target "[a:b]:80" has no valid IP address in its brackets`},
-		{"http://p", "example.com:", `proxy target "example.com:" has no valid port`},
-		{"http://p", "example.com:0", `proxy target "example.com:0" has no valid port`},
-		{"http://p", "example.com:65536", `proxy target "example.com:65536" has no valid port`},
-		{"http://p", "example.com:http", `proxy target "example.com:http" has no valid port`},
-		{"http://p", "[fe80::1%eth0]:80", `proxy target "[fe80::1%eth0]:80" has a zone, which means nothing to a proxy`},
-		{"socks5://p", "[fe80::1%eth0]:80", `proxy target "[fe80::1%eth0]:80" has a zone, which means nothing to a proxy`},
-		{"http://a%3Ab:c@p", "example.com:80", "proxy user name has a colon, which Basic authentication does not allow"},
-		{"http://a%0A:b@p", "example.com:80", "proxy user name or password has a control character, which Basic authentication does not allow"},
-		{"http://a:b%7F@p", "example.com:80", "proxy user name or password has a control character, which Basic authentication does not allow"},
-		{"socks5://p", long + ":80", "proxy target has a host name of 256 bytes, SOCKS allows 255"},
-		{"socks5://:p@p", "example.com:80", "proxy user name has 0 bytes, SOCKS requires 1 to 255"},
-		{"socks5://" + long + ":p@p", "example.com:80", "proxy user name has 256 bytes, SOCKS requires 1 to 255"},
-		{"socks5://u:" + long + "@p", "example.com:80", "proxy password has 256 bytes, SOCKS allows 255"},
-	}
-	for _, tt := range tests {
+	for _, tt := range proxyCases(t, "unsayable.txt") {
 		c := &proxyConn{end: io.EOF}
-		err := proxyTunnel(c, proxyURL(t, tt.proxy), tt.addr)
-		if want := "websocket: " + tt.want; err == nil || err.Error() != want {
-			t.Errorf("%s to %q: got %v, want %v", tt.proxy, tt.addr, err, want)
-		}
-		if len(c.wrote) > 0 {
-			t.Errorf("%s to %q: wrote %q, want nothing", tt.proxy, tt.addr, c.wrote)
+		if err := tt.open(c); err == nil || err.Error() != tt.err || len(c.wrote) > 0 {
+			t.Errorf("%s: got %v after %q, want %v after nothing", tt.name, err, c.wrote, tt.err)
 		}
 	}
 }
@@ -523,7 +404,8 @@ func TestAttackProxyTarget(t *testing.T) {
 			continue
 		}
 		for _, proxy := range []string{"http://p", "socks5://p"} {
-			for _, addr := range []string{"a" + string([]byte{byte(b)}) + "b:80", "[fe80::1%" + string([]byte{byte(b)}) + "]:80", "a:8" + string([]byte{byte(b)}) + "0"} {
+			for _, format := range []string{"a%sb:80", "[fe80::1%%%s]:80", "a:8%s0"} {
+				addr := fmt.Sprintf(format, string([]byte{byte(b)}))
 				c := &proxyConn{end: io.EOF}
 				err := proxyTunnel(c, proxyURL(t, proxy), addr)
 				if err == nil || !strings.HasSuffix(err.Error(), "has a byte that is not visible ASCII") || len(c.wrote) > 0 {
@@ -545,7 +427,7 @@ func TestProxyTunnelEndlessHead(t *testing.T) {
 			"\r\n\r\n", size/maxResponseHead),
 	} {
 		for _, chunk := range []int{0, 1, 1000} {
-			c := &proxyConn{steps: []proxyStep{{proxyRequest, answer}}, chunk: chunk, end: io.EOF}
+			c := &proxyConn{answer: answer, chunk: chunk, end: io.EOF}
 			err := proxyTunnel(c, proxyURL(t, "http://p"), "example.com:80")
 			const want = "websocket: proxy: the header of the response is longer than 65536 bytes"
 			if err == nil || err.Error() != want || c.read != maxResponseHead {
@@ -611,7 +493,7 @@ func referenceTunnel(socks, user bool, answers []byte) (size int, open bool) {
 // Whatever the proxy sends, and however it arrives, the tunnel opens where another reading of the RFCs has it
 // open; it takes nothing that is not its own, and reads no more than its bound.
 func FuzzProxyTunnel(f *testing.F) {
-	for _, tt := range proxyOpens {
+	for _, tt := range proxyCases(f, "opens.txt") {
 		var answers string
 		for _, step := range tt.steps {
 			answers += step.answer
@@ -619,8 +501,9 @@ func FuzzProxyTunnel(f *testing.F) {
 		if len(answers) > 1024 {
 			continue // the fuzzer would spend its time on shortening it
 		}
-		f.Add(tt.proxy[0] == 's', strings.Contains(tt.proxy, "@"), []byte(answers))
-		f.Add(tt.proxy[0] == 's', strings.Contains(tt.proxy, "@"), []byte(answers+"x"))
+		for _, rest := range []string{"", "x"} {
+			f.Add(strings.HasPrefix(tt.url.Scheme, "socks"), tt.url.User != nil, []byte(answers+rest))
+		}
 	}
 	f.Fuzz(func(t *testing.T, socks, user bool, answers []byte) {
 		u := &url.URL{Scheme: "http", Host: "p"}

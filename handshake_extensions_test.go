@@ -29,79 +29,37 @@ func hsExtensions(list []extension) string {
 	return strings.Join(elements, ", ")
 }
 
-// The grammar of RFC 6455, 9.1, with the white space and the empty elements of
-// RFC 9110, 5.6. testdata/handshake/extensions.txt has what a server says to it.
+// Each extension of a list, as testdata/extensions.txt has it.
 func TestParseExtensions(t *testing.T) {
-	for _, tt := range []struct {
-		name  string
-		in    []string
-		want  string
-		count int
-	}{
-		{"no line", nil, "", 0},
-		{"an empty line", []string{""}, "", 0},
-		{"white space", []string{" \t "}, "", 0},
-		{"empty elements", []string{",", " , ,,"}, "", 0},
-		{"one", []string{"foo"}, "foo", 1},
-		{"two", []string{"foo, bar"}, "foo, bar", 2},
-		{"two lines", []string{"foo", "bar"}, "foo, bar", 2},
-		{"empty elements around", []string{",,foo,,bar,,"}, "foo, bar", 2},
-		{"parameters", []string{"foo; a; b=1;c=x"}, "foo; a; b=1; c=x", 1},
-		{"white space within", []string{"\tfoo\t;\ta\t;\tb\t=\t1\t,\tbar\t"}, "foo; a; b=1, bar", 2},
-		{"quoted", []string{`foo; a="1"`}, "foo; a=1", 1},
-		{"quoted, white space around", []string{`foo; a = "1" ; b`}, "foo; a=1; b", 1},
-		{"quoted, escaped", []string{`foo; a="\1\2\3"`}, "foo; a=123", 1},
-		{"case is kept", []string{"Foo; A=B"}, "Foo; A=B", 1},
-		{"parameters of the same name", []string{"foo; a=1; a; a=2"}, "foo; a=1; a; a=2", 1},
-		{"RFC 7692, 5.1", []string{"x; client_max_window_bits; server_max_window_bits=10, x; client_max_window_bits"},
-			"x; client_max_window_bits; server_max_window_bits=10, x; client_max_window_bits", 2},
-		{"names of built-in properties", []string{"__proto__; constructor=toString, hasOwnProperty"},
-			"__proto__; constructor=toString, hasOwnProperty", 2},
-	} {
-		list, err := parseExtensions(tt.in)
-		if got := hsExtensions(list); err != nil || got != tt.want || len(list) != tt.count {
-			t.Errorf("%s: got %d: %q and error %v, want %d: %q", tt.name, len(list), got, err, tt.count, tt.want)
+	for _, c := range hsParseCases(t, "testdata/extensions.txt") {
+		if c.sections["error"] != nil {
+			continue
+		}
+		list, err := parseExtensions(c.lines(t, "header"))
+		want := c.lines(t, "list")
+		if got := hsExtensions(list); err != nil || got != strings.Join(want, ", ") || len(list) != len(want) {
+			t.Errorf("%s: got %d: %q and error %v, want %q", c.name, len(list), got, err, want)
 		}
 	}
 }
 
+// What is no list is none at the end and in the middle of another one, either.
 func TestParseExtensionsRefuses(t *testing.T) {
-	for _, tt := range []struct{ in, want string }{
-		{`foo; a="`, "a quoted value does not end"},
-		{`foo; a="1`, "a quoted value does not end"},
-		{`foo; a="\`, "a quoted value does not end"},
-		{`foo; a="\"`, "a quoted value does not end"},
-		{`foo; a=""`, "a quoted value is not a token"},
-		{`foo; a=" 1"`, "a quoted value is not a token"},
-		{`foo; a="\\"`, "a quoted value is not a token"},
-		{`foo; a="1;2"`, "a quoted value is not a token"},
-		{`foo; a="b=1"`, "a quoted value is not a token"},
-		{"foo; a=\"\x00\"", "a quoted value is not a token"},
-		{"foo;", "a name or value is missing at the end"},
-		{"foo; a=", "a name or value is missing at the end"},
-		{"foo; ,", "unexpected ',' where a name or value begins"},
-		{"foo; a=,", "unexpected ',' where a name or value begins"},
-		{"foo; a=;b", "unexpected ';' where a name or value begins"},
-		{";", "unexpected ';' where a name or value begins"},
-		{"=", "unexpected '=' where a name or value begins"},
-		{`"foo"`, `unexpected '"' where a name or value begins`},
-		{"\x00", `unexpected '\x00' where a name or value begins`},
-		{"\u00fc", "unexpected '\u00c3' where a name or value begins"},
-		{"foo\u00a0", "unexpected '\u00c2' after an extension"},
-		{"foo=1", "unexpected '=' after an extension"},
-		{"foo bar", "unexpected 'b' after an extension"},
-		{"foo; a b", "unexpected 'b' after an extension"},
-		{`foo; a="1"2`, "unexpected '2' after an extension"},
-		{`foo; a="1""2"`, `unexpected '"' after an extension`},
-		{"foo\r\nbar", `unexpected '\r' after an extension`},
-		{"foo\vbar", `unexpected '\v' after an extension`},
-	} {
-		for _, lines := range [][]string{{tt.in}, {"good", tt.in}, {"good, " + tt.in, "good"}} {
-			list, err := parseExtensions(lines)
-			if list != nil || err == nil || err.Error() != tt.want {
-				t.Errorf("%q: got %q and error %v, want error %s", lines, hsExtensions(list), err, tt.want)
+	refused := 0
+	for _, c := range hsParseCases(t, "testdata/extensions.txt") {
+		for _, want := range c.lines(t, "error") {
+			refused++
+			in := c.lines(t, "header")[0]
+			for _, lines := range [][]string{{in}, {"good", in}, {"good, " + in, "good"}} {
+				list, err := parseExtensions(lines)
+				if list != nil || err == nil || err.Error() != want {
+					t.Errorf("%q: got %q and error %v, want error %s", lines, hsExtensions(list), err, want)
+				}
 			}
 		}
+	}
+	if refused < 20 {
+		t.Errorf("got %d headers that are no list, want all of them", refused)
 	}
 }
 
