@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -80,18 +79,6 @@ func hsFields(request, name string) []string {
 	return fields
 }
 
-// hsSentFields returns what a request has of a field when the program gives Dial the header, which stays as
-// it is.
-func hsSentFields(t *testing.T, d Dialer, url string, header http.Header, name string) []string {
-	t.Helper()
-	before := header.Clone()
-	got := hsDialPipe(t, d, url, header, nil)
-	if got.err != nil || !reflect.DeepEqual(header, before) {
-		t.Errorf("%q: got error %v and header %q, want none, and the header as it was", before, got.err, header)
-	}
-	return hsFields(got.request, name)
-}
-
 // hsWantNoDial checks that Dial returns the error, of which it need not have what "..." stands for, before
 // anything is dialed.
 func hsWantNoDial(t *testing.T, d Dialer, url string, header http.Header, want string) {
@@ -104,123 +91,96 @@ func hsWantNoDial(t *testing.T, d Dialer, url string, header http.Header, want s
 	}
 }
 
-// The client's opening handshake, as it is on the wire.
-func TestDialRequest(t *testing.T) {
-	d := Dialer{Subprotocols: []string{"chat", "superchat"}}
-	got := hsDialPipe(t, d, "ws://server.example.com/chat?a=b", http.Header{"Origin": {"http://example.com"}}, nil)
-	if got.err != nil {
-		t.Fatal(got.err)
+// hsPlayRequests dials as the cases of a file of testdata/request say: to a url, or else to ws://a.example/, with
+// a header of the program, in which a name alone has no value. They have what is dialed, and of the request the
+// first line, and the lines of the fields that they name, or "no Name"; or the error, before anything is dialed.
+func hsPlayRequests(t *testing.T, file string) {
+	jar, _ := cookiejar.New(nil)
+	jar.SetCookies(&url.URL{Scheme: "http", Host: "a.example"}, []*http.Cookie{{Name: "jar", Value: "1"}, {Name: "other", Value: "2"}})
+	for _, c := range hsParseCases(t, "testdata/request/"+file) {
+		d := Dialer{Subprotocols: c.setting("dialer", "subprotocols")}
+		if c.setting("dialer", "jar") != nil {
+			d.Jar = jar
+		}
+		header := make(http.Header)
+		for _, line := range c.lines(t, "header") {
+			name, value, ok := strings.Cut(line, ": ")
+			header[name] = slices.Grow(header[name], 8) // room that is not to be used
+			if ok {
+				header[name] = append(header[name], value)
+			}
+		}
+		url, ok := c.settings["url"]
+		if !ok {
+			url = "ws://a.example/"
+		}
+		before := header.Clone()
+		got := hsDialPipe(t, d, hsExpand(t, url, ""), header, nil)
+		for name, values := range header {
+			if !slices.Equal(values, before[name]) || strings.Join(values[len(values):cap(values)], "") != "" {
+				t.Errorf("%s: got header %q, want it as it was, and nothing behind it", c.name, values[:cap(values)])
+			}
+		}
+		if want := strings.Join(c.lines(t, "error"), "\n"); want != "" {
+			if got.how != "" || fmt.Sprint(got.err) != want {
+				t.Errorf("%s: got error %v after dialing %q, want %s before", c.name, got.err, got.how, want)
+			}
+			continue
+		}
+		if dials := strings.Join(c.lines(t, "dials"), "\n"); got.err != nil || dials != "" && got.how+" "+got.addr != dials {
+			t.Errorf("%s: got %s %s and error %v, want %s", c.name, got.how, got.addr, got.err, dials)
+		}
+		hsCompareRequest(t, c, got.request)
 	}
-	head, body, _ := strings.Cut(got.request, "\r\n\r\n")
-	if !strings.HasPrefix(head, "GET /chat?a=b HTTP/1.1\r\n") || body != "" {
-		t.Errorf("got %q, want a GET without a body", got.request)
+}
+
+func hsCompareRequest(t *testing.T, c *hsCase, request string) {
+	head, body, ok := strings.Cut(request, "\r\n\r\n")
+	if !ok || body != "" {
+		t.Errorf("%s: got %q, want a head and nothing behind it", c.name, request)
 	}
-	for name, want := range map[string]string{
-		"Host":                   "Host: server.example.com",
-		"Upgrade":                "Upgrade: websocket",
-		"Connection":             "Connection: Upgrade",
-		"Sec-WebSocket-Version":  "Sec-WebSocket-Version: 13",
-		"Sec-WebSocket-Protocol": "Sec-WebSocket-Protocol: chat, superchat",
-		"Origin":                 "Origin: http://example.com",
-		"Content-Length":         "",
-		"Transfer-Encoding":      "",
-		"Cookie":                 "",
-	} {
-		if fields := strings.Join(hsFields(got.request, name), "\n"); fields != want {
-			t.Errorf("got %q, want %q", fields, want)
+	want := make(map[string][]string)
+	for _, line := range c.lines(t, "request") {
+		absent, isAbsent := strings.CutPrefix(line, "no ")
+		name, _, isField := strings.Cut(line, ": ")
+		switch {
+		case isAbsent:
+			want[absent] = nil
+		case isField:
+			want[name] = append(want[name], line)
+		case !strings.HasPrefix(head, line+"\r\n"):
+			t.Errorf("%s: got %q, want it to begin with %q", c.name, head, line)
+		}
+	}
+	for name, fields := range want {
+		sent := hsFields(head, name)
+		if name == "Cookie" && len(sent) == 1 { // the order is that of a map
+			cookies := strings.Split(strings.TrimPrefix(sent[0], "Cookie: "), "; ")
+			slices.Sort(cookies)
+			sent[0] = "Cookie: " + strings.Join(cookies, "; ")
+		}
+		if !slices.Equal(sent, fields) {
+			t.Errorf("%s: got %q, want %q", c.name, sent, fields)
 		}
 	}
 }
+
+func TestDialRequest(t *testing.T)      { hsPlayRequests(t, "handshake.txt") }
+func TestDialURL(t *testing.T)          { hsPlayRequests(t, "url.txt") }
+func TestDialMalformedURL(t *testing.T) { hsPlayRequests(t, "malformed-url.txt") }
+func TestDialHeader(t *testing.T)       { hsPlayRequests(t, "header.txt") }
+func TestDialCookies(t *testing.T)      { hsPlayRequests(t, "cookies.txt") }
 
 // A key is for one connection (RFC 6455, 4.1).
 func TestDialMakesANewKeyEachTime(t *testing.T) {
 	var keys [2]string
 	for i := range keys {
-		fields := hsSentFields(t, Dialer{}, "ws://a.example/", nil, "Sec-WebSocket-Key")
+		got := hsDialPipe(t, Dialer{}, "ws://a.example/", nil, nil)
+		fields := hsFields(got.request, "Sec-WebSocket-Key")
 		keys[i] = strings.TrimPrefix(strings.Join(fields, "\n"), "Sec-WebSocket-Key: ")
 	}
 	if !validKey(keys[0]) || !validKey(keys[1]) || keys[0] == keys[1] {
 		t.Errorf("got %q, want two keys of 16 bytes", keys)
-	}
-}
-
-// RFC 6455, 3: ws has the port 80 and wss 443, and TLS.
-func TestDialURL(t *testing.T) {
-	for _, tt := range []struct{ url, how, addr, path, host string }{
-		{"ws://a.example", "plain", "a.example:80", "/", "a.example"},
-		{"ws://a.example:8080/x", "plain", "a.example:8080", "/x", "a.example:8080"},
-		{"wss://a.example/", "TLS", "a.example:443", "/", "a.example"},
-		{"wss://a.example:80/", "TLS", "a.example:80", "/", "a.example:80"},
-		{"http://a.example/", "plain", "a.example:80", "/", "a.example"},
-		{"https://a.example/", "TLS", "a.example:443", "/", "a.example"},
-		{"WS://a.example/", "plain", "a.example:80", "/", "a.example"},
-		{"ws://a.example?a=b", "plain", "a.example:80", "/?a=b", "a.example"},
-		{"ws://a.example/?", "plain", "a.example:80", "/?", "a.example"},
-		{"ws://a.example/x%20y/%2F?q=%3F", "plain", "a.example:80", "/x%20y/%2F?q=%3F", "a.example"},
-		{"ws://a.example/x y", "plain", "a.example:80", "/x%20y", "a.example"},
-		{"ws://a.example//b.example/", "plain", "a.example:80", "//b.example/", "a.example"},
-		{"ws://a.example/#fragment", "plain", "a.example:80", "/", "a.example"},
-		{"ws://127.0.0.1/", "plain", "127.0.0.1:80", "/", "127.0.0.1"},
-		{"ws://[2001:db8::1]/", "plain", "[2001:db8::1]:80", "/", "[2001:db8::1]"},
-		{"wss://[2001:db8::1]:8443/", "TLS", "[2001:db8::1]:8443", "/", "[2001:db8::1]:8443"},
-		{"ws://[fe80::1%25eth0]/", "plain", "[fe80::1%eth0]:80", "/", "[fe80::1]"},
-
-		// "an optional ":port" if not using the default port" (4.1)
-		{"ws://a.example:/", "plain", "a.example:80", "/", "a.example"},
-		{"ws://a.example:80/", "plain", "a.example:80", "/", "a.example"},
-		{"ws://a.example:443/", "plain", "a.example:443", "/", "a.example:443"},
-		{"wss://a.example:443/", "TLS", "a.example:443", "/", "a.example"},
-		{"ws://[2001:db8::1]:80/", "plain", "[2001:db8::1]:80", "/", "[2001:db8::1]"},
-		{"ws://[2001:db8::1]:/", "plain", "[2001:db8::1]:80", "/", "[2001:db8::1]"},
-
-		// International names are punycode on the wire (RFC 5891, 4.4).
-		{"ws://b\u00fccher.example/", "plain", "xn--bcher-kva.example:80", "/", "xn--bcher-kva.example"},
-		{"wss://B\u00dcCHER.example:8443/", "TLS", "xn--bcher-kva.example:8443", "/", "xn--bcher-kva.example:8443"},
-		{"ws://b%C3%BCcher.example/", "plain", "xn--bcher-kva.example:80", "/", "xn--bcher-kva.example"},
-
-		// A query is escaped as by browsers, and what is escaped already is left alone.
-		{"ws://a.example/?a b=\u00e4&c=\"<'>%20%zz+[]{}|\\^`", "plain", "a.example:80",
-			"/?a%20b=%C3%A4&c=%22%3C%27%3E%20%zz+[]{}|\\^`", "a.example"},
-		{"ws://a.example/\u00e4?\xff", "plain", "a.example:80", "/%C3%A4?%FF", "a.example"},
-	} {
-		got := hsDialPipe(t, Dialer{}, tt.url, nil, nil)
-		line, _, _ := strings.Cut(got.request, "\r\n")
-		host := strings.Join(hsFields(got.request, "Host"), "\n")
-		if got.err != nil || got.how != tt.how+" tcp" || got.addr != tt.addr {
-			t.Errorf("%s: got %s %s and error %v, want %s tcp %s", tt.url, got.how, got.addr, got.err, tt.how, tt.addr)
-		}
-		if line != "GET "+tt.path+" HTTP/1.1" || host != "Host: "+tt.host {
-			t.Errorf("%s: got %q for %q, want %q for %q", tt.url, line, host, tt.path, tt.host)
-		}
-	}
-}
-
-// What is no WebSocket URL is refused before anything is dialed.
-func TestDialMalformedURL(t *testing.T) {
-	const malformed = "malformed ws or wss URL"
-	for url, want := range map[string]string{
-		"":                   malformed,
-		"a.example":          malformed,
-		"/chat":              malformed,
-		"//a.example/chat":   malformed,
-		"ftp://a.example/":   malformed,
-		"wsss://a.example/":  malformed,
-		"ws:a.example":       malformed,
-		"ws:///chat":         malformed,
-		"ws://":              malformed,
-		"ws://:80/":          malformed,
-		"ws://xn--\u00e4/":   "websocket: malformed host \"xn--\u00e4\": idna: invalid label \"\u00e4\"",
-		"ws://a.example:p/":  `parse "ws://a.example:p/": invalid port ":p" after host`,
-		"ws://a.example/%zz": `parse "ws://a.example/%zz": invalid URL escape "%zz"`,
-		"ws://a b/":          `parse "ws://a b/": invalid character " " in host name`,
-		"ws://a/\r\nX: y":    `parse "ws://a/\r\nX: y": net/url: invalid control character in URL`,
-		"ws://[::1/":         `parse "ws://[::1/": missing ']' in host`,
-
-		"ws://a%3Ab:c@a.example/": "websocket: user name has a colon, which Basic authentication does not allow",
-		"ws://a:b%0A@a.example/": "websocket: user name or password has a control character, " +
-			"which Basic authentication does not allow",
-	} {
-		hsWantNoDial(t, Dialer{}, url, nil, want)
 	}
 }
 
@@ -239,65 +199,6 @@ func TestDialDuplicateHeader(t *testing.T) {
 			for _, values := range [][]string{{"x"}, nil} {
 				hsWantNoDial(t, d, "ws://a.example/", http.Header{name: values}, "websocket: duplicate header not allowed: "+want)
 			}
-		}
-	}
-}
-
-func TestDialHeader(t *testing.T) {
-	for _, tt := range []struct {
-		name   string
-		url    string // ws://a.example/ where it is ""
-		in     http.Header
-		fields string // the name of those that are compared
-		want   []string
-	}{
-		{"Origin", "", http.Header{"Origin": {"http://a.example"}}, "Origin", []string{"Origin: http://a.example"}},
-		{"several values", "", http.Header{"X-A": {"1", "2"}}, "X-A", []string{"X-A: 1", "X-A: 2"}},
-		{"the program's spelling", "", http.Header{"x-A": {"1"}}, "X-A", []string{"x-A: 1"}},
-		{"a tab", "", http.Header{"X-A": {"1\t2"}}, "X-A", []string{"X-A: 1\t2"}},
-		{"outside of ASCII", "", http.Header{"X-A": {"\u00e4\xff"}}, "X-A", []string{"X-A: \u00e4\xff"}},
-		{"User-Agent", "", http.Header{"User-Agent": {"me"}}, "User-Agent", []string{"User-Agent: me"}},
-		{"another spelling", "", http.Header{"user-agent": {"me"}}, "User-Agent", []string{"User-Agent: me"}},
-		{"no User-Agent", "", http.Header{"User-Agent": {""}}, "User-Agent", nil},
-
-		{"Host", "", http.Header{"Host": {"b.example"}}, "Host", []string{"Host: b.example"}},
-		{"another spelling", "", http.Header{"host": {"b.example:81"}}, "Host", []string{"Host: b.example:81"}},
-		{"an IPv6 Host", "", http.Header{"Host": {"[2001:db8::1]:81"}}, "Host", []string{"Host: [2001:db8::1]:81"}},
-		{"an empty Host", "", http.Header{"Host": {""}}, "Host", []string{"Host: a.example"}},
-		{"no value of Host", "", http.Header{"Host": nil}, "Host", []string{"Host: a.example"}},
-
-		// A handshake has no body, and nobody on the way is to think that it has one.
-		{"a length", "", http.Header{"Content-Length": {"5"}}, "Content-Length", nil},
-		{"another spelling", "", http.Header{"content-length": {"5"}}, "Content-Length", nil},
-		{"an encoding", "", http.Header{"Transfer-Encoding": {"chunked"}}, "Transfer-Encoding", nil},
-		{"another spelling", "", http.Header{"transfer-ENCODING": {"chunked"}}, "Transfer-Encoding", nil},
-		{"another spelling", "", http.Header{"trailer": {"X"}}, "Trailer", nil},
-
-		{"a subprotocol", "", http.Header{"Sec-Websocket-Protocol": {"chat"}},
-			"Sec-WebSocket-Protocol", []string{"Sec-WebSocket-Protocol: chat"}},
-		{"subprotocols on several lines", "", http.Header{"sec-websocket-protocol": {"a,b", " c ,"}},
-			"Sec-WebSocket-Protocol", []string{"Sec-WebSocket-Protocol: a, b, c"}},
-		{"no subprotocol", "", http.Header{"Sec-Websocket-Protocol": {"", ","}}, "Sec-WebSocket-Protocol", nil},
-
-		// User and password of the URL are for Basic authentication (RFC 7617), unless the header has the field.
-		{"a user and a password", "ws://Aladdin:open%20sesame@a.example/", nil,
-			"Authorization", []string{"Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="}},
-		{"a user", "wss://me@a.example/", nil, "Authorization", []string{"Authorization: Basic bWU6"}},
-		{"the program's own", "ws://me@a.example/", http.Header{"Authorization": {"Bearer x"}},
-			"Authorization", []string{"Authorization: Bearer x"}},
-		{"another spelling", "ws://me@a.example/", http.Header{"authorization": {"Bearer x"}},
-			"Authorization", []string{"authorization: Bearer x"}},
-		{"no value", "ws://me@a.example/", http.Header{"Authorization": nil},
-			"Authorization", []string{"Authorization: Basic bWU6"}},
-		{"no user", "", nil, "Authorization", nil},
-		{"the user is not in the Host", "ws://me@a.example/", nil, "Host", []string{"Host: a.example"}},
-	} {
-		url := "ws://a.example/"
-		if tt.url != "" {
-			url = tt.url
-		}
-		if got := hsSentFields(t, Dialer{}, url, tt.in, tt.fields); !slices.Equal(got, tt.want) {
-			t.Errorf("%s, %s: got %q, want %q", tt.fields, tt.name, got, tt.want)
 		}
 	}
 }
@@ -374,39 +275,6 @@ func TestDialMalformedSubprotocols(t *testing.T) {
 	}
 }
 
-// One Cookie field (RFC 6265, 5.4) has the program's cookies and those of the jar.
-func TestDialCookies(t *testing.T) {
-	jar, _ := cookiejar.New(nil)
-	jar.SetCookies(&url.URL{Scheme: "http", Host: "a.example"}, []*http.Cookie{{Name: "jar", Value: "1"}, {Name: "other", Value: "2"}})
-	roomy := append(make([]string, 0, 10), "mine=3") // nothing is to be appended to it
-	for _, tt := range []struct {
-		name   string
-		jar    http.CookieJar
-		header http.Header
-		want   string // sorted
-	}{
-		{"of the program", nil, http.Header{"Cookie": {"mine=3"}}, "mine=3"},
-		{"of the program, two lines", nil, http.Header{"Cookie": {"mine=3", "too=4"}}, "mine=3 too=4"},
-		{"of the jar", jar, nil, "jar=1 other=2"},
-		{"of both", jar, http.Header{"Cookie": roomy}, "jar=1 mine=3 other=2"},
-		{"of both, in another spelling", jar, http.Header{"cookie": {"mine=3"}}, "jar=1 mine=3 other=2"},
-		{"in two spellings", jar, http.Header{"cookie": {"mine=3"}, "Cookie": {"too=4"}}, "jar=1 mine=3 other=2 too=4"},
-		{"two lines and the jar", jar, http.Header{"Cookie": {"mine=3", "too=4"}}, "jar=1 mine=3 other=2 too=4"},
-		{"no value", nil, http.Header{"Cookie": nil}, ""},
-		{"no value and the jar", jar, http.Header{"Cookie": {}}, "jar=1 other=2"},
-	} {
-		fields := hsSentFields(t, Dialer{Jar: tt.jar}, "ws://a.example/", tt.header, "Cookie")
-		cookies := strings.Split(strings.TrimPrefix(strings.Join(fields, "\n"), "Cookie: "), "; ")
-		slices.Sort(cookies)
-		if got := strings.Join(cookies, " "); got != tt.want {
-			t.Errorf("%s: got %q, want one field with %q", tt.name, fields, tt.want)
-		}
-	}
-	if got := roomy[:2][1]; got != "" {
-		t.Errorf("got %q behind the program's cookies, want nothing", got)
-	}
-}
-
 // hsJar notes which URLs it is asked for, and which cookies it gets.
 type hsJar struct{ calls []string }
 
@@ -462,7 +330,8 @@ func TestDialCopiedDialer(t *testing.T) {
 	b := a
 	b.Subprotocols = []string{"b"}
 	for want, d := range map[string]Dialer{"a": a, "b": b} {
-		got := hsSentFields(t, d, "ws://a.example/", nil, "Sec-WebSocket-Protocol")
+		request := hsDialPipe(t, d, "ws://a.example/", nil, nil).request
+		got := hsFields(request, "Sec-WebSocket-Protocol")
 		if !slices.Equal(got, []string{"Sec-WebSocket-Protocol: " + want}) {
 			t.Errorf("got %q, want %s", got, want)
 		}
@@ -530,34 +399,6 @@ func TestDialInvalidCompressionOptions(t *testing.T) {
 		c, _, err := ngDial(t, Dialer{EnableCompression: true, Compression: o}, []string{"permessage-deflate"})
 		if err != nil || c.compression == nil {
 			t.Errorf("%+v: got error %v, want a connection with compression", o, err)
-		}
-	}
-}
-
-// Over the network: the answer is what both sides have asked for, and messages pass.
-func TestDialCompressionOverLoopback(t *testing.T) {
-	const flags = "server_no_context_takeover; client_no_context_takeover"
-	for want, options := range map[string]struct{ server, client CompressionOptions }{
-		flags:                                {},
-		flags + "; client_max_window_bits=9": {CompressionOptions{PeerWindowBits: 9}, CompressionOptions{WindowBits: 15}},
-		"server_max_window_bits=8": {CompressionOptions{ContextTakeover: true, WindowBits: 9},
-			CompressionOptions{ContextTakeover: true, PeerWindowBits: 8}},
-		flags + "; client_max_window_bits=8": {CompressionOptions{ContextTakeover: true}, CompressionOptions{WindowBits: 8}},
-	} {
-		addr, _ := hsServe(t, Upgrader{EnableCompression: true, Compression: options.server})
-		d := Dialer{EnableCompression: true, Compression: options.client}
-		c, resp, err := d.Dial("ws://"+addr, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { c.Close() })
-		c.SetReadDeadline(time.Now().Add(hsPatience))
-		got := strings.Join(resp.Header["Sec-Websocket-Extensions"], "\n")
-		if got != "permessage-deflate; "+want || c.compression == nil {
-			t.Errorf("got answer %q, want %q", got, want)
-		}
-		for i := range 3 {
-			hsWantEcho(t, c, string(textLike(2000, uint64(i))))
 		}
 	}
 }

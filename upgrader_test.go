@@ -152,6 +152,14 @@ func hsWantEcho(t *testing.T, c *Conn, text string) {
 	}
 }
 
+// hsWantEchoes sends messages of sizes around those at which something changes.
+func hsWantEchoes(t *testing.T, c *Conn) {
+	t.Helper()
+	for _, n := range []int{0, 1, 125, 126, 4081, 4082, 4083, 65535, 65536, 1 << 20} {
+		hsWantEcho(t, c, strings.Repeat("x", n))
+	}
+}
+
 // Where Upgrader.Error is set, it has the status and the error that Upgrade returns,
 // and nobody else writes.
 func TestUpgradeErrorIsTheOnlyWriter(t *testing.T) {
@@ -776,13 +784,11 @@ func TestUpgradeForNetHTTPClient(t *testing.T) {
 	}
 	c := newConn(bodyTransport{resp.Body.(io.ReadWriteCloser)}, false, nil, connOptions{})
 	defer c.Close()
-	for _, size := range []int{0, 5, 200, 70_000} {
-		hsWantEcho(t, c, strings.Repeat("x", size))
-	}
+	hsWantEchoes(t, c)
 }
 
-// net/http's reverse proxy stands between a Dialer and an Upgrader, as it does in
-// front of many services.
+// A Dialer and an Upgrader, without and with net/http's reverse proxy between them, as it stands in front of many
+// services.
 func TestThroughNetHTTPReverseProxy(t *testing.T) {
 	server := httptest.NewServer(hsEchoHandler)
 	defer server.Close()
@@ -792,12 +798,12 @@ func TestThroughNetHTTPReverseProxy(t *testing.T) {
 	}
 	proxy := httptest.NewServer(httputil.NewSingleHostReverseProxy(target))
 	defer proxy.Close()
-	c := hsDial(t, Dialer{}, proxy.URL)
-	for _, size := range []int{0, 5, 200, 70_000} {
-		hsWantEcho(t, c, strings.Repeat("x", size))
-	}
-	if err := c.Shutdown(t.Context(), CloseNormalClosure, ""); err != nil {
-		t.Errorf("Shutdown: got %v, want nil", err)
+	for _, url := range []string{server.URL, proxy.URL} {
+		c := hsDial(t, Dialer{}, url)
+		hsWantEchoes(t, c)
+		if err := c.Shutdown(t.Context(), CloseNormalClosure, ""); err != nil {
+			t.Errorf("Shutdown: got %v, want nil", err)
+		}
 	}
 }
 
@@ -894,32 +900,11 @@ func hsHandlerFunc(t *testing.T, wrap func(http.Handler) http.Handler, serve fun
 	return srv.URL, errorLog
 }
 
-// hsWantEnd waits for the end of a connection that came without a Close frame.
-func hsWantEnd(t *testing.T, c *Conn) {
-	t.Helper()
-	hsWantClose(t, c, CloseAbnormalClosure)
-}
-
 func hsWantClose(t *testing.T, c *Conn, code int) {
 	t.Helper()
 	if _, _, err := c.ReadMessage(); !IsCloseError(err, code) {
 		t.Errorf("got error %v, want close %d", err, code)
 	}
-}
-
-// serve runs when the handler has returned: then net/http has freed what it held.
-func TestHandlerFuncReturnsAtOnce(t *testing.T) {
-	returned := make(chan struct{})
-	url, _ := hsHandlerFunc(t, func(h http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			h.ServeHTTP(w, r)
-			close(returned)
-		})
-	}, func(c *Conn, _ *http.Request) {
-		<-returned
-		hsEcho(c)
-	})
-	hsWantEcho(t, hsDial(t, Dialer{}, url), "Hello")
 }
 
 // net/http cancels a request's context when its handler returns, but serve still runs. Its context ends with
@@ -987,128 +972,76 @@ func TestHandlerFuncContextEnds(t *testing.T) {
 	}
 }
 
+// The connection ends with the function, however that ends, and nothing is logged. Only a function that returns says
+// good-bye.
 func TestHandlerFuncClosesAfterServe(t *testing.T) {
-	url, errorLog := hsHandlerFunc(t, nil, func(c *Conn, _ *http.Request) {
-		if err := c.WriteMessage(TextMessage, []byte("bye")); err != nil {
-			t.Error(err)
+	for _, tt := range []struct {
+		end  func()
+		want int
+	}{
+		{func() {}, CloseNormalClosure},
+		{func() { runtime.Goexit() }, CloseAbnormalClosure},
+		// "ErrAbortHandler is a sentinel panic value to abort a handler", without a log.
+		{func() { panic(http.ErrAbortHandler) }, CloseAbnormalClosure},
+	} {
+		url, errorLog := hsHandlerFunc(t, nil, func(c *Conn, r *http.Request) {
+			if r.URL.Path == "/end" {
+				c.WriteMessage(TextMessage, []byte("bye"))
+				tt.end()
+				return
+			}
+			hsEcho(c)
+		})
+		bystander, c := hsDial(t, Dialer{}, url), hsDial(t, Dialer{}, url+"/end")
+		wantRead(t, c, "bye")
+		hsWantClose(t, c, tt.want)
+		hsWantEcho(t, bystander, "still here")
+		if got := errorLog.String(); got != "" {
+			t.Errorf("got log %q, want nothing", got)
 		}
-	})
-	c := hsDial(t, Dialer{}, url)
-	if _, p, err := c.ReadMessage(); string(p) != "bye" || err != nil {
-		t.Errorf("got %q and error %v, want bye", p, err)
-	}
-	hsWantClose(t, c, CloseNormalClosure)
-	if got := errorLog.String(); got != "" {
-		t.Errorf("got log %q, want nothing", got)
-	}
-}
-
-// A goroutine that ends itself is no panic, and its connection is closed all the same.
-func TestHandlerFuncGoexit(t *testing.T) {
-	url, errorLog := hsHandlerFunc(t, nil, func(*Conn, *http.Request) { runtime.Goexit() })
-	hsWantEnd(t, hsDial(t, Dialer{}, url))
-	if got := errorLog.String(); got != "" {
-		t.Errorf("got log %q, want nothing", got)
 	}
 }
 
 // A panic ends its own connection, and is logged as net/http logs that of a handler.
 func TestHandlerFuncPanic(t *testing.T) {
-	url, errorLog := hsHandlerFunc(t, nil, func(c *Conn, r *http.Request) {
-		if r.URL.Path == "/panic" {
-			panic("at the " + "disco")
-		}
-		hsEcho(c)
-	})
-	bystander := hsDial(t, Dialer{}, url)
-	c := hsDial(t, Dialer{}, url+"/panic")
-	hsWantClose(t, c, CloseInternalServerErr)
-	<-errorLog.lines
-	got := errorLog.String()
-	if want := "http: panic serving " + c.LocalAddr().String() + ": at the disco\ngoroutine "; !strings.HasPrefix(got, want) {
-		t.Errorf("got log %q, want it to begin with %q", got, want)
-	}
-	if want := "TestHandlerFuncPanic"; !strings.Contains(got, want) {
-		t.Errorf("got log %q, want the stack with %s", got, want)
-	}
-	hsWantEcho(t, bystander, "still here")
-	hsWantEcho(t, hsDial(t, Dialer{}, url), "and open")
-}
-
-// The log of our panics differs from the server's own only in the stack.
-func TestHandlerFuncPanicLooksLikeNetHTTPs(t *testing.T) {
-	for _, value := range []any{"text", errors.New("an error"), 42} {
-		ours, ourLog := hsHandlerFunc(t, nil, func(*Conn, *http.Request) { panic(value) })
-		theirs, theirLog := hsHandlerFunc(t, func(http.Handler) http.Handler {
+	for _, value := range []any{"at the disco", errors.New("an error"), 42} {
+		url, ours := hsHandlerFunc(t, nil, func(c *Conn, r *http.Request) {
+			if r.URL.Path == "/panic" {
+				panic(value)
+			}
+			hsEcho(c)
+		})
+		theirURL, theirs := hsHandlerFunc(t, func(http.Handler) http.Handler {
 			return http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(value) })
 		}, nil)
-		hsWantClose(t, hsDial(t, Dialer{}, ours), CloseInternalServerErr)
-		if resp, err := http.Get(theirs); err == nil {
+		bystander, c := hsDial(t, Dialer{}, url), hsDial(t, Dialer{}, url+"/panic")
+		hsWantClose(t, c, CloseInternalServerErr)
+		if resp, err := http.Get(theirURL); err == nil {
 			resp.Body.Close()
 		}
-		<-ourLog.lines
-		<-theirLog.lines
-		message := func(l *hsLog) string {
-			_, s, _ := strings.Cut(strings.TrimPrefix(l.String(), "http: panic serving 127.0.0.1:"), ": ")
-			s, stack, _ := strings.Cut(s, "\n")
-			goroutine, _, _ := strings.Cut(stack, " ")
-			return s + "\n" + goroutine
+		<-ours.lines
+		<-theirs.lines
+		got, address := ours.String(), c.LocalAddr().String()
+		_, message, _ := strings.Cut(theirs.String(), "127.0.0.1:")
+		_, message, _ = strings.Cut(message, ": ")
+		message, _, _ = strings.Cut(message, "\ngoroutine ")
+		if want := "http: panic serving " + address + ": " + message + "\ngoroutine "; !strings.HasPrefix(got, want) {
+			t.Errorf("got log %q, want it to begin with %q", got, want)
 		}
-		if got, want := message(ourLog), message(theirLog); got != want {
-			t.Errorf("got %q, want %q", got, want)
+		if want := "TestHandlerFuncPanic"; !strings.Contains(got, want) {
+			t.Errorf("got log %q, want the stack with %s", got, want)
 		}
-	}
-}
-
-// "ErrAbortHandler is a sentinel panic value to abort a handler", without a log.
-func TestHandlerFuncAbort(t *testing.T) {
-	url, errorLog := hsHandlerFunc(t, nil, func(c *Conn, r *http.Request) {
-		if r.URL.Path == "/abort" {
-			panic(http.ErrAbortHandler)
-		}
-		hsEcho(c)
-	})
-	hsWantEnd(t, hsDial(t, Dialer{}, url+"/abort"))
-	hsWantEcho(t, hsDial(t, Dialer{}, url), "still here")
-	if got := errorLog.String(); got != "" {
-		t.Errorf("got log %q, want nothing", got)
-	}
-}
-
-// A refused request is answered, and serve does not run.
-func TestHandlerFuncRefuses(t *testing.T) {
-	url, _ := hsHandlerFunc(t, nil, func(*Conn, *http.Request) { t.Error("serve runs, want it not to") })
-	resp, err := http.Get(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, _ := io.ReadAll(resp.Body)
-	if resp.StatusCode != http.StatusUpgradeRequired || !strings.HasPrefix(string(body), "Upgrade Required\n") {
-		t.Errorf("got %s with body %q, want 426", resp.Status, body)
-	}
-}
-
-// The fields of the Upgrader count, also those that are set after HandlerFunc.
-func TestHandlerFuncUsesItsUpgrader(t *testing.T) {
-	var u Upgrader
-	h := u.HandlerFunc(func(c *Conn, _ *http.Request) { hsEcho(c) })
-	u.Subprotocols = []string{"chat"}
-	srv := httptest.NewServer(h)
-	defer srv.Close()
-	if got := hsDial(t, Dialer{Subprotocols: []string{"chat"}}, srv.URL).Subprotocol(); got != "chat" {
-		t.Errorf("got subprotocol %q, want chat", got)
+		hsWantEcho(t, bystander, "still here")
+		hsWantEcho(t, hsDial(t, Dialer{}, url), "and open")
 	}
 }
 
 // One URL for a page and its WebSocket, as RFC 6455, 1.7 has it: "the handshake is
 // interpreted by HTTP servers as an Upgrade request".
 func TestOneURLServesPageAndWebSocket(t *testing.T) {
-	var u Upgrader
-	connect := u.HandlerFunc(func(c *Conn, _ *http.Request) { hsEcho(c) })
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if IsWebSocketUpgrade(r) {
-			connect(w, r)
+			hsEchoHandler(w, r)
 			return
 		}
 		io.WriteString(w, "a page")
@@ -1128,28 +1061,8 @@ func TestOneURLServesPageAndWebSocket(t *testing.T) {
 	}
 }
 
-// Messages of all sizes around those at which something changes, there and back.
-func TestDialAndHandlerFuncEndToEnd(t *testing.T) {
-	url, _ := hsHandlerFunc(t, nil, func(c *Conn, _ *http.Request) {
-		err := hsEcho(c)
-		if want := "websocket: close 1000 (normal): bye"; err.Error() != want {
-			t.Errorf("server: got error %v, want %s", err, want)
-		}
-	})
-	c := hsDial(t, Dialer{}, strings.Replace(url, "http", "ws", 1))
-	for _, n := range []int{0, 1, 125, 126, 4081, 4082, 4083, 65535, 65536, 1 << 20} {
-		hsWantEcho(t, c, strings.Repeat("x", n))
-	}
-	if err := c.WriteControl(CloseMessage, FormatCloseMessage(CloseNormalClosure, "bye"), time.Time{}); err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := c.ReadMessage(); !IsCloseError(err, CloseNormalClosure) {
-		t.Errorf("got error %v, want the answer to the Close frame", err)
-	}
-}
-
 // ResponseHeader is asked once for each request that is upgraded, and only for those. What it returns is treated as
-// Upgrade's argument.
+// Upgrade's argument. It counts, too, where it is set after HandlerFunc.
 func TestHandlerFuncResponseHeader(t *testing.T) {
 	asked := 0
 	u := Upgrader{ResponseHeader: func(r *http.Request) http.Header {
@@ -1157,7 +1070,7 @@ func TestHandlerFuncResponseHeader(t *testing.T) {
 		return http.Header{"Set-Cookie": {"for=" + r.URL.Path}, "Upgrade": {"h2c"}, "Sec-Websocket-Protocol": {"chat"}}
 	}}
 	srv := httptest.NewServer(u.HandlerFunc(func(c *Conn, _ *http.Request) { hsEcho(c) }))
-	t.Cleanup(srv.Close)
+	defer srv.Close()
 	d := Dialer{Subprotocols: []string{"chat"}}
 	c, resp, err := d.Dial(srv.URL+"/me", nil)
 	if err != nil {
