@@ -80,7 +80,7 @@ func proxyServeHTTP(conn net.Conn, echo string) error {
 		return fmt.Errorf("got authorization %q, want %q", got, want)
 	}
 	if req.Method != http.MethodConnect || req.RequestURI != "echo.test:7" || br.Buffered() > 0 {
-		return fmt.Errorf("got %s %s with %d bytes behind it, want a plain CONNECT", req.Method, req.RequestURI, br.Buffered())
+		return fmt.Errorf("got %s %s and %d bytes behind it, want a plain CONNECT", req.Method, req.RequestURI, br.Buffered())
 	}
 	if _, err := io.WriteString(conn, proxyOK); err != nil {
 		return err
@@ -174,7 +174,8 @@ func TestAttackHostNameThroughProxy(t *testing.T) {
 func TestAttackHostNameOfProxy(t *testing.T) {
 	certified, dial := hsTLSServer(t)
 	for _, serverName := range []string{"", "example.com"} {
-		d := Dialer{Proxy: http.ProxyURL(proxyURL(t, "https://proxy.test")), TLSClientConfig: hsTLSConfig(certified), NetDial: dial}
+		d := Dialer{TLSClientConfig: hsTLSConfig(certified), NetDial: dial}
+		d.Proxy = http.ProxyURL(proxyURL(t, "https://proxy.test"))
 		d.TLSClientConfig.ServerName = serverName
 		hsWantHostname(t, d, "ws://example.com/", "proxy.test")
 	}
@@ -222,8 +223,9 @@ func TestDialProxyAddress(t *testing.T) {
 				NetDialTLSContext: got.dial("TLS", nil, errMine),
 			}
 			_, _, err := d.Dial(url, nil)
-			if want := cmp.Or(tt.err, errMine.Error()); got.how != tt.how || got.addr != tt.addr || err.Error() != want {
-				t.Errorf("%s via %s: got %s %s and error %v, want %s %s and %s", url, tt.proxy, got.how, got.addr, err, tt.how, tt.addr, want)
+			want := cmp.Or(tt.err, errMine.Error())
+			if got.how != tt.how || got.addr != tt.addr || err.Error() != want {
+				t.Errorf("%s via %s: got %s %s, %v, want %s %s, %s", url, tt.proxy, got.how, got.addr, err, tt.how, tt.addr, want)
 			}
 		}
 	}
@@ -241,8 +243,9 @@ func TestDialInternationalName(t *testing.T) {
 	if want := "CONNECT " + name + ":443 HTTP/1.1\r\nHost: " + name + ":443\r\n\r\n"; got.request != want {
 		t.Errorf("got %q at the proxy, want %q", got.request, want)
 	}
-	if want := "websocket: proxy refused CONNECT: 407 Proxy Authentication Required"; got.resp != nil || got.err.Error() != want {
-		t.Errorf("got answer %v and error %v, want %s", got.resp, got.err, want)
+	const refused = "websocket: proxy refused CONNECT: 407 Proxy Authentication Required"
+	if got.resp != nil || got.err.Error() != refused {
+		t.Errorf("got answer %v and error %v, want %s", got.resp, got.err, refused)
 	}
 }
 
@@ -344,7 +347,7 @@ func TestProxyTunnelOpens(t *testing.T) {
 				t.Errorf("%s by %d: got %v, %v, want a tunnel", tt.name, chunk, err, c.wrong)
 			}
 			if len(c.steps) > 0 || c.answer != "" || len(c.wrote) > 0 {
-				t.Errorf("%s: got %d steps and %q left, %q written after them, want nothing", tt.name, len(c.steps), c.answer, c.wrote)
+				t.Errorf("%s: got %q and %q left, %q written after them, want nothing", tt.name, c.steps, c.answer, c.wrote)
 			}
 		}
 	}

@@ -96,7 +96,8 @@ func hsWantNoDial(t *testing.T, d Dialer, url string, header http.Header, want s
 // first line, and the lines of the fields that they name, or "no Name"; or the error, before anything is dialed.
 func hsPlayRequests(t *testing.T, file string) {
 	jar, _ := cookiejar.New(nil)
-	jar.SetCookies(&url.URL{Scheme: "http", Host: "a.example"}, []*http.Cookie{{Name: "jar", Value: "1"}, {Name: "other", Value: "2"}})
+	cookies := []*http.Cookie{{Name: "jar", Value: "1"}, {Name: "other", Value: "2"}}
+	jar.SetCookies(&url.URL{Scheme: "http", Host: "a.example"}, cookies)
 	for _, c := range hsParseCases(t, "testdata/request/"+file) {
 		d := Dialer{Subprotocols: c.setting("dialer", "subprotocols")}
 		if c.setting("dialer", "jar") != nil {
@@ -375,10 +376,15 @@ func TestDialNegotiationTable(t *testing.T) {
 	}
 }
 
+// ngIgnored are options that mean nothing without EnableCompression.
+var ngIgnored = []CompressionOptions{
+	{}, {ContextTakeover: true, WindowBits: 10}, {PeerWindowBits: 10}, {WindowBits: 77, Level: 100, Threshold: -1},
+}
+
 // Without EnableCompression nothing is offered, whatever Compression says, and so
 // nothing is accepted.
 func TestDialWithoutEnableCompression(t *testing.T) {
-	for _, o := range []CompressionOptions{{}, {ContextTakeover: true, PeerWindowBits: 10}, {WindowBits: 77, Level: 100, Threshold: -1}} {
+	for _, o := range ngIgnored {
 		c, request, err := ngDial(t, Dialer{Compression: o}, nil)
 		if err != nil || request != nil || c.compression != nil {
 			t.Errorf("%+v: got error %v after request %q, want a connection without compression", o, err, request)

@@ -118,40 +118,24 @@ func TestMaxListElements(t *testing.T) {
 	}
 }
 
-// A token, in any ASCII case, of the lists in all lines of a header.
+// A token, in any ASCII case, of the lists in all lines of a header. testdata/handshake/connection.txt and upgrade.txt
+// have more of what is one; here is what net/http does not let through, too.
 func TestContainsToken(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		in   []string
-		want bool
-	}{
-		{"alone, in any case", []string{"uPgRaDe"}, true},
-		{"first", []string{"upgrade, x"}, true},
-		{"in the middle, without spaces", []string{"x,upgrade,y"}, true},
-		{"last", []string{"x, upgrade"}, true},
-		{"spaces and tabs", []string{" \t upgrade \t , x"}, true},
-		{"second line", []string{"x", "upgrade"}, true},
-		{"no line", nil, false},
-		{"empty line", []string{""}, false},
-		{"longer", []string{"upgraded"}, false},
-		{"shorter", []string{"upgrad"}, false},
-		{"part of a name", []string{"x-upgrade", "upgrade-x"}, false},
-		{"space within", []string{"up grade"}, false},
-		{"no comma", []string{"x upgrade"}, false},
-		{"another separator", []string{"x;upgrade"}, false},
-		{"quoted", []string{`"upgrade"`}, false},
-		{"over two lines", []string{"up", "grade"}, false},
-		{"other white space", []string{"\vupgrade", "upgrade\r", "\u00a0upgrade"}, false},
-		{"NUL", []string{"upgrade\x00"}, false},
-	} {
-		if got := containsToken(tt.in, "upgrade"); got != tt.want {
-			t.Errorf("%s: got %v for %q, want %v", tt.name, got, tt.in, tt.want)
+	for _, in := range []string{"uPgRaDe", "x,upgrade,y", " \t upgrade \t , x"} {
+		if !containsToken([]string{"x", in}, "upgrade") {
+			t.Errorf("got false for %q, want true", in)
+		}
+	}
+	for _, in := range []string{"", "upgraded", "up grade", "up\ngrade", "x upgrade", "x;upgrade", `"upgrade"`, "\vupgrade",
+		"upgrade\r", "\u00a0upgrade", "upgrade\x00"} {
+		if containsToken([]string{in}, "upgrade") || containsToken(nil, in) {
+			t.Errorf("got true for %q, want false", in)
 		}
 	}
 	// Unicode has letters that fold to those of ASCII.
-	for _, s := range []string{"websoc\u212aet", "web\u017focket", "WEB\u017fOC\u212aET"} {
-		if containsToken([]string{s}, "websocket") {
-			t.Errorf("got true for %q, want false", s)
+	for _, in := range []string{"websoc\u212aet", "web\u017focket", "WEB\u017fOC\u212aET"} {
+		if containsToken([]string{in}, "websocket") {
+			t.Errorf("got true for %q, want false", in)
 		}
 	}
 }

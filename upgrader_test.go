@@ -58,11 +58,11 @@ func (w *hsHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 // hsUpgradePipe upgrades a request over one end of a connection in memory. It returns the ResponseWriter, which has
 // the answer to a request that is refused, and the other end.
-func hsUpgradePipe(t *testing.T, u Upgrader, r *http.Request, header http.Header) (w *hsHijacker, far *pipeConn, c *Conn, err error) {
+func hsUpgradePipe(t *testing.T, u Upgrader, r *http.Request, header http.Header) (*hsHijacker, *pipeConn, *Conn, error) {
 	t.Helper()
 	near, far := newPipe(t, 4<<20)
-	w = &hsHijacker{ResponseRecorder: httptest.NewRecorder(), conn: near}
-	c, err = u.Upgrade(w, r, header)
+	w := &hsHijacker{ResponseRecorder: httptest.NewRecorder(), conn: near}
+	c, err := u.Upgrade(w, r, header)
 	if (c == nil) == (err == nil) {
 		t.Errorf("got connection %v and error %v, want one of them", c, err)
 	}
@@ -97,7 +97,7 @@ func hsWantRefused(t *testing.T, u Upgrader, r *http.Request, header http.Header
 	t.Helper()
 	w, far, _, err := hsUpgradePipe(t, u, r, header)
 	if sent := far.take(); err != (HandshakeError{want}) || w.Code != status || len(sent) > 0 {
-		t.Errorf("%q: got %d, %q sent, and %T %v, want %d and a HandshakeError: %s", header, w.Code, sent, err, err, status, want)
+		t.Errorf("%q: got %d, %q sent, and error %#v, want %d and %s", header, w.Code, sent, err, status, want)
 	}
 }
 
@@ -149,14 +149,6 @@ func hsWantEcho(t *testing.T, c *Conn, text string) {
 	}
 	if messageType, p, err := c.ReadMessage(); messageType != TextMessage || string(p) != text || err != nil {
 		t.Errorf("got type %d, %.100q and error %v, want %d and %.100q", messageType, p, err, TextMessage, text)
-	}
-}
-
-// hsWantEchoes sends messages of sizes around those at which something changes.
-func hsWantEchoes(t *testing.T, c *Conn) {
-	t.Helper()
-	for _, n := range []int{0, 1, 125, 126, 4081, 4082, 4083, 65535, 65536, 1 << 20} {
-		hsWantEcho(t, c, strings.Repeat("x", n))
 	}
 }
 
@@ -214,7 +206,8 @@ func TestUpgradeAnswer(t *testing.T) {
 	}
 	u.EnableCompression = true
 	u.Compression = CompressionOptions{ContextTakeover: true, WindowBits: 9, PeerWindowBits: 10}
-	want := hsAnswer101 + "Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Extensions: " + deflate + "\r\nSet-Cookie: a=1\r\n\r\n"
+	want := hsAnswer101 + "Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Extensions: " + deflate + "\r\n" +
+		"Set-Cookie: a=1\r\n\r\n"
 	if got := hsUpgradeOver(t, u, r, http.Header{"Set-Cookie": {"a=1"}}); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -238,10 +231,10 @@ func TestUpgradeResponseHeader(t *testing.T) {
 		{"non-canonical names", http.Header{"set-cookie": {"a=1"}, "SERVER": {"x"}}, "SERVER: x\r\nset-cookie: a=1\r\n"},
 		{"outside of ASCII", http.Header{"X-A": {"\u00e4\xff"}}, "X-A: \u00e4\xff\r\n"},
 		{"odd names that are tokens", http.Header{"X!#$%&'*+-.^_`|~9": {"1"}}, "X!#$%&'*+-.^_`|~9: 1\r\n"},
-		{"what belongs to the handshake", http.Header{"Upgrade": {"h2c"}, "Connection": {"close"}, "Sec-Websocket-Accept": {"x"},
-			"Sec-Websocket-Key": {"x"}, "Sec-Websocket-Version": {"8"}, "Content-Length": {"5"}, "Transfer-Encoding": {"chunked"}}, ""},
-		{"in other spellings", http.Header{"upgrade": {"h2c"}, "CONNECTION": {"close"}, "Sec-WebSocket-Accept": {"x"},
-			"sec-websocket-key": {"x"}, "Sec-WebSocket-Version": {"8"}, "content-length": {"5"}, "TRANSFER-ENCODING": {"x"}}, ""},
+		{"the handshake's", http.Header{"Upgrade": {"x"}, "Connection": {"x"}, "Sec-Websocket-Accept": {"x"},
+			"Sec-Websocket-Key": {"x"}, "Sec-Websocket-Version": {"x"}, "Content-Length": {"x"}, "Transfer-Encoding": {"x"}}, ""},
+		{"in other spellings", http.Header{"upgrade": {"x"}, "CONNECTION": {"x"}, "Sec-WebSocket-Accept": {"x"},
+			"sec-websocket-key": {"x"}, "Sec-WebSocket-Version": {"x"}, "content-length": {"x"}, "TRANSFER-ENCODING": {"x"}}, ""},
 	} {
 		if got, want := hsUpgradeOver(t, Upgrader{}, hsRequest(), tt.in), hsAnswer101+tt.want+"\r\n"; got != want {
 			t.Errorf("%s: got %q, want %q", tt.name, got, want)
@@ -271,7 +264,8 @@ func TestAttackResponseHeaderValue(t *testing.T) {
 			t.Errorf("got %q for %#x, want %q", got, b, want)
 		}
 	}
-	got := hsUpgradeOver(t, Upgrader{}, hsRequest(), http.Header{"Set-Cookie": {"a=1\r\nSet-Cookie: admin=1\r\n\r\n\x81 Hello"}})
+	header := http.Header{"Set-Cookie": {"a=1\r\nSet-Cookie: admin=1\r\n\r\n\x81 Hello"}}
+	got := hsUpgradeOver(t, Upgrader{}, hsRequest(), header)
 	if want := hsAnswer101 + "Set-Cookie: a=1  Set-Cookie: admin=1    \x81 Hello\r\n\r\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -289,18 +283,6 @@ func TestAttackResponseHeaderName(t *testing.T) {
 	for _, name := range names {
 		hsWantRefused(t, Upgrader{}, hsRequest(), http.Header{name: {"1"}}, 500,
 			"websocket: malformed name in the application's response header")
-	}
-}
-
-// Extensions are the library's to negotiate, whatever the spelling and the value.
-func TestUpgradeResponseHeaderWithExtensions(t *testing.T) {
-	for _, header := range []http.Header{
-		{"Sec-Websocket-Extensions": {"foo"}},
-		{"Sec-WebSocket-Extensions": {"foo"}},
-		{"sec-websocket-extensions": nil},
-	} {
-		hsWantRefused(t, Upgrader{}, hsRequest(), header, 500,
-			"websocket: application specific 'Sec-WebSocket-Extensions' headers are unsupported")
 	}
 }
 
@@ -340,18 +322,22 @@ func TestUpgradeResponseHeaderWithSubprotocol(t *testing.T) {
 	}
 }
 
-// No value gets into the answer as a subprotocol that is none.
+// No value gets into the answer as a subprotocol that is none. Extensions are the library's to negotiate, whatever the
+// spelling and the value.
 func TestAttackResponseHeaderSubprotocol(t *testing.T) {
-	for _, value := range []string{"a\r\nSet-Cookie: admin=1", "a b", "a, b", "\x00", "\u00e4", " a", "a\t"} {
-		for _, header := range []http.Header{
-			{"Sec-Websocket-Protocol": {value}},
-			{"sec-websocket-protocol": {value}},
-			{"Sec-Websocket-Protocol": {"chat", value}},
-		} {
-			hsWantRefused(t, Upgrader{}, hsRequest(), header, 500, "websocket: application specific 'Sec-WebSocket-Protocol' "+
-				"header has a comma, or a character that is not visible ASCII")
-		}
+	refused := func(header http.Header, want string) {
+		t.Helper()
+		hsWantRefused(t, Upgrader{}, hsRequest(), header, 500, "websocket: application specific "+want)
 	}
+	for _, value := range []string{"a\r\nSet-Cookie: admin=1", "a b", "a, b", "\x00", "\u00e4", " a", "a\t"} {
+		const want = "'Sec-WebSocket-Protocol' header has a comma, or a character that is not visible ASCII"
+		refused(http.Header{"Sec-Websocket-Protocol": {value}}, want)
+		refused(http.Header{"sec-websocket-protocol": {value}}, want)
+		refused(http.Header{"Sec-Websocket-Protocol": {"chat", value}}, want)
+	}
+	refused(http.Header{"Sec-Websocket-Extensions": {"foo"}}, "'Sec-WebSocket-Extensions' headers are unsupported")
+	refused(http.Header{"Sec-WebSocket-Extensions": {"foo"}}, "'Sec-WebSocket-Extensions' headers are unsupported")
+	refused(http.Header{"sec-websocket-extensions": nil}, "'Sec-WebSocket-Extensions' headers are unsupported")
 }
 
 // The header that net/http hands out is not changed by the handshake, nor is that of the program.
@@ -361,7 +347,8 @@ func TestUpgradeLeavesTheRequestAlone(t *testing.T) {
 	before := r.Header.Clone()
 	header := http.Header{"set-cookie": {"a=b\r\n"}}
 	hsUpgradeOver(t, Upgrader{}, r, header)
-	if want := (http.Header{"set-cookie": {"a=b\r\n"}}); !reflect.DeepEqual(r.Header, before) || !reflect.DeepEqual(header, want) {
+	want := http.Header{"set-cookie": {"a=b\r\n"}}
+	if !reflect.DeepEqual(r.Header, before) || !reflect.DeepEqual(header, want) {
 		t.Errorf("got %q and %q, want %q and %q", r.Header, header, before, want)
 	}
 }
@@ -421,7 +408,7 @@ func ngDoesServer(t *testing.T, answer string) string {
 
 // Without EnableCompression nothing is answered, whatever Compression says.
 func TestUpgradeWithoutEnableCompression(t *testing.T) {
-	for _, o := range []CompressionOptions{{}, {ContextTakeover: true, WindowBits: 10}, {WindowBits: 77, Level: 100, Threshold: -1}} {
+	for _, o := range ngIgnored {
 		c, answer, err := ngUpgrade(t, Upgrader{Compression: o}, []string{"permessage-deflate; client_max_window_bits"})
 		if err != nil || answer != hsAnswer101+"\r\n" || c.compression != nil {
 			t.Errorf("%+v: got answer %q and error %v, want a connection without compression", o, answer, err)
@@ -447,7 +434,8 @@ func TestUpgradeCompressionLevelAndThreshold(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, c := range []*Conn{server, client} {
-			if level, threshold := int(c.compression.level.Load()), c.compression.threshold; level != tt.level || threshold != tt.threshold {
+			level, threshold := int(c.compression.level.Load()), c.compression.threshold
+			if level != tt.level || threshold != tt.threshold {
 				t.Errorf("%+v: got level %d and threshold %d, want %d and %d", tt.options, level, threshold, tt.level, tt.threshold)
 			}
 		}
@@ -666,19 +654,6 @@ func TestAttackUnreadAnswer(t *testing.T) {
 	})
 }
 
-// An answer that cannot be written ends the connection.
-func TestUpgradeWriteError(t *testing.T) {
-	near, far := newPipe(t, 1<<20)
-	far.Close()
-	c, err := new(Upgrader).Upgrade(&hsHijacker{conn: near}, hsRequest(), nil)
-	if c != nil || !errors.Is(err, io.ErrClosedPipe) {
-		t.Errorf("got connection %v and error %v, want %v", c, err, io.ErrClosedPipe)
-	}
-	if _, err := near.Read(make([]byte, 1)); err != net.ErrClosed {
-		t.Errorf("got error %v of a read, want the connection closed", err)
-	}
-}
-
 // hsListener hands out connections of the test's.
 type hsListener struct {
 	conns chan net.Conn
@@ -720,7 +695,8 @@ func hsServePipe(t *testing.T, srv *http.Server) *pipeConn {
 func TestUpgradeOutlivesServerTimeouts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		far := hsServePipe(t, &http.Server{
-			ReadTimeout: 5 * time.Second, ReadHeaderTimeout: 4 * time.Second, WriteTimeout: 6 * time.Second, IdleTimeout: 3 * time.Second,
+			ReadTimeout: 5 * time.Second, ReadHeaderTimeout: 4 * time.Second,
+			WriteTimeout: 6 * time.Second, IdleTimeout: 3 * time.Second,
 			Handler: new(Upgrader).HandlerFunc(func(c *Conn, _ *http.Request) { hsEcho(c) }),
 		})
 		d := Dialer{NetDial: func(string, string) (net.Conn, error) { return far, nil }}
@@ -759,34 +735,6 @@ func TestAttackSlowRequest(t *testing.T) {
 	})
 }
 
-// bodyTransport is what net/http's client gives to who has switched protocols.
-type bodyTransport struct{ io.ReadWriteCloser }
-
-func (bodyTransport) SetReadDeadline(time.Time) error  { return nil }
-func (bodyTransport) SetWriteDeadline(time.Time) error { return nil }
-
-// net/http's own client makes the handshake with an Upgrader, and is spoken to.
-func TestUpgradeForNetHTTPClient(t *testing.T) {
-	server := httptest.NewServer(hsEchoHandler)
-	defer server.Close()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header = hsRequest().Header
-	req.Header.Set("Connection", "keep-alive, Upgrade")
-	resp, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, ok := checkResponse(resp, sampleKey, nil, false); !ok {
-		t.Fatalf("got %s with %v, want a complete handshake", resp.Status, resp.Header)
-	}
-	c := newConn(bodyTransport{resp.Body.(io.ReadWriteCloser)}, false, nil, connOptions{})
-	defer c.Close()
-	hsWantEchoes(t, c)
-}
-
 // A Dialer and an Upgrader, without and with net/http's reverse proxy between them, as it stands in front of many
 // services.
 func TestThroughNetHTTPReverseProxy(t *testing.T) {
@@ -800,7 +748,9 @@ func TestThroughNetHTTPReverseProxy(t *testing.T) {
 	defer proxy.Close()
 	for _, url := range []string{server.URL, proxy.URL} {
 		c := hsDial(t, Dialer{}, url)
-		hsWantEchoes(t, c)
+		for _, n := range []int{0, 1, 125, 126, 4081, 4082, 4083, 65535, 65536, 1 << 20} {
+			hsWantEcho(t, c, strings.Repeat("x", n))
+		}
 		if err := c.Shutdown(t.Context(), CloseNormalClosure, ""); err != nil {
 			t.Errorf("Shutdown: got %v, want nil", err)
 		}
@@ -814,7 +764,7 @@ func TestCurl(t *testing.T) {
 		t.Skip("curl is not installed")
 	}
 	u := Upgrader{Subprotocols: []string{"chat"}}
-	srv := httptest.NewServer(u.HandlerFunc(func(c *Conn, _ *http.Request) { c.WriteMessage(TextMessage, []byte("Hello")) }))
+	srv := httptest.NewServer(u.HandlerFunc(func(c *Conn, _ *http.Request) { wantWrite(t, c, "Hello") }))
 	defer srv.Close()
 	run := func(args ...string) (head, body string) {
 		args = append(args, "--silent", "--show-error", "--include", "--no-buffer", "--noproxy", "*", "--max-time", "20",
@@ -834,8 +784,8 @@ func TestCurl(t *testing.T) {
 	}
 
 	head, body = run()
-	if !strings.HasPrefix(head, "HTTP/1.1 426 Upgrade Required\r\n") || !strings.Contains(head, "\r\nUpgrade: websocket\r\n") ||
-		!strings.HasPrefix(body, "Upgrade Required\n") {
+	ok := strings.HasPrefix(head, "HTTP/1.1 426 Upgrade Required\r\n") && strings.Contains(head, "\r\nUpgrade: websocket\r\n")
+	if !ok || !strings.HasPrefix(body, "Upgrade Required\n") {
 		t.Errorf("got %q with body %q for a plain GET, want 426 and a line of advice", head, body)
 	}
 }
@@ -886,13 +836,12 @@ func (l *hsLog) String() string {
 }
 
 // hsHandlerFunc returns the URL of a server with the handler of a zero Upgrader.
-func hsHandlerFunc(t *testing.T, wrap func(http.Handler) http.Handler, serve func(*Conn, *http.Request)) (url string, errorLog *hsLog) {
-	var u Upgrader
-	h := http.Handler(u.HandlerFunc(serve))
+func hsHandlerFunc(t *testing.T, wrap func(http.Handler) http.Handler, serve func(*Conn, *http.Request)) (string, *hsLog) {
+	h := http.Handler(new(Upgrader).HandlerFunc(serve))
 	if wrap != nil {
 		h = wrap(h)
 	}
-	errorLog = newHSLog()
+	errorLog := newHSLog()
 	srv := httptest.NewUnstartedServer(h)
 	srv.Config.ErrorLog = log.New(errorLog, "", 0)
 	srv.Start()
@@ -1033,31 +982,6 @@ func TestHandlerFuncPanic(t *testing.T) {
 		}
 		hsWantEcho(t, bystander, "still here")
 		hsWantEcho(t, hsDial(t, Dialer{}, url), "and open")
-	}
-}
-
-// One URL for a page and its WebSocket, as RFC 6455, 1.7 has it: "the handshake is
-// interpreted by HTTP servers as an Upgrade request".
-func TestOneURLServesPageAndWebSocket(t *testing.T) {
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if IsWebSocketUpgrade(r) {
-			hsEchoHandler(w, r)
-			return
-		}
-		io.WriteString(w, "a page")
-	}))
-	defer srv.Close()
-	for range 2 {
-		resp, err := http.Get(srv.URL)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, _ := io.ReadAll(resp.Body)
-		resp.Body.Close()
-		if resp.StatusCode != http.StatusOK || string(body) != "a page" {
-			t.Errorf("got %s with body %q, want the page", resp.Status, body)
-		}
-		hsWantEcho(t, hsDial(t, Dialer{}, srv.URL), "a message")
 	}
 }
 
