@@ -796,7 +796,7 @@ func readReferenceAnswer(b []byte, accept string, subprotocols []string) (a refe
 func FuzzDialResponse(f *testing.F) {
 	f.Add([]byte(hsAnswer101+"Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover\r\n\r\n"+
 		"\xc1\x07\xf2H\xcd\xc9\xc9\x07\x00"), true, uint(0))
-	f.Add([]byte(hsAnswer101+"Sec-WebSocket-Protocol: chat\r\n\r\n\x89\x04ping\x81\x05Hello\x88\x02\x03\xe8"), false, uint(5))
+	f.Add([]byte(hsAnswer101+"Sec-WebSocket-Protocol: chat\r\n\r\n\x89\x04ping"+hsHello+hsClose), false, uint(5))
 	f.Add([]byte(hsAnswer101+strings.Repeat("a:\n", 2000)+"\r\n"), false, uint(0))
 	files, err := filepath.Glob("testdata/dial/*.txt")
 	if err != nil || len(files) == 0 {

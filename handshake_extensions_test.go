@@ -126,8 +126,8 @@ func TestContainsToken(t *testing.T) {
 			t.Errorf("got false for %q, want true", in)
 		}
 	}
-	for _, in := range []string{"", "upgraded", "up grade", "up\ngrade", "x upgrade", "x;upgrade", `"upgrade"`, "\vupgrade",
-		"upgrade\r", "\u00a0upgrade", "upgrade\x00"} {
+	for _, in := range []string{"", "upgraded", "up grade", "up\ngrade", "x upgrade", "x;upgrade", `"upgrade"`,
+		"\vupgrade", "upgrade\r", "\u00a0upgrade", "upgrade\x00"} {
 		if containsToken([]string{in}, "upgrade") || containsToken(nil, in) {
 			t.Errorf("got true for %q, want false", in)
 		}

@@ -449,14 +449,11 @@ func TestIsWebSocketUpgrade(t *testing.T) {
 		want                bool
 	}{
 		{"a handshake", []string{"Upgrade"}, []string{"websocket"}, true},
-		{"case", []string{"upgrade"}, []string{"WebSocket"}, true},
-		{"company", []string{"keep-alive, Upgrade"}, []string{"h2c, websocket"}, true},
-		{"lines", []string{"keep-alive", "Upgrade"}, []string{"h2c", "websocket"}, true},
+		{"company, in another case", []string{"keep-alive", "upgrade"}, []string{"h2c, WebSocket"}, true},
 		{"a plain request", nil, nil, false},
 		{"no Connection", nil, []string{"websocket"}, false},
 		{"no Upgrade", []string{"Upgrade"}, nil, false},
 		{"another protocol", []string{"Upgrade"}, []string{"h2c"}, false},
-		{"another option", []string{"keep-alive"}, []string{"websocket"}, false},
 		{"exchanged", []string{"websocket"}, []string{"Upgrade"}, false},
 	} {
 		r := &http.Request{Header: http.Header{"Connection": tt.connection, "Upgrade": tt.upgrade}}
@@ -637,7 +634,8 @@ func TestCheckOriginMalformedPattern(t *testing.T) {
 // Whatever the header, a request is accepted if and only if it is a handshake by another reading of RFC 6455,
 // 4.2.1.
 func FuzzUpgradeRequest(f *testing.F) {
-	const good = "Connection: Upgrade\nUpgrade: websocket\nSec-Websocket-Version: 13\nSec-Websocket-Key: " + sampleKey + "\n"
+	const good = "Connection: Upgrade\nUpgrade: websocket\nSec-Websocket-Version: 13\n" +
+		"Sec-Websocket-Key: " + sampleKey + "\n"
 	f.Add(http.MethodGet, int64(0), good)
 	f.Add(http.MethodGet, int64(0), good+"Origin: http://a.example\nSec-Websocket-Protocol: chat, superchat\n"+
 		"Sec-Websocket-Extensions: foo; bar=\"1\", baz")
