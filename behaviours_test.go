@@ -568,7 +568,7 @@ func TestBehaviourDeadlineInPongHandler(t *testing.T) {
 				server.WriteControl(PingMessage, nil, time.Now().Add(time.Second))
 			}
 		}()
-		wantReadTimeout(t, server, "the last pong is long ago", 10*pingPeriod+pongWait)
+		wantReadTimeout(t, server, "the last pong is long ago", nil, os.ErrDeadlineExceeded, 10*pingPeriod+pongWait)
 		client.Close()
 	})
 }

@@ -665,7 +665,7 @@ func lateReads(frames ...string) func(tc *closing) {
 	return func(tc *closing) {
 		tc.send(frames...)
 		time.Sleep(claimTime + 1)
-		for _, way := range readWays {
+		for _, way := range receiveWays {
 			late := begin(tc.t, func() (string, error) {
 				_, p, err := way.read(tc.c)
 				return string(p), err

@@ -225,7 +225,7 @@ func TestGroupShutdownEndedContext(t *testing.T) {
 			t.Errorf("got %v, want the error of the context", err)
 		}
 		wantLen(t, group, "all are closed", 0)
-		hsWantEnd(t, c)
+		hsWantClose(t, c, CloseAbnormalClosure)
 		if err := group.Shutdown(cancelled(errMine)); err != nil {
 			t.Errorf("a group without connections: got %v, want nil", err)
 		}

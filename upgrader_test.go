@@ -856,19 +856,84 @@ func hsWantClose(t *testing.T, c *Conn, code int) {
 	}
 }
 
+// serve runs when the handler has returned: then net/http has freed what it held.
+func TestHandlerFuncReturnsAtOnce(t *testing.T) {
+	returned := make(chan struct{})
+	url, _ := hsHandlerFunc(t, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			h.ServeHTTP(w, r)
+			close(returned)
+		})
+	}, func(c *Conn, _ *http.Request) {
+		<-returned
+		hsEcho(c)
+	})
+	hsWantEcho(t, hsDial(t, Dialer{}, url), "Hello")
+}
+
+// Routers reuse the values of a request's context when their handler has returned, as chi does with the parameters of
+// a route. Until serve returns, the handler does not.
+func TestHandlerFuncKeepsValuesOfContexts(t *testing.T) {
+	type key struct{}
+	type route struct{ room string }
+	for name, layer := range map[string]func(context.Context) (context.Context, context.CancelFunc){
+		"the value":         func(ctx context.Context) (context.Context, context.CancelFunc) { return ctx, func() {} },
+		"a cancel above it": context.WithCancel,
+		"two above it": func(ctx context.Context) (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancel(ctx)
+			ctx, stop := context.WithCancel(ctx)
+			return ctx, func() { stop(); cancel() }
+		},
+		"a deadline above it": func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(ctx, patience)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			used := make(chan *route, 2) // a pool
+			used <- new(route)
+			url, _ := hsHandlerFunc(t, func(h http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					var current *route
+					select {
+					case current = <-used:
+					default:
+						current = new(route)
+					}
+					current.room = r.URL.Path
+					ctx, cancel := layer(context.WithValue(r.Context(), key{}, current))
+					defer cancel()
+					h.ServeHTTP(w, r.WithContext(ctx))
+					used <- current
+				})
+			}, func(c *Conn, r *http.Request) {
+				c.ReadMessage()
+				c.WriteMessage(TextMessage, []byte(r.Context().Value(key{}).(*route).room))
+			})
+			first := hsDial(t, Dialer{}, url+"/first")
+			second := hsDial(t, Dialer{}, url+"/second")
+			hsWantEcho(t, first, "/first")
+			hsWantEcho(t, second, "/second")
+		})
+	}
+}
+
 // net/http cancels a request's context when its handler returns, but serve still runs. Its context ends with
 // the connection.
 func TestHandlerFuncContext(t *testing.T) {
 	type key struct{}
-	cancelled, ended := make(chan struct{}), make(chan struct{})
+	ready, cancelled, ended := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	url, _ := hsHandlerFunc(t, func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			ctx, cancel := context.WithCancel(context.WithValue(r.Context(), key{}, "value"))
+			go func() {
+				<-ready
+				cancel()
+				close(cancelled)
+			}()
 			h.ServeHTTP(w, r.WithContext(ctx))
-			cancel()
-			close(cancelled)
 		})
 	}, func(c *Conn, r *http.Request) {
+		close(ready)
 		<-cancelled
 		ctx := r.Context()
 		if err := ctx.Err(); err != nil {
