@@ -282,6 +282,13 @@ func TestTheLastWordArrives(t *testing.T) {
 			})
 		}
 	}
+	closingOn{wrap: newResetConn}.run(t, func(t *testing.T, tc *closing) {
+		tc.send(closeFrame(CloseNormalClosure, ""))
+		tc.read().want("the peer closes first", 0, "websocket: close 1000 (normal)")
+		tc.want("the answer", closeFrame(CloseNormalClosure, ""))
+		tc.c.Close()
+		tc.wantClosed("nothing is waited for behind both Close frames", true)
+	})
 }
 
 // While a handler of the program runs, nothing is read behind its back: the read lock is the reader's, and the

@@ -450,9 +450,7 @@ func TestShutdownLingers(t *testing.T) {
 // Several calls of Shutdown wait together for the end of the network connection: a later one does not begin anew.
 // The program's reads know already.
 func TestShutdownLingersOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		near, far := newPipe(t, 1000)
-		tc := &closing{t: t, c: newConn(near, false, nil, connOptions{}), wire: far}
+	inClosing(t, func(t *testing.T, tc *closing) {
 		tc.send(closeFrame(CloseNormalClosure, ""))
 		var calls []*call
 		for range 3 {
@@ -461,7 +459,11 @@ func TestShutdownLingersOnce(t *testing.T) {
 			tc.read().want("the peer's Close frame", 0, "websocket: close 1000 (normal)")
 		}
 		for i, x := range calls {
-			x.want(fmt.Sprint("call ", i), lingerTime-time.Duration(i)*time.Second, noError)
+			took := lingerTime - time.Duration(i)*time.Second
+			if tc.server {
+				took = 0 // it is to close first
+			}
+			x.want(fmt.Sprint("call ", i), took, noError)
 		}
 	})
 }
@@ -625,7 +627,9 @@ func openReader(n int, frames ...string) func(tc *closing) {
 		if _, tc.r, err = tc.c.NextReader(); err != nil {
 			tc.t.Fatal(err)
 		}
-		io.ReadFull(tc.r, make([]byte, n))
+		if _, err := io.ReadFull(tc.r, make([]byte, n)); err != nil {
+			tc.t.Fatal(err)
+		}
 	}
 }
 
@@ -805,10 +809,7 @@ func TestShutdownWithMessages(t *testing.T) {
 // Shutdown does not wait for that.
 func TestShutdownBehindTheLastByte(t *testing.T) {
 	message := strings.Repeat("text that compresses ", 3)
-	d := acquireDeflater(defaultCompressionLevel, maxWindowBits)
-	p, _ := d.message(nil, []byte(message))
-	releaseDeflater(d)
-	compressed := string(p)
+	compressed := string(deflateMessages(1, []byte(message))[0])
 	for name, frames := range map[string][]string{
 		"one frame":                     {"\x82" + message},
 		"an empty fragment":             {"\x02" + message, "\x80"},
@@ -818,25 +819,15 @@ func TestShutdownBehindTheLastByte(t *testing.T) {
 		"compressed, in fragments":      {"\x42" + compressed[:9], "\x00" + compressed[9:], "\x00", "\x80"},
 		"compressed, the end by itself": {"\x42" + compressed[:len(compressed)-1], "\x80" + compressed[len(compressed)-1:]},
 	} {
-		for _, takeover := range []bool{false, true} {
-			synctest.Test(t, func(t *testing.T) {
-				c, wire := newCompressedConn(t, true, CompressionOptions{ContextTakeover: takeover})
-				for _, f := range frames {
-					wire.Write(closingFrame(true, f))
-				}
-				_, r, err := c.NextReader()
-				if err != nil {
-					t.Fatal(err)
-				}
-				got := make([]byte, len(message))
-				if _, err := io.ReadFull(r, got); err != nil || string(got) != message {
-					t.Fatalf("%s: got %q, %v, want the message", name, got, err)
-				}
-				tc := &closing{t: t, c: c, wire: wire, server: true}
+		for _, o := range []CompressionOptions{{}, {ContextTakeover: true}} {
+			on := closingOn{options: attack{compression: &o}.options(t, connOptions{})}
+			on.run(t, func(t *testing.T, tc *closing) {
+				openReader(len(message), frames...)(tc)
 				shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
 				tc.send(closeFrame(CloseNormalClosure, ""))
+				tc.hangUp()
 				shutdown.want(name, 0, noError)
-				if held := borrowed(c); held != "" {
+				if held := borrowed(tc.c); held != "" {
 					t.Errorf("%s: got that %s was not given back", name, held)
 				}
 			})
@@ -859,14 +850,12 @@ func TestShutdownReadsThatAlwaysTimeOut(t *testing.T) {
 		os.ErrDeadlineExceeded:              "websocket: a read has timed out without a deadline: i/o timeout",
 		&keepaliveError{"the peer is dead"}: "websocket: the peer is dead",
 	} {
-		synctest.Test(t, func(t *testing.T) {
-			near, _ := newPipe(t, 1000)
-			c := newConn(timeoutConn{near, err}, true, nil, connOptions{})
-			if got := c.Shutdown(t.Context(), CloseNormalClosure, ""); got == nil || got.Error() != want {
-				t.Errorf("got %v, want %s", got, want)
-			}
-			if got := second3(c.ReadMessage()); got == nil || got.Error() != want || isTimeout(got) {
-				t.Errorf("got %v of a read, want %s, and no timeout", got, want)
+		on := closingOn{wrap: func(near *pipeConn) net.Conn { return timeoutConn{near, err} }}
+		on.run(t, func(t *testing.T, tc *closing) {
+			tc.shutdown(t.Context(), CloseNormalClosure, "").want("Shutdown", 0, want)
+			read := tc.read()
+			if read.want("a later read", 0, want); isTimeout(read.err) {
+				t.Errorf("got %v, which passes for a timeout", read.err)
 			}
 		})
 	}
@@ -1077,7 +1066,8 @@ func TestAttackNeverFinishesClosing(t *testing.T) {
 	}
 }
 
-// neverFinishesClosing has Shutdown close a connection whose peer stays silent. With compression the peer has sent a part of the beginning of a message.
+// neverFinishesClosing has Shutdown close a connection whose peer stays silent. With compression the peer has sent a
+// first fragment of a message, or most of it.
 func neverFinishesClosing(t *testing.T, long context.Context, a attack, missing int,
 	read func(*Conn, context.Context)) weak.Pointer[Conn] {
 	toPeer, fromPeer := newPipeHalf(4096), newPipeHalf(4096)

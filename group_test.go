@@ -496,6 +496,24 @@ func TestGroupShutdownDuringUpgrade(t *testing.T) {
 	}
 }
 
+// No call of Shutdown is left when the answer leaves: then Upgrade closes the connection, with the same Close frame.
+func TestGroupShutdownGivesUpBeforeTheAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var group Group
+		c, far, err := upgradeWhile(t, Upgrader{Group: &group}, func() {
+			shutdownGroup(t, &group, time.Second).want("its context ends", time.Second, "context deadline exceeded")
+		}, func() error { return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, rest, _ := strings.Cut(string(far.take()), "\r\n\r\n"); rest != "\x88\x02\x03\xe9" {
+			t.Errorf("got %q behind the answer, want a Close frame with 1001", rest)
+		}
+		wantErrorIs(t, second3(c.ReadMessage()), net.ErrClosed)
+		wantLen(t, &group, "it is closed", 0)
+	})
+}
+
 // A connection whose answer did not leave is no member any more, and one whose upgrade ended in a panic, which net/http
 // recovers, never was one: Shutdown does not wait for them.
 func TestGroupUpgradeFails(t *testing.T) {
