@@ -157,7 +157,7 @@ func interruptedTranscripts(t *testing.T, file string) (list []*transcript) {
 func TestReadInterruptedAnywhere(t *testing.T) {
 	takeover := attack{compression: &CompressionOptions{ContextTakeover: true}}.options(t, connOptions{})
 	for file, o := range map[string]connOptions{
-		"wire/fragmentation.txt": {}, "wire/ping-pong.txt": {}, "wire/lengths.txt": {}, "rfc7692/takeover.txt": takeover,
+		"wire/fragmentation.txt": {}, "wire/ping-pong.txt": {}, "rfc7692/takeover.txt": takeover,
 	} {
 		for _, tr := range interruptedTranscripts(t, file) {
 			play := func(t *testing.T, way int, cuts ...int) {
@@ -183,7 +183,9 @@ func TestReadInterruptedAnywhere(t *testing.T) {
 				var all []int
 				for k := range tr.in[:min(len(tr.in), 200)] {
 					all = append(all, k)
-					play(t, k, k)
+					if !raceEnabled || k%16 == 5 { // else it takes a minute
+						play(t, k, k)
+					}
 				}
 				play(t, 0, all...)
 			})
