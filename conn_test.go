@@ -90,7 +90,8 @@ var peerClose = peerFrame{true, opClose, "\x03\xe8bye"}
 // playInterrupted has the bytes of the transcript come in pieces that begin at the cuts, and returns what was wrong, or
 // "". At each a context ends a read after d, and then a deadline does, in the same place. Behind the last the rest is
 // read in the way. The endpoint's frames are not compared.
-func (tr *transcript) playInterrupted(t *testing.T, c *Conn, far net.Conn, cuts []int, d time.Duration, way int) string {
+func (tr *transcript) playInterrupted(t *testing.T, c *Conn, far net.Conn, cuts []int, d time.Duration,
+	way int) string {
 	var got []scriptEvent
 	ended := false
 	read := func(way func(*Conn) (int, []byte, error)) (interruption error) {
@@ -176,7 +177,8 @@ func TestReadInterruptedAnywhere(t *testing.T) {
 					}
 				}
 				if wrong != "" || err != nil || !bytes.Equal(sent, want) {
-					t.Fatalf("%s, %s, interrupted at %v: %s; got the frames % x, %v, want % x", tr.where, tr.side, cuts, wrong, sent, err, want)
+					t.Fatalf("%s, %s, interrupted at %v: %s; got the frames % x, %v, want % x",
+						tr.where, tr.side, cuts, wrong, sent, err, want)
 				}
 			}
 			synctest.Test(t, func(t *testing.T) {
@@ -199,7 +201,8 @@ func TestReadInterruptedOnEachTransport(t *testing.T) {
 		eachTransport(t, func(t *testing.T, near, far net.Conn) {
 			// What was written is there to be read; a millisecond is for reading it.
 			c := newConn(near, tr.side == "server", nil, connOptions{})
-			if wrong := tr.playInterrupted(t, c, far, []int{len(tr.in) / 3, 2 * len(tr.in) / 3}, time.Millisecond, i); wrong != "" {
+			cuts := []int{len(tr.in) / 3, 2 * len(tr.in) / 3}
+			if wrong := tr.playInterrupted(t, c, far, cuts, time.Millisecond, i); wrong != "" {
 				t.Errorf("%s, %s: %s", tr.where, tr.side, wrong)
 			}
 		})

@@ -224,7 +224,8 @@ func TestLockBatch(t *testing.T) {
 				w.t.Errorf("%s: got %v, want %v", reason, got, want)
 			}
 		}
-		wantBatch("those that need not wait longer than they want", w.batchSizes(w.start.Add(time.Minute), 3*maxHeaderSize+1+3+4), 1, 3, 4)
+		wantBatch("those that need not wait longer than they want",
+			w.batchSizes(w.start.Add(time.Minute), 3*maxHeaderSize+1+3+4), 1, 3, 4)
 		w.want("nobody knows yet")
 		if begun := w.finishBatch(0, 10); begun != 10 {
 			w.t.Errorf("got a frame that has begun until %d, want none", begun)
@@ -431,7 +432,8 @@ func (w *lockTest) play(script []byte) {
 		what := fmt.Sprintf("step %d, %#x", i, b)
 		switch op := b & 7; op {
 		case 0, 1, 2, 3: // somebody asks
-			x := modelWaiter{name: fmt.Sprint(i), mode: []lockMode{lockFrame, lockData, lockData, lockMessage}[op], until: deadline, size: arg}
+			mode := []lockMode{lockFrame, lockData, lockData, lockMessage}[op]
+			x := modelWaiter{name: fmt.Sprint(i), mode: mode, until: deadline, size: arg}
 			var f *frame
 			if x.batched = op != 3 && arg&4 == 0; x.batched {
 				f = batchFrame(opText, x.size)

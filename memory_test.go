@@ -565,7 +565,8 @@ func TestWritingAllocates(t *testing.T) {
 // Answering takes no memory: pings, and messages that have come at once.
 func TestAnsweringAllocates(t *testing.T) {
 	eachAllocsConn(t, func(a allocsConn) {
-		came := peerFrames(a.server, pingFrame("p"), peerFrame{true, opPong, "q"}, textFrame("a"), pingFrame("r"), textFrame("b"))
+		came := peerFrames(a.server,
+			pingFrame("p"), peerFrame{true, opPong, "q"}, textFrame("a"), pingFrame("r"), textFrame("b"))
 		dst := make([]byte, 0, 100)
 		a.want("echo", 0, func() error {
 			a.send(came)

@@ -268,7 +268,8 @@ func (m *readModel) check(p []byte, whole bool) {
 	if isEmpty(number) && len(p) > 0 {
 		m.Fatalf("got %d bytes, want message %d, which is empty", len(p), number)
 	}
-	if len(p) < len(head) || string(p[:len(head)]) != head || string(p[len(head):]) != string(noise(len(p)-len(head), uint64(number))) {
+	if len(p) < len(head) || string(p[:len(head)]) != head ||
+		string(p[len(head):]) != string(noise(len(p)-len(head), uint64(number))) {
 		m.Fatalf("got %d bytes %.20q, want message %d", len(p), p, number)
 	}
 }

@@ -212,7 +212,8 @@ func TestFrameThatIsNotCorked(t *testing.T) {
 		write      func(c *Conn) error
 		first, all string
 	}{
-		{"large", func(c *Conn) error { return c.WriteMessage(BinaryMessage, make([]byte, 17<<10)) }, "1 a", "1 a|2 17408 bytes"},
+		{"large", func(c *Conn) error { return c.WriteMessage(BinaryMessage, make([]byte, 17<<10)) },
+			"1 a", "1 a|2 17408 bytes"},
 		{"context", func(c *Conn) error {
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
@@ -334,8 +335,9 @@ func TestControlFramesWithinABurst(t *testing.T) {
 	}{
 		"pings": {[]peerFrame{textFrame("a"), pingFrame("p"), textFrame("b"), pingFrame("q"), pingFrame("r"), textFrame("c")},
 			"", "1 a|10 p|1 b|10 q|10 r|1 c"},
-		"a Close frame": {append(texts("a", "b", "c"), peerClose), "websocket: close 1000 (normal): bye", "1 a|1 b|1 c|8 \x03\xe8"},
-		"a verdict":     {append(texts("a", "b", "c"), textFrame("\xff")), errInvalidUTF8.Error(), "1 a|1 b|1 c|8 25 bytes"},
+		"a Close frame": {append(texts("a", "b", "c"), peerClose), "websocket: close 1000 (normal): bye",
+			"1 a|1 b|1 c|8 \x03\xe8"},
+		"a verdict": {append(texts("a", "b", "c"), textFrame("\xff")), errInvalidUTF8.Error(), "1 a|1 b|1 c|8 25 bytes"},
 	} {
 		eachLogged(t, connOptions{}, tt.came, func(t *testing.T, c *Conn, wire *loggedConn) {
 			start := time.Now()
@@ -389,7 +391,8 @@ func TestLastOfManyPingsIsAnswered(t *testing.T) {
 		synctest.Wait()
 		got := strings.Join(wire.take(t), "|")
 		if !strings.HasPrefix(got, "1 a|10 ") || !strings.HasSuffix(got, "|10 last|1 b") {
-			t.Errorf("got %d bytes that end in %q, want the pong of the last ping before b", len(got), got[max(0, len(got)-100):])
+			t.Errorf("got %d bytes that end in %q, want the pong of the last ping before b",
+				len(got), got[max(0, len(got)-100):])
 		}
 	})
 }
@@ -481,7 +484,8 @@ func wantLost(t *testing.T, c *Conn, why string) {
 	_, _, err := c.ReadMessage()
 	const text = "websocket: messages that waited to be sent are lost: "
 	var ne net.Error
-	if err == nil || !strings.HasPrefix(err.Error(), text) || !strings.Contains(err.Error(), why) || errors.As(err, &ne) && ne.Timeout() {
+	if err == nil || !strings.HasPrefix(err.Error(), text) || !strings.Contains(err.Error(), why) ||
+		errors.As(err, &ne) && ne.Timeout() {
 		t.Fatalf("got %v, want %s%s, and no timeout", err, text, why)
 	}
 	if _, _, again := c.NextReader(); again != err {

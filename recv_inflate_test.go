@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// wireMessages are messages of the payloads, each in two frames, of which the first has n bytes, or a half if that is 0.
+// wireMessages are messages of the payloads, each in two frames, of which the first has n bytes, or a half of them
+// if n is 0.
 func wireMessages(server bool, n int, payloads ...[]byte) (b []byte) {
 	for _, p := range payloads {
 		first := n
