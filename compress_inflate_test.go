@@ -465,6 +465,9 @@ func TestInflateWindow(t *testing.T) {
 // Messages of every level of compress/flate refer to those before them. What comes out does not depend on how much
 // room there is for it, or on where the input is cut.
 func TestInflateInPieces(t *testing.T) {
+	if raceEnabled {
+		t.Skip("it has no second goroutine, and takes half a minute")
+	}
 	messages := [][]byte{textLike(70_000, 1), textLike(100, 2), {}, textLike(40_000, 1), make([]byte, 3000)}
 	mixed := slices.Concat(textLike(3000, 1), noise(500, 1), make([]byte, 3000), []byte("ab"), textLike(700, 2))
 	for level := -2; level <= 9; level++ {

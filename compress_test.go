@@ -504,7 +504,7 @@ func TestWhatWouldGrowIsNotCompressed(t *testing.T) {
 // EnableWriteCompression and level 0 are for the messages that begin after them: all of a message is compressed or
 // nothing is, whatever is set while it is written.
 func TestCompressionIsTurnedOffAndOn(t *testing.T) {
-	text := textLike(60_000, 1)
+	text := textLike(20_000, 1)
 	for name, set := range map[string]func(c *Conn, on bool){
 		"EnableWriteCompression": (*Conn).EnableWriteCompression,
 		"SetCompressionLevel":    func(c *Conn, on bool) { c.SetCompressionLevel(map[bool]int{true: 5}[on]) },
