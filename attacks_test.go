@@ -237,7 +237,7 @@ func TestAttackAnnouncedLength(t *testing.T) {
 	}
 	const constant = 48 << 10 // buffers, and an inflater
 	zeros := make([]byte, 2<<20)
-	peak := uint64(0) // of all, since what tests before have left may be freed meanwhile
+	peak := uint64(0)                                                                   // of all, since what tests before have left may be freed meanwhile
 	stored := bytes.Repeat(append([]byte{0, 0xff, 0xff, 0, 0}, zeros[:1<<16-1]...), 32) // blocks of 64 KiB less one
 	eachAttack(t, func(t *testing.T, a attack) {
 		header := a.header(0x82, unhex(t, "7f 0000010000000000"))
@@ -259,8 +259,13 @@ func TestAttackAnnouncedLength(t *testing.T) {
 		mark := 0
 		check := func(times int) {
 			came := max(0, w.bytes-len(header))
+			most := uint64(max(min(16*came, maxBufferSize), times*came) + constant)
 			held := max(heapInUse(), before) - before
-			if most := uint64(max(min(16*came, maxBufferSize), times*came) + constant); held > most {
+			for tries := 0; held > most && tries < 5; tries++ { // others have what they will give back
+				runtime.Gosched()
+				held = max(heapInUse(), before) - before
+			}
+			if held > most {
 				t.Errorf("after %d bytes: got %d bytes of heap, want at most %d", came, held, most)
 			}
 			peak = max(peak, held)
