@@ -1017,3 +1017,27 @@ func TestCloseBeforeAWriteRegisters(t *testing.T) {
 	}
 	ctx.want(t, "after Close", 0, ctx.total)
 }
+
+// While one goroutine flushes to a slow network, the context of another is heeded.
+func TestCorkAndContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, wire := newPipe(t, 4)
+		c := newQuickConn(a, true, nil, connOptions{})
+		writeCorked(t, c)
+		flushed := make(chan error)
+		go func() { flushed <- c.Flush() }()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := c.WriteMessageContext(ctx, TextMessage, nil); err != context.DeadlineExceeded {
+			t.Errorf("got %v, want context.DeadlineExceeded", err)
+		}
+		l := &loggedConn{pipeConn: &pipeConn{in: wire.out, out: wire.in}}
+		if got := drainFrames(t, l, 3); got != "1 a|1 b|1 c" {
+			t.Errorf("got %q, want a, b and c", got)
+		}
+		if err := <-flushed; err != nil {
+			t.Errorf("got %v, want nil", err)
+		}
+	})
+}

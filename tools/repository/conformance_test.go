@@ -2,6 +2,7 @@ package repository
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -13,24 +14,7 @@ func TestConformance(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tests := make(map[string]bool)
-	files, err := os.ReadDir(".")
-	if err != nil {
-		t.Fatal(err)
-	}
-	declared := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
-	for _, f := range files {
-		if !strings.HasSuffix(f.Name(), "_test.go") {
-			continue
-		}
-		source, err := os.ReadFile(f.Name())
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range declared.FindAllStringSubmatch(string(source), -1) {
-			tests[m[1]] = true
-		}
-	}
+	tests := declaredTests(t)
 	test, file := regexp.MustCompile("`(Test\\w+)`"), regexp.MustCompile(`testdata/[\w./-]*\w`)
 	rules := 0
 	for i, line := range strings.Split(string(document), "\n") {
@@ -56,6 +40,60 @@ func TestConformance(t *testing.T) {
 	}
 	if rules < 70 {
 		t.Errorf("got %d rules, want all of them", rules)
+	}
+}
+
+// declaredTests returns the names of the package's tests, and of those here.
+func declaredTests(t *testing.T) map[string]bool {
+	t.Helper()
+	names := make(map[string]bool)
+	declared := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+	for _, pattern := range []string{"*_test.go", "tools/repository/*_test.go"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			source, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range declared.FindAllStringSubmatch(string(source), -1) {
+				names[m[1]] = true
+			}
+		}
+	}
+	return names
+}
+
+// Each behaviour in testdata/behaviours.txt has a test, and each test of behaviours its line.
+func TestBehaviours(t *testing.T) {
+	table, err := os.ReadFile("testdata/behaviours.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests, rules := declaredTests(t), 0
+	for _, line := range strings.Split(string(table), "\n") {
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		rule, named, _ := strings.Cut(line, " | ")
+		if rules++; named == "" {
+			t.Errorf("got no test for %q, want one", rule)
+		}
+		for _, name := range strings.Fields(named) {
+			if !tests[name] {
+				t.Errorf("got %s for %q, which there is not", name, rule)
+			}
+		}
+	}
+	if rules < 60 {
+		t.Errorf("got %d behaviours, want all of them", rules)
+	}
+	for name := range tests {
+		if strings.HasPrefix(name, "TestBehaviour") && name != "TestBehaviours" && !strings.Contains(string(table), name) {
+			t.Errorf("got no line for %s, want one", name)
+		}
 	}
 }
 
