@@ -237,8 +237,9 @@ func TestAttackAnnouncedLength(t *testing.T) {
 	}
 	const constant = 48 << 10 // buffers, and an inflater
 	zeros := make([]byte, 2<<20)
-	peak := uint64(0)                                                                   // of all, since what tests before have left may be freed meanwhile
-	stored := bytes.Repeat(append([]byte{0, 0xff, 0xff, 0, 0}, zeros[:1<<16-1]...), 32) // blocks of 64 KiB less one
+	peak := uint64(0) // of all, since what tests before have left may be freed meanwhile
+	block := append([]byte{0, 0xff, 0xff, 0, 0}, zeros[:1<<16-1]...)
+	stored := bytes.Repeat(block, 32)
 	eachAttack(t, func(t *testing.T, a attack) {
 		header := a.header(0x82, unhex(t, "7f 0000010000000000"))
 		payload := bytes.NewReader(zeros)
