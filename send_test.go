@@ -794,13 +794,13 @@ func TestCloseWaitsForTheReadersCloseFrame(t *testing.T) {
 	})
 }
 
-// messageWrites are the calls that wait behind an open message. NextWriter would finish that.
+// messageWrites are the calls that wait behind an open message: those without NextWriter, which would finish that.
 func messageWrites() map[string]func(c *Conn) error {
 	calls := map[string]func(c *Conn) error{
 		"WriteMessage, 1 MB": func(c *Conn) error { return c.WriteMessage(TextMessage, make([]byte, 1<<20)) },
 	}
 	for name, way := range answers {
-		if name != "WriteControl" && name != "NextWriter" {
+		if name != "WriteControl" && name != "ReadFrom" && !strings.HasPrefix(name, "NextWriter") {
 			calls[name] = func(c *Conn) error { return way(c, TextMessage, nil) }
 		}
 	}
