@@ -260,7 +260,7 @@ func TestNextWriterFinishesTheOneBefore(t *testing.T) {
 		"ReadFrom":    second(w1.(io.ReaderFrom).ReadFrom(strings.NewReader("x"))),
 		"Close":       w1.Close(),
 	} {
-		if err != errWriteClosed {
+		if fmt.Sprint(err) != "websocket: write closed" {
 			t.Errorf("%s of the one before: got %v, want write closed", name, err)
 		}
 	}
