@@ -38,9 +38,9 @@ const (
 // code that must see the end belongs after the loop that reads.
 //
 // The context bounds all of this, and should have a deadline: a peer may never answer.
-// The connection is closed when Shutdown returns. The result is nil if the peer's
-// Close frame was received; else it is the context's error with its cause, or the error
-// that has ended the connection. If the code must not be sent, the peer is sent
+// The connection is closed when Shutdown returns. The result is nil if a Close frame was
+// sent and the peer's was received; else it is the context's error with its cause, or the
+// error that has ended the connection. If the code must not be sent, the peer is sent
 // CloseInternalServerErr, and the error says so.
 //
 // Any goroutine may call Shutdown, several at the same time, and even the one that reads,
@@ -67,7 +67,8 @@ func (c *Conn) shutdown(ctx context.Context, payload []byte) error {
 		err = c.finishHandshake(&l)
 		stop()
 	}
-	if c.readLock.phase() == phaseClosed && !c.send.hasUnsent() && c.send.lock.lost() == nil {
+	closed := c.readLock.phase() == phaseClosed && c.send.lock.err() == ErrCloseSent
+	if closed && !c.send.hasUnsent() && c.send.lock.lost() == nil {
 		c.Close()
 		return nil // the closing handshake is complete, whatever err is
 	}

@@ -526,6 +526,21 @@ func TestShutdownCloseFrameCannotLeave(t *testing.T) {
 	}
 }
 
+// The peer's Close frame alone is not a handshake: ours must have left.
+func TestShutdownOnlyThePeersCloseFrame(t *testing.T) {
+	closingOn{wrap: func(near *pipeConn) net.Conn { return failingConn{near, 0} }}.run(t, func(t *testing.T, tc *closing) {
+		tc.send(closeFrame(CloseNormalClosure, ""))
+		tc.shutdown(t.Context(), CloseNormalClosure, "").want("the network fails", 0, "mine")
+	})
+	inClosing(t, func(t *testing.T, tc *closing) {
+		tc.wire.in.set(func(h *pipeHalf) { h.size = 1 })
+		tc.send(closeFrame(CloseNormalClosure, ""))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		tc.shutdown(ctx, CloseNormalClosure, "").want("the network is full", time.Minute, "context deadline exceeded")
+	})
+}
+
 // The call whose context ends first closes the connection for all.
 func TestShutdownSeveralContexts(t *testing.T) {
 	inClosing(t, func(t *testing.T, tc *closing) {

@@ -763,7 +763,7 @@ func TestCorkedFramesArrive(t *testing.T) {
 // writing meanwhile. One that is lost now and then shows in the number of rounds.
 func TestCloseWaitsForTheReadersCloseFrame(t *testing.T) {
 	eachLink(t, func(t *testing.T, l testLink) {
-		for i := range 60 {
+		for i := range 12 {
 			c, peer := l.conn(t, connOptions{})
 			var all sync.WaitGroup
 			for range i % 3 { // so many goroutines write
