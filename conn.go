@@ -21,8 +21,8 @@ const DefaultReadLimit = 32 << 20
 // are for one at a time.
 //
 // A program must read, even if it expects no messages: the goroutine that reads also answers
-// pings and receives the peer's Close frame. A connection must be closed with Close, even after
-// an error.
+// pings and receives the peer's Close frame. A connection must be closed with Close or Shutdown,
+// even after an error.
 type Conn struct {
 	recv recv
 	send send
@@ -68,7 +68,7 @@ type connOptions struct {
 	compression                     CompressionOptions // if agreed.deflate is not nil
 	writeThrough                    bool
 	maxFrameSize                    int
-	ended                           context.CancelFunc // called when the connection ends; or nil
+	ended                           context.CancelFunc // called when the first direction ends; or nil
 }
 
 // newConn returns a connection on t, from which the bytes in early were read already.

@@ -35,8 +35,8 @@ func (c *Conn) setHandlers(set func(h *handlers)) {
 	}
 }
 
-// control delivers a control frame. Its answer goes into the slot, which is flushed
-// before the reader waits or a message is delivered. Shutdown does not call the program's handlers.
+// control delivers a control frame. Its answer goes into the slot, which is flushed, or corked with
+// other frames, before the reader waits or a message begins. Shutdown does not call the program's handlers.
 func (c *Conn) control(op opcode, payload []byte) error {
 	c.heard()
 	own := !c.readLock.has(draining)

@@ -402,11 +402,12 @@ func TestKeepaliveHasNoGoroutine(t *testing.T) {
 
 // Upgrader and Dialer have the options of keepalive and the limit for frames. Two connections that are both read keep
 // each other alive.
-func TestKeepaliveOptionsOfUpgraderAndDialer(t *testing.T) {
+func TestConnOptionsOfUpgraderAndDialer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := newPipe(t, 10_000)
 		conns := make(chan *Conn, 1)
-		u := Upgrader{PingInterval: time.Minute, PongTimeout: 2 * time.Second, MaxFrameSize: 2}
+		u := Upgrader{PingInterval: time.Minute, PongTimeout: 2 * time.Second, MaxFrameSize: 2, ReadLimit: 22, WriteThrough: true,
+			ReadBufferSize: 222, WriteBufferSize: 8192}
 		ln := newHSListener()
 		srv := &http.Server{Handler: u.HandlerFunc(func(c *Conn, _ *http.Request) {
 			conns <- c
@@ -416,7 +417,8 @@ func TestKeepaliveOptionsOfUpgraderAndDialer(t *testing.T) {
 		defer srv.Close()
 		go func() { ln.conns <- near }()
 
-		d := Dialer{PingInterval: time.Hour, PongTimeout: 3 * time.Second, MaxFrameSize: 3}
+		d := Dialer{PingInterval: time.Hour, PongTimeout: 3 * time.Second, MaxFrameSize: 3, ReadLimit: 33, WriteThrough: true,
+			ReadBufferSize: 333, WriteBufferSize: 16384}
 		d.NetDialContext = func(context.Context, string, string) (net.Conn, error) { return far, nil }
 		client, _, err := d.DialContext(t.Context(), "ws://server.test/", nil)
 		if err != nil {
@@ -427,10 +429,20 @@ func TestKeepaliveOptionsOfUpgraderAndDialer(t *testing.T) {
 			c                 *Conn
 			interval, timeout time.Duration
 			maxFrame          int
+			readLimit         int64
+			readBuffer        int32
+			writeBuffer       int
 		}{
-			{server, time.Minute, 2 * time.Second, 2},
-			{client, time.Hour, 3 * time.Second, 3},
+			{server, time.Minute, 2 * time.Second, 2, 22, 222, 8192},
+			{client, time.Hour, 3 * time.Second, 3, 33, 333, 16384},
 		} {
+			r := &tt.c.recv
+			if r.limit.Load() != tt.readLimit || r.restSize != tt.readBuffer || !tt.c.burst.never {
+				t.Errorf("got a read limit of %d, a buffer of %d and WriteThrough %t, want %+v", r.limit.Load(), r.restSize, tt.c.burst.never, tt)
+			}
+			if size := classSize(int(tt.c.writeClass)); size < tt.writeBuffer || size > tt.writeBuffer+maxHeaderSize {
+				t.Errorf("got a write buffer of %d, want %d", size, tt.writeBuffer)
+			}
 			k := tt.c.keepalive
 			if k == nil || k.interval != tt.interval || k.timeout != tt.timeout || tt.c.maxFrame != tt.maxFrame {
 				t.Errorf("got %+v and frames of %d bytes, want %+v", k, tt.c.maxFrame, tt)

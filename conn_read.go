@@ -18,9 +18,9 @@ const noMessage = -1
 // A read that timed out has lost nothing: call it again, and it continues where it
 // was, even in the middle of a message. Every other error is final, and every later
 // read returns it. It is a *CloseError if the peer has closed the connection or
-// the connection has ended; then messageType and p are the received part of an
-// unfinished message, if there is one. A peer that breaks the protocol is sent a Close
-// frame with the reason. In every case the connection must still be closed with Close.
+// the connection has ended. With a final error messageType and p are the received part
+// of an unfinished message, if there is one. A peer that breaks the protocol is sent a
+// Close frame with the reason. In every case the connection must still be closed with Close.
 func (c *Conn) ReadMessage() (messageType int, p []byte, err error) {
 	if err := c.awaitMessage(); err != nil {
 		return noMessage, nil, err
@@ -30,8 +30,8 @@ func (c *Conn) ReadMessage() (messageType int, p []byte, err error) {
 
 // ReadMessageContext is ReadMessage, but also returns when the context ends. The error then
 // wraps the context's error and its cause, and nothing is lost: the next read, of any kind,
-// continues at the same byte. Successive calls with the same context allocate nothing for
-// it.
+// continues at the same byte. (A network connection that ignores deadlines is closed
+// instead.) Successive calls with the same context allocate nothing for it.
 func (c *Conn) ReadMessageContext(ctx context.Context) (messageType int, p []byte, err error) {
 	if ctx.Done() == nil {
 		return c.ReadMessage()
@@ -212,7 +212,8 @@ func (c *Conn) readSome(p []byte, have int) (n int, err error) {
 	return n, nil
 }
 
-// wait waits until bytes were received. It holds no buffer meanwhile, and uses little stack.
+// wait waits until bytes were received. Waiting for a descriptor, it holds no buffer, and it uses little
+// stack.
 func (c *Conn) wait() error {
 	if err := c.beforeWaiting(); err != nil {
 		return err
@@ -256,7 +257,7 @@ func (c *Conn) advance() error {
 				}
 			}
 			if c.send.lock.has(posted) {
-				c.send.tryFlush() // pongs do not wait until the program reads again
+				c.send.tryFlush() // pongs do not wait until the program has handled the message
 			}
 			c.heard()
 			return nil

@@ -56,7 +56,7 @@
 // the network accepts it; if another goroutine is writing, after that goroutine's frame.
 //
 // So a connection must be read even if no messages are expected. [Conn.CloseRead] does
-// that, and returns a context that ends with the connection.
+// that, and returns a context that ends with the reading.
 //
 // Answers to a burst are sent together: while received messages wait to be read, messages
 // that the program writes wait, too, for at most 200 microseconds, and are sent in one
@@ -73,8 +73,8 @@
 // and its writers are for one goroutine at a time; while such a writer is open, messages
 // of other goroutines wait, and control messages are sent between its fragments.
 //
-// The package keeps no goroutine for a connection, except that HandlerFunc may start one
-// for the program's function.
+// The package keeps no goroutine for a connection, except those in which HandlerFunc runs
+// the program's function and CloseRead reads.
 //
 // A write waits for the network, and so for a peer that reads slowly. A program that sends
 // the same messages to many peers must not let one of them delay the others:
@@ -100,10 +100,14 @@
 //   - [ErrReadLimit], if a message is longer than the limit;
 //   - an error whose text says which rule the peer has broken;
 //   - an error that says that the peer is silent, see Keepalive;
-//   - an error that says that messages waiting to be sent are lost;
+//   - an error that says that messages waiting to be sent are lost, or that Shutdown has
+//     discarded messages;
+//   - the error of a handler of the program;
+//   - an error that wraps net.ErrClosed, after Close;
 //   - an error of the network.
 //
-// In the second and third case the peer was sent a Close frame with the matching code.
+// After ErrReadLimit, and after an error for a broken rule, the peer was sent a Close frame
+// with the matching code.
 //
 // [Conn.SetWriteDeadline] bounds writes, and the context of [Conn.WriteMessageContext]
 // bounds that call. If a write ends before any byte of its frame was sent, because others
@@ -126,8 +130,9 @@
 // the program does not read, Shutdown does, without calling the program's handlers: clean up
 // after the loop that reads, not in a close handler.
 //
-// [Conn.Close] closes the network connection and sends no Close frame. Blocked calls return
-// at once, and frames accepted before have a second to be sent. If a Close frame was sent
+// [Conn.Close] closes the network connection and sends no Close frame. Blocked reads return
+// at once, blocked writes within a second, and frames accepted before have that second to be
+// sent. If a Close frame was sent
 // and not answered, the network connection is half-closed first, so that the frame reaches
 // the peer, and closed in the background when the peer has closed its side, or after a second.
 // Every connection must be closed by one of the two, whatever the error was; HandlerFunc does
@@ -171,11 +176,11 @@
 //
 //	400  the client breaks a rule of the handshake, or speaks HTTP/1.0, as some
 //	     proxies do unless they are configured to speak HTTP/1.1
-//	400  no 'upgrade' in Connection: a proxy does not pass that header on
+//	400  no 'upgrade' in Connection: a proxy passes Upgrade on, but not Connection
 //	403  the Origin is not accepted: set OriginPatterns, or have the proxy pass Host on
 //	405  the method is not GET
-//	426  not a WebSocket request, for instance a URL opened in a browser; or a
-//	     version other than 13
+//	426  not a WebSocket request: a URL opened in a browser, or a proxy that drops
+//	     Upgrade and Connection; or a version other than 13
 //	500  a mistake in this server: invalid fields of the Upgrader, or middleware whose
 //	     ResponseWriter hides http.Hijacker and needs an Unwrap method
 //	501  WebSocket over HTTP/2 (RFC 8441): the client must use HTTP/1.1
@@ -253,8 +258,9 @@
 // extensions and parameters, is refused. Dial reads at most 64 KiB of the head of an answer,
 // from the server and from a proxy.
 //
-// An idle connection holds no buffer, and its goroutine needs no more than its initial stack.
-// Let the handler return while another goroutine reads, as HandlerFunc does if it can: net/http
+// An idle TCP or Unix connection holds no buffer on unix, and its goroutine needs no more than
+// its initial stack. Over TLS it holds 256 bytes; on other systems, and if a listener or a dial
+// function wraps the network connection in a type of its own, a kilobyte. Let the handler return while another goroutine reads, as HandlerFunc does if it can: net/http
 // keeps some 10 KB for a handler that does not return.
 //
 // # Go releases

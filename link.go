@@ -34,7 +34,7 @@ type link struct {
 	noDeadlines bool          // the transport's deadlines cannot be set
 	closing     atomic.Bool   // closeLater has been called
 
-	ended context.CancelFunc // called when the connection has ended; or nil
+	ended context.CancelFunc // called when the first direction has ended; or nil
 }
 
 // newLink returns a link to t, whose deadlines it clears.
@@ -75,7 +75,7 @@ func (l *link) reading() uint32 {
 	return 0
 }
 
-// end is called when at least one direction of the connection has ended.
+// end calls l.ended. It is called when a direction of the connection has ended.
 func (l *link) end() {
 	if l.ended != nil {
 		l.ended()

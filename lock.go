@@ -6,7 +6,10 @@ import (
 	"time"
 )
 
-// lock is the right to write, or to read: one goroutine at a time has it, in the order of their calls.
+// lock is the right to write, or to read: one goroutine at a time has it, in the order of their calls,
+// except that small frames may be written in a batch, ahead of other calls, and that a call that finds the
+// lock free need not queue.
+//
 // While a message of several frames is open, no other data message may begin; control frames may be
 // written between its frames. The zero value is a free lock.
 type lock struct {
@@ -28,8 +31,8 @@ const (
 	// queued: callers wait in the lock's queue.
 	queued
 
-	// ended: the direction has ended; lock.ending says how. The outbox is still written if a Close
-	// frame ended the direction, but not after an error.
+	// ended: calls of the program fail; lock.ending says why. The outbox is still written if a Close
+	// frame or Close ended the direction, but not after an error.
 	ended
 
 	// Of the write lock only.
@@ -47,8 +50,8 @@ const (
 	// corked: Conn.Cork was called, and Conn.Flush was not.
 	corked
 
-	// moreInput: the reader has received another message of a burst, and the program handles
-	// them quickly, so frames wait for the end of the burst.
+	// moreInput: the reader has received another complete frame of a burst, and the program
+	// handles messages quickly, so frames wait for the end of the burst.
 	moreInput
 
 	// Of the read lock only.

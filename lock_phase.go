@@ -12,8 +12,10 @@ const (
 	// phaseDiscarded: Shutdown has discarded a message. It goes on reading; the program's reads fail.
 	phaseDiscarded
 
-	// phaseClosed: a Close frame has come, or is in the outbox or has left. It is the last frame of
-	// its direction (RFC 6455, 5.5.1). When both are closed, so is the connection, and cleanly (7.1.4).
+	// phaseClosed: a Close frame was received, or is in the outbox or was sent. It is the last frame of
+	// its direction (RFC 6455, 5.5.1). When both directions are closed, so is the connection, and
+	// cleanly (7.1.4). The outgoing direction is also in this phase, without a Close frame, while Close
+	// waits until accepted frames were sent.
 	phaseClosed
 
 	// phaseFailed: an error has ended the direction without a Close frame (7.1.7), or Close has.

@@ -193,9 +193,9 @@ func (r *recv) readDirect(t transport, p []byte) (n int, err error) {
 	return n, nil
 }
 
-// credit returns how much memory may be allocated for a message of which have bytes were delivered.
-// The announced length of a frame counts only up to a multiple of the bytes that were received:
-// sixteen times up to 64 KiB, four times beyond.
+// credit returns how much memory may be allocated for a message of which some bytes, have of them, were
+// delivered. The announced length of a frame counts only up to a multiple of the received bytes: sixteen
+// times, but at most 64 KiB, or four times if that is more; and always a kilobyte.
 func (r *recv) credit(have int) int {
 	came := int64(have) + min(int64(len(r.b)), r.remaining)
 	size := max(1<<10, min(16*came, maxBufferSize), 4*came)

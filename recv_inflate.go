@@ -92,8 +92,8 @@ func (c *Conn) growInflated(p []byte, base int) []byte {
 	return grown
 }
 
-// takeInflated decompresses the current message, all of which has been received, into new memory of
-// exactly its size.
+// takeInflated decompresses the current message, all of which was received, into new memory: of exactly
+// its size, up to the size of a buffer.
 func (c *Conn) takeInflated() ([]byte, error) {
 	buf := acquireBuffer(maxBufferSize)
 	defer releaseBuffer(buf)

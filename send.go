@@ -162,8 +162,8 @@ func (s *send) takeBack(begin int32, l *limit, err error) error {
 	return l.err()
 }
 
-// flush writes the outbox within the limit or, if l is nil, as much of it as the transport accepts
-// without blocking. If the limit ends first, timedOut is true, and err is the error to fail with if
+// flush writes the outbox within the limit or, if l is nil, as much of it as a descriptor accepts
+// without blocking, and nothing to another transport. If the limit ends first, timedOut is true, and err is the error to fail with if
 // a frame was written in part. Any other error ends the direction.
 func (s *send) flush(l *limit) (timedOut bool, err error) {
 	o := &s.outbox
@@ -309,8 +309,8 @@ func (s *send) flushCorked() {
 	s.flushRest()
 }
 
-// tryFlush writes posted frames, and corked ones whose time has come, unless another goroutine
-// holds the write lock; that goroutine will write them. It does not block.
+// tryFlush writes posted frames, and frames in the outbox that are no longer corked, unless
+// another goroutine holds the write lock; that goroutine will write them. It does not block.
 func (s *send) tryFlush() {
 	if s.hasUnsent() && s.lock.tryAcquire(lockFlush) {
 		s.unlock()

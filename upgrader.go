@@ -20,7 +20,7 @@ import (
 // field is changed at the same time.
 type Upgrader struct {
 	// HandshakeTimeout bounds writing the answer; 0 means no bound. Reading the request
-	// is bounded by the http.Server's ReadHeaderTimeout.
+	// is bounded by the http.Server's ReadTimeout, which ends with the upgrade.
 	HandshakeTimeout time.Duration
 
 	// ReadBufferSize and WriteBufferSize are the sizes in bytes of the buffers that a

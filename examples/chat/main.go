@@ -65,7 +65,7 @@ func run(ctx context.Context, addr string, stdout io.Writer) error {
 		return errors.Join(err, ln.Close())
 	}
 	h := newHub()
-	srv := &http.Server{Handler: newHandler(h), ReadHeaderTimeout: 5 * time.Second}
+	srv := &http.Server{Handler: newHandler(h), ReadTimeout: 5 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ln) }() // ends when stop closes the listener
 

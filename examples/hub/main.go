@@ -45,7 +45,7 @@ func main() {
 
 // run serves the hub until ctx ends, and then closes all connections.
 func run(ctx context.Context, ln net.Listener, h *hub) error {
-	srv := &http.Server{Handler: h.handler(), ReadHeaderTimeout: 5 * time.Second}
+	srv := &http.Server{Handler: h.handler(), ReadTimeout: 5 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ln) }() // ends when the server is closed
 

@@ -49,7 +49,7 @@ func run(ctx context.Context, addr string, stdout bool) error {
 		return err
 	}
 	fmt.Printf("listening on ws://%s/ws, metrics at http://%[1]s/metrics\n", ln.Addr())
-	srv := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	srv := &http.Server{Handler: handler, ReadTimeout: 5 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ln) }() // ends with srv.Shutdown
 	select {

@@ -58,7 +58,7 @@ func serve(ctx context.Context, addr string, timeout time.Duration, stdout io.Wr
 
 	var group websocket.Group
 	upgrader := websocket.Upgrader{Group: &group, ReadLimit: 1 << 20}
-	srv := &http.Server{Handler: upgrader.HandlerFunc(echo), ReadHeaderTimeout: 5 * time.Second}
+	srv := &http.Server{Handler: upgrader.HandlerFunc(echo), ReadTimeout: 5 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ln) }() // ends with srv.Shutdown
 	select {

@@ -31,8 +31,8 @@ func main() {
 
 	upgrader := websocket.Upgrader{ReadLimit: 1 << 20}
 	srv := &http.Server{
-		Handler:           upgrader.HandlerFunc(echo),
-		ReadHeaderTimeout: 5 * time.Second,
+		Handler:     upgrader.HandlerFunc(echo),
+		ReadTimeout: 5 * time.Second,
 	}
 	log.Fatal(srv.Serve(ln))
 }
