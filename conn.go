@@ -214,13 +214,13 @@ func (c *Conn) overrideReadDeadline(t time.Time) error {
 // interruptRead makes a read in progress return a timeout.
 func (c *Conn) interruptRead() error { return c.overrideReadDeadline(aLongTimeAgo) }
 
-// interruptShutdown is interruptRead for a read by Shutdown, if there is one. Shutdown clears draining before
+// interruptShutdown is interruptRead for a read by Shutdown, if there is one. Shutdown clears shutdownReads before
 // it restores the deadline, so the override cannot outlast it.
 func (c *Conn) interruptShutdown() {
 	d := c.ownDeadlines()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if c.readLock.has(draining) && c.readLock.phase() < phaseClosed {
+	if c.readLock.has(shutdownReads) && c.readLock.phase() < phaseClosed {
 		d.override = &aLongTimeAgo
 		c.send.link.SetReadDeadline(aLongTimeAgo)
 	}

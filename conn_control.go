@@ -39,10 +39,10 @@ func (c *Conn) setHandlers(set func(h *handlers)) {
 // other frames, before the reader waits or a message begins. Shutdown does not call the program's handlers.
 func (c *Conn) control(op opcode, payload []byte) error {
 	c.heard()
-	own := !c.readLock.has(draining)
+	byProgram := !c.readLock.has(shutdownReads)
 	switch op {
 	case opPing:
-		if h := c.handlers().ping; h != nil && own {
+		if h := c.handlers().ping; h != nil && byProgram {
 			return c.handle(phaseFailed, func() error { return h(string(payload)) })
 		}
 		c.send.reply(opPong, payload)
@@ -51,12 +51,12 @@ func (c *Conn) control(op opcode, payload []byte) error {
 		if x := c.extras.Load(); x != nil {
 			x.pings.received(payload, time.Now())
 		}
-		if h := c.handlers().pong; h != nil && own {
+		if h := c.handlers().pong; h != nil && byProgram {
 			return c.handle(phaseFailed, func() error { return h(string(payload)) })
 		}
 		return nil
 	}
-	return c.peerClosed(payload, own)
+	return c.peerClosed(payload, byProgram)
 }
 
 // peerClosed ends the reading because of the peer's Close frame, and answers it: by the program's handler

@@ -40,7 +40,7 @@ func (k *keepalive) step(now, waits time.Time) (ping bool, next time.Time, dead 
 	return ping, earlier(next, limit), nil
 }
 
-// stepReading is step without regard to writes. Each case has a return.
+// stepReading is step without regard to writes.
 func (k *keepalive) stepReading(now time.Time) (ping bool, next time.Time, dead error) {
 	if quiet := k.last.Add(k.interval); now.Before(quiet) {
 		return false, quiet, nil

@@ -147,7 +147,7 @@ func (c *Conn) appendPayload(dst []byte) (p []byte, err error) {
 	if kept != nil {
 		p, base = kept, 0
 	}
-	for err == nil && c.messageOpen() {
+	for err == nil && c.messageUnfinished() {
 		var n int
 		if compressed {
 			p = c.growInflated(p, base)
@@ -293,7 +293,7 @@ func (c *Conn) beforeWaiting() error {
 }
 
 // messageOpen reports whether the rest of the current message is still to be received or decompressed.
-func (c *Conn) messageOpen() bool { return c.recv.open || c.message.inflater != nil }
+func (c *Conn) messageUnfinished() bool { return c.recv.open || c.message.inflater != nil }
 
 // nextMessage waits for the next message that the program has not claimed. An interrupted call can be
 // repeated.
@@ -337,7 +337,7 @@ func (c *Conn) skip() error {
 		c.remember(buf.b[:n])
 		releaseBuffer(buf)
 		return err
-	case !c.messageOpen():
+	case !c.messageUnfinished():
 		c.message.state = betweenMessages
 		return nil
 	case c.recv.remaining == 0:
@@ -418,7 +418,7 @@ func (c *Conn) readPiece(p []byte) (n int, err error) {
 			m.keep(kept[n:])
 		}
 	}
-	for n == 0 && err == nil && c.messageOpen() {
+	for n == 0 && err == nil && c.messageUnfinished() {
 		n, err = c.readSome(p, 0)
 	}
 	if compressed {
@@ -436,7 +436,7 @@ func (c *Conn) readPiece(p []byte) (n int, err error) {
 func (c *Conn) endIfRead() bool {
 	for err := error(nil); err == nil && c.message.bytes() == nil; {
 		switch z := c.message.inflater; {
-		case !c.messageOpen():
+		case !c.messageUnfinished():
 			c.endMessageRead()
 			return true
 		case z != nil && z.full:

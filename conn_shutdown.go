@@ -64,7 +64,7 @@ func (c *Conn) shutdown(ctx context.Context, payload []byte) error {
 	if err == nil {
 		stop := context.AfterFunc(ctx, c.abort) // ends every wait, even of a transport without deadlines
 		c.reply(opClose, payload)               // without effect if a Close frame was sent before
-		err = c.finishHandshake(&l)
+		err = c.finishClosing(&l)
 		stop()
 	}
 	closed := c.readLock.phase() == phaseClosed && c.send.lock.err() == ErrCloseSent
@@ -73,7 +73,7 @@ func (c *Conn) shutdown(ctx context.Context, payload []byte) error {
 		return nil // the closing handshake is complete, whatever err is
 	}
 	if ctx.Err() == nil {
-		c.close(c.send.link.Close) // finishHandshake has given the peer time to read
+		c.close(c.send.link.Close) // finishClosing has given the peer time to read
 		return err
 	}
 	if c.abort(); errors.Is(err, net.ErrClosed) {
@@ -109,9 +109,9 @@ func closePayload(code int, reason string) (payload []byte, err error) {
 // errDiscarded is the error of the program's reads after Shutdown has discarded a message.
 var errDiscarded = fmt.Errorf("websocket: Shutdown has discarded messages: %w", net.ErrClosed)
 
-// finishHandshake waits until the Close frame was sent and the peer's was received. It reads even before the
+// finishClosing waits until the Close frame was sent and the peer's was received. It reads even before the
 // frame was sent, since the peer may be waiting for that.
-func (c *Conn) finishHandshake(l *limit) error {
+func (c *Conn) finishClosing(l *limit) error {
 	sent := make(chan error, 1)
 	go func() {
 		err := c.send.drain(l)
@@ -173,7 +173,7 @@ func (c *Conn) messageWaits() bool {
 // readForShutdown reads frames up to the next message, unless the program reads.
 func (c *Conn) readForShutdown() {
 	c.reading(true)
-	c.readLock.state.Or(draining) // before readersWait: see awaitRead
+	c.readLock.state.Or(shutdownReads) // before readersWait: see awaitRead
 	c.overrideReadDeadline(time.Time{})
 	if !c.readersWait() {
 		if m := &c.message; m.state == begun || m.state == claimed {
@@ -191,7 +191,7 @@ func (c *Conn) readForShutdown() {
 			c.stop(phaseFailed, fmt.Errorf("websocket: a read has timed out without a deadline: %v", err))
 		}
 	}
-	c.readLock.clear(draining)
+	c.readLock.clear(shutdownReads)
 	c.restoreReadDeadline()
 	c.reading(false)
 	c.recv.shrink()
@@ -204,16 +204,16 @@ func (c *Conn) readForShutdown() {
 func (c *Conn) linger(l *limit) {
 	if !c.readLock.tryAcquire(lockDrain) {
 		// Another Shutdown lingers, or a handler of the program is running, which may wait for this Shutdown.
-		if c.readLock.has(draining) {
+		if c.readLock.has(shutdownReads) {
 			if _, err := c.readLock.acquire(lockDrain, nil, l); err == nil {
 				c.endRead()
 			}
 		}
 		return
 	}
-	c.readLock.state.Or(draining)
+	c.readLock.state.Or(shutdownReads)
 	defer c.endRead()
-	defer c.readLock.clear(draining)
+	defer c.readLock.clear(shutdownReads)
 	switch code, _ := closeCodeFor(c.readLock.err()); {
 	case code != 0:
 		c.send.link.closeWrite()

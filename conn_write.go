@@ -242,7 +242,7 @@ func (w *messageWriter) ReadFrom(r io.Reader) (n int64, err error) {
 
 // room returns the free space in the buffer. If there is none, it first sends a fragment.
 func (w *messageWriter) room() ([]byte, error) {
-	if err := w.open(); err != nil {
+	if err := w.ensureBuffer(); err != nil {
 		return nil, err
 	}
 	end := int(w.size)
@@ -260,8 +260,8 @@ func (w *messageWriter) room() ([]byte, error) {
 	return w.buf.b[w.n:end], nil
 }
 
-// open acquires the buffer on first use. It returns an error if the writer is closed or has failed.
-func (w *messageWriter) open() error {
+// ensureBuffer acquires the buffer on first use. It returns an error if the writer is closed or has failed.
+func (w *messageWriter) ensureBuffer() error {
 	if w.err == nil && w.buf == nil {
 		w.borrow(w.c.writeBufferSize())
 	}
@@ -340,7 +340,7 @@ func (w *messageWriter) sent(err error) error {
 func (w *messageWriter) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err := w.open(); err != nil {
+	if err := w.ensureBuffer(); err != nil {
 		return err
 	}
 	if w.control && w.n > maxControlPayload {

@@ -132,8 +132,7 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 	return c, resp, err
 }
 
-// request returns the client's opening handshake, and the subprotocols that it asks for. Each
-// argument that may be bad has a return.
+// request returns the client's opening handshake, and the subprotocols that it asks for.
 func (d *Dialer) request(ctx context.Context, urlStr, key string, header http.Header) (*http.Request, []string, error) {
 	u, err := parseURL(urlStr)
 	if err != nil {

@@ -30,8 +30,7 @@ func (d *Dialer) connect(ctx context.Context, req *http.Request) (net.Conn, erro
 	return nc, err
 }
 
-// connectVia is connect for a target, host and port, directly or through the request's proxy. Each step
-// may fail, and has a return.
+// connectVia is connect for a target, host and port, directly or through the request's proxy.
 func (d *Dialer) connectVia(ctx context.Context, req *http.Request, target string) (net.Conn, error) {
 	var proxy *url.URL
 	if d.Proxy != nil {

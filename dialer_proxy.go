@@ -82,7 +82,7 @@ func (t proxyTarget) String() string {
 }
 
 // parseProxyTarget accepts only what can stand in a request line: addr comes from a URL
-// that the application may have from anywhere. Each rule has a return.
+// that the application may have from anywhere.
 func parseProxyTarget(addr string) (proxyTarget, error) {
 	for i := range len(addr) {
 		if c := addr[i]; c <= ' ' || c >= 0x7f {

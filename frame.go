@@ -165,7 +165,7 @@ type frameContext struct {
 	compression bool // permessage-deflate was agreed on, which defines RSV1
 }
 
-// check applies the rules that a frame's first two bytes can break. Each rule has a return.
+// check applies the rules that a frame's first two bytes can break.
 func (h *header) check(c frameContext) error {
 	switch {
 	// "MUST be 0 unless an extension is negotiated that defines meanings for

@@ -41,7 +41,7 @@ const (
 
 // checkRequest applies the rules for the client's opening handshake (RFC 6455,
 // 4.2.1) that come before the origin's. The method and the version of HTTP are
-// those of the request line. Each rule has a return.
+// those of the request line.
 func checkRequest(r *http.Request) *refusal {
 	connection := containsToken(r.Header["Connection"], "upgrade")
 	upgrade := containsToken(r.Header["Upgrade"], "websocket")
@@ -140,7 +140,7 @@ func chooseSubprotocol(wanted, supported []string) string {
 
 // checkResponse applies the rules for the server's opening handshake (RFC 6455,
 // 4.1) to the answer to a request with the key and the subprotocols, and with offers of compression if
-// offered is set. Each rule has a return.
+// offered is set.
 func checkResponse(resp *http.Response, key string, protocols []string, offered bool) (a agreement, ok bool) {
 	// "If the status code received from the server is not 101, the client handles the
 	// response per HTTP procedures."

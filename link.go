@@ -24,8 +24,7 @@ type transport interface {
 // for a concrete type.
 type link struct {
 	transport
-	descriptor rawReader    // of a TCP or Unix connection; else its conn is nil
-	tcp        *net.TCPConn // for vectored writes; or nil
+	descriptor rawReader // of a TCP or Unix connection; else its conn is nil
 
 	// tls: the transport is a connection of crypto/tls, which buffers what it has read ahead.
 	tls bool
@@ -40,7 +39,6 @@ type link struct {
 // newLink returns a link to t, whose deadlines it clears.
 func newLink(t transport) *link {
 	_, isTLS := t.(interface{ ConnectionState() tls.ConnectionState })
-	tcp, _ := t.(*net.TCPConn)
 	var err error
 	if nc, ok := t.(net.Conn); ok {
 		err = nc.SetDeadline(time.Time{})
@@ -48,7 +46,6 @@ func newLink(t transport) *link {
 	return &link{
 		transport:  t,
 		descriptor: rawReader{conn: rawConn(t)},
-		tcp:        tcp,
 		tls:        isTLS,
 
 		noDeadlines: err != nil,
@@ -191,8 +188,8 @@ const (
 // writeFrame writes a header of at most maxHeaderSize bytes and a large payload. It copies at most
 // the first segment.
 func (l *link) writeFrame(head, payload []byte) (n int, err error) {
-	if l.tcp != nil {
-		return writeVector(l.tcp, head, payload)
+	if c, ok := l.transport.(*net.TCPConn); ok {
+		return writeVector(c, head, payload)
 	}
 	buf := acquireBuffer(segmentSize)
 	p := append(buf.b[:0], head...)

@@ -13,12 +13,7 @@ import (
 // While a message of several frames is open, no other data message may begin; control frames may be
 // written between its frames. The zero value is a free lock.
 type lock struct {
-	state atomic.Uint32
-
-	// For yieldForBatch. They belong to the lock holder, and fill a gap in this struct.
-	tries  uint8  // for how many more writes a writer yields
-	writes uint16 // the number of writes
-
+	state  atomic.Uint32
 	ending atomic.Pointer[ending]    // set when the direction has ended
 	queue  atomic.Pointer[lockQueue] // made for the first caller that waits
 }
@@ -56,8 +51,8 @@ const (
 
 	// Of the read lock only.
 
-	// draining: Shutdown reads.
-	draining
+	// shutdownReads: Shutdown reads.
+	shutdownReads
 )
 
 // lockMode is the purpose for which a caller acquires the lock.
@@ -78,7 +73,7 @@ const (
 // set then, and whether it is granted even when the direction has ended, and ahead of other modes.
 var lockModes = [...]struct {
 	blockedBy, sets uint32
-	always          bool
+	evenEnded       bool
 }{
 	lockFrame:   {locked, locked, false},
 	lockData:    {locked | messageOpen, locked, false},
@@ -94,10 +89,10 @@ type lockQueue struct {
 
 // waiter is a caller that waits for a lock.
 type waiter struct {
-	mode     lockMode
-	batched  bool      // the lock holder may write the frame
-	frame    frame     // where batched is set
-	deadline time.Time // of the caller
+	mode      lockMode
+	batchable bool      // the lock holder may write the frame
+	frame     frame     // where batchable is set
+	deadline  time.Time // of the caller
 
 	// Guarded by lockQueue.mu.
 	next    *waiter
@@ -155,7 +150,7 @@ func (k *lock) tryAcquire(mode lockMode) bool {
 // the lock. If the limit or the direction ends first, nothing was written. The limit may end just as
 // the lock is granted: the caller must check it.
 func (k *lock) acquire(mode lockMode, f *frame, l *limit) (written bool, err error) {
-	if err := k.err(); err != nil && !lockModes[mode].always {
+	if err := k.err(); err != nil && !lockModes[mode].evenEnded {
 		return false, err
 	}
 	if k.tryAcquire(mode) {
@@ -182,7 +177,7 @@ func (k *lock) wait(mode lockMode, f *frame, l *limit) (written bool, err error)
 	if limited {
 		defer l.afterFunc(w.expire)()
 	}
-	if w.batched = f != nil && l.done() == nil && f.fitsBatch(); w.batched {
+	if w.batchable = f != nil && l.done() == nil && f.fitsBatch(); w.batchable {
 		w.frame = *f
 	}
 	q.push(w)
@@ -203,12 +198,12 @@ func (k *lock) wait(mode lockMode, f *frame, l *limit) (written bool, err error)
 }
 
 // release releases the lock. It returns false, and the caller keeps the lock, if frames are waiting
-// to be sent: in the outbox, which is not empty if unsent is set, unless they are corked, or in the
+// to be sent: in the outbox, which is not empty if hasFrames is set, unless they are corked, or in the
 // slot. If callers are waiting, the next lock holder writes the frames in the slot.
-func (k *lock) release(unsent bool) bool {
+func (k *lock) release(hasFrames bool) bool {
 	for {
 		s := k.state.Load()
-		if unsent && !corks(s) || s&(posted|queued) == posted {
+		if hasFrames && !corks(s) || s&(posted|queued) == posted {
 			return false
 		}
 		if !k.state.CompareAndSwap(s, s&^locked) {
@@ -297,7 +292,7 @@ func (k *lock) grantLocked(q *lockQueue) {
 		switch {
 		case w.state != waiting:
 			return true
-		case err != nil && !lockModes[w.mode].always:
+		case err != nil && !lockModes[w.mode].evenEnded:
 			w.finish(err)
 		case k.tryAcquire(w.mode):
 			w.state = granted
@@ -318,7 +313,7 @@ func (k *lock) takeBatch(deadline time.Time, add func(f *frame) (end int32)) {
 	defer q.mu.Unlock()
 	for w := q.first; w != nil; w = w.next {
 		early := !w.deadline.IsZero() && (deadline.IsZero() || w.deadline.Before(deadline))
-		if !w.batched || w.state != waiting || early || k.has(lockModes[w.mode].blockedBy&^locked) {
+		if !w.batchable || w.state != waiting || early || k.has(lockModes[w.mode].blockedBy&^locked) {
 			continue
 		}
 		if w.end = add(&w.frame); w.end == 0 {
@@ -328,27 +323,27 @@ func (k *lock) takeBatch(deadline time.Time, add func(f *frame) (end int32)) {
 	}
 }
 
-// finishBatch ends the calls in the batch whose frames were written, at least in part. The batch starts
-// at end in the outbox, and the bytes before left were written. The calls of the remaining frames fail if
-// the direction has ended; else they wait on. finishBatch returns the end of the frame that was written in
-// part, or left if there is none.
-func (k *lock) finishBatch(end, left int32) (begun int32) {
+// finishBatch ends the calls in the batch whose frames were written, at least in part. The batch begins at the
+// offset start in the outbox, and the bytes before the offset written were written. The calls of the remaining
+// frames fail if the direction has ended; else they wait on. finishBatch returns the end of the frame that was
+// written in part, or written if there is none.
+func (k *lock) finishBatch(start, written int32) (partialEnd int32) {
 	q := k.queue.Load()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	err := k.err()
-	begun = left
+	partialEnd = written
 	k.filter(q, func(w *waiter) (keep bool) {
 		if w.state != inBatch {
 			return true
 		}
-		begin := end
-		end = w.end
+		begin := start
+		start = w.end
 		switch {
-		case w.end <= left:
+		case w.end <= written:
 			w.finish(nil)
-		case begin < left:
-			begun = w.end
+		case begin < written:
+			partialEnd = w.end
 			w.finish(nil)
 		case err != nil:
 			w.finish(err)
@@ -359,15 +354,15 @@ func (k *lock) finishBatch(end, left int32) (begun int32) {
 		}
 		return false
 	})
-	return begun
+	return partialEnd
 }
 
-// push appends w. A waiter whose mode is always granted goes first, since it adds no frame.
+// push appends w. A waiter whose mode is evenEnded granted goes first, since it adds no frame.
 func (q *lockQueue) push(w *waiter) {
 	switch {
 	case q.first == nil:
 		q.first, q.last = w, w
-	case lockModes[w.mode].always:
+	case lockModes[w.mode].evenEnded:
 		w.next, q.first = q.first, w
 	default:
 		q.last.next, q.last = w, w

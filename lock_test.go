@@ -360,11 +360,11 @@ func TestYieldToNobody(t *testing.T) {
 
 // modelWaiter is one who waits, in the model.
 type modelWaiter struct {
-	name    string
-	mode    lockMode
-	until   time.Time
-	size    int
-	batched bool
+	name      string
+	mode      lockMode
+	until     time.Time
+	size      int
+	batchable bool
 }
 
 // lockModel says what a lock is to do, in the simplest way.
@@ -407,7 +407,7 @@ func (m *lockModel) batch(deadline time.Time, room int) (events []string) {
 	full := false
 	m.queue = slices.DeleteFunc(m.queue, func(x modelWaiter) bool {
 		short := !x.until.IsZero() && (deadline.IsZero() || x.until.Before(deadline))
-		if full || !x.batched || m.open && x.mode == lockData || short {
+		if full || !x.batchable || m.open && x.mode == lockData || short {
 			return false
 		}
 		room -= maxHeaderSize + x.size
@@ -435,7 +435,7 @@ func (w *lockTest) play(script []byte) {
 			mode := []lockMode{lockFrame, lockData, lockData, lockMessage}[op]
 			x := modelWaiter{name: fmt.Sprint(i), mode: mode, until: deadline, size: arg}
 			var f *frame
-			if x.batched = op != 3 && arg&4 == 0; x.batched {
+			if x.batchable = op != 3 && arg&4 == 0; x.batchable {
 				f = batchFrame(opText, x.size)
 			}
 			m.queue = append(m.queue, x)

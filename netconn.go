@@ -38,7 +38,7 @@ func NewStream(c *Conn, messageType int) net.Conn {
 		panic("websocket: NewStream with a message type that is neither TextMessage nor BinaryMessage")
 	}
 	c.SetReadLimit(0)
-	s := &stream{c: c, messageType: messageType}
+	s := &stream{c: c, messageType: messageType, writing: make(chan struct{}, 1)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -51,7 +51,7 @@ type stream struct {
 	readMu  sync.Mutex
 	message io.Reader // the message being read; nil between messages
 
-	writing lock // held by the Write in progress
+	writing chan struct{} // full while a Write is in progress
 
 	// The deadline may change while a Write waits, so a context ends the wait.
 	deadlineMu sync.Mutex
@@ -120,10 +120,12 @@ func (s *stream) Write(p []byte) (n int, err error) {
 	// If a write cannot be continued after a timeout, Write does not wait for the network.
 	wait := s.c.send.link.resumable() || s.deadline.IsZero()
 	s.deadlineMu.Unlock()
-	if _, err := s.writing.acquire(lockFrame, nil, &l); err != nil {
-		return 0, s.writeError(err)
+	select {
+	case s.writing <- struct{}{}:
+	case <-l.ctx.Done():
+		return 0, s.writeError(l.ctx.Err())
 	}
-	defer s.writing.release(false)
+	defer func() { <-s.writing }()
 	for len(p) > 0 {
 		part := p[:min(len(p), maxStreamPayload, s.c.maxFrame)]
 		f := frame{fin: true, opcode: opcode(s.messageType), payload: part}

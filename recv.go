@@ -23,7 +23,7 @@ const (
 // It belongs to the holder of the read lock, except for limit.
 type recv struct {
 	// The bytes that were received and not consumed yet. They are in buf, or in memory of
-	// their own. Only fill, tryRead and shrink acquire and release buf.
+	// their own. Only fill, newReadFunc and shrink acquire and release buf.
 	b   []byte
 	buf *buffer // or nil
 
@@ -57,7 +57,7 @@ func (r *recv) init(l *link, server bool, early []byte, bufferSize int) {
 		r.restSize = int32(min(bufferSize, maxBufferSize))
 	}
 	if l.descriptor.conn != nil {
-		l.descriptor.read = r.tryRead(&l.descriptor)
+		l.descriptor.read = r.newReadFunc(&l.descriptor)
 	}
 }
 
@@ -297,9 +297,9 @@ func (r *recv) fill(l *link) error {
 	return err
 }
 
-// tryRead returns the function that reads from a descriptor once, without waiting, and returns false where
+// newReadFunc returns the function that reads from a descriptor once, without waiting, and returns false where
 // there is nothing yet. While that is waited for, r has no buffer.
-func (r *recv) tryRead(raw *rawReader) func(fd uintptr) (done bool) {
+func (r *recv) newReadFunc(raw *rawReader) func(fd uintptr) (done bool) {
 	return func(fd uintptr) bool {
 		buf := acquireBuffer(readBufferSize)
 		had := copy(buf.b, r.b) // at most the start of a header or a control frame

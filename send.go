@@ -63,7 +63,7 @@ func (s *send) write(f *frame, mode lockMode, l *limit) error {
 	return err
 }
 
-// writeLocked is write for the lock holder. It has a return for each way to write.
+// writeLocked is write for the lock holder.
 func (s *send) writeLocked(f *frame, l *limit) error {
 	if f.opcode == opClose {
 		return s.writeClose(f, l)
@@ -80,7 +80,7 @@ func (s *send) writeLocked(f *frame, l *limit) error {
 	mayWait := small && l.done() == nil
 	corks := mayWait && s.lock.corks()
 	if o.len() > 0 && (!small || !o.fits(f.size()) || corks && o.len()+f.size() > maxCopied) {
-		if err := s.flushFrom(o.end, l); err != nil {
+		if err := s.flushOrTakeBack(o.end, l); err != nil {
 			return err
 		}
 	}
@@ -90,7 +90,7 @@ func (s *send) writeLocked(f *frame, l *limit) error {
 		return nil
 	case mayWait && s.yieldForBatch():
 		return s.writeBatch(f, l)
-	case small: // as flushFrom, whose call would outgrow the initial stack of a goroutine
+	case small: // as flushOrTakeBack, whose call would outgrow the initial stack of a goroutine
 		begin := o.add(f)
 		timedOut, err := s.flush(l)
 		if timedOut {
@@ -116,12 +116,12 @@ func (s *send) writeClose(f *frame, l *limit) error {
 		err = l.ended()
 	}
 	if err == nil && (s.lock.has(posted) || !o.fits(f.size())) {
-		if err = s.flushFrom(o.end, l); err == nil {
+		if err = s.flushOrTakeBack(o.end, l); err == nil {
 			err = s.takePosted()
 		}
 	}
 	if err == nil {
-		err = s.flushFrom(o.add(f), l)
+		err = s.flushOrTakeBack(o.add(f), l)
 	}
 	if err == nil {
 		s.lock.end(phaseClosed, ErrCloseSent, nil)
@@ -142,8 +142,9 @@ func (s *send) cork(f *frame) {
 	s.outbox.reported = s.outbox.end
 }
 
-// flushFrom is flush, and takeBack if the limit ends first.
-func (s *send) flushFrom(begin int32, l *limit) error {
+// flushOrTakeBack is flush, and takeBack of the frame that starts at begin if the limit ends first. If begin
+// is the end of the outbox, nothing is taken back.
+func (s *send) flushOrTakeBack(begin int32, l *limit) error {
 	timedOut, err := s.flush(l)
 	if timedOut {
 		err = s.takeBack(begin, l, err)

@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	// batchTries is the number of writes after a batch before which a writer yields again.
+	// batchTries is the number of writes after a batch for which a writer yields first.
 	batchTries = 16
 
 	// batchInterval is the number of writes after which a writer yields in any case.
@@ -18,17 +18,17 @@ const (
 // meet, because no goroutine is preempted between taking and releasing the lock.
 func (s *send) yieldForBatch() bool {
 	if !s.lock.has(queued) {
-		if s.lock.writes++; s.lock.tries == 0 && s.lock.writes%batchInterval != 0 {
+		if s.outbox.writes++; s.outbox.tries == 0 && s.outbox.writes%batchInterval != 0 {
 			return false
 		}
 		runtime.Gosched()
 	}
 	if s.lock.has(queued) {
-		s.lock.tries = batchTries
+		s.outbox.tries = batchTries
 		return true
 	}
-	if s.lock.tries > 0 {
-		s.lock.tries--
+	if s.outbox.tries > 0 {
+		s.outbox.tries--
 	}
 	return false
 }
@@ -43,27 +43,27 @@ func (s *send) writeBatch(f *frame, l *limit) error {
 	end := o.end
 	s.lock.takeBatch(l.deadline, s.addToBatch)
 	timedOut, err := s.flush(l)
-	left := o.start
+	written := o.start
 	switch {
 	case err == nil:
-		left = math.MaxInt32
+		written = math.MaxInt32 // the outbox, now empty, has forgotten its offsets
 	case !timedOut:
-		left = 0
-	case begin < left && left < end:
+		written = 0
+	case begin < written && written < end:
 		s.fail(err)
-		timedOut, left = false, 0
+		timedOut, written = false, 0
 	}
-	rest := s.lock.finishBatch(end, left)
+	partialEnd := s.lock.finishBatch(end, written)
 	if !timedOut {
 		return err
 	}
-	if left <= begin {
+	if written <= begin {
 		s.truncate(begin)
 		return l.err()
 	}
-	if s.truncate(rest); o.len() > 0 {
+	if s.truncate(partialEnd); o.len() > 0 {
 		s.lock.state.Or(unsent)
-		o.reported = rest
+		o.reported = partialEnd
 	}
 	return nil
 }
@@ -81,7 +81,7 @@ func (s *send) addToBatch(f *frame) (end int32) {
 func (s *send) writeMasked(f *frame, l *limit) error {
 	o, h, payload := &s.outbox, f.header(true), f.payload
 	pos := 0
-	for begin := int32(0); ; begin = -1 {
+	for begin := int32(0); ; begin = -1 { // a later piece cannot be taken back
 		o.reserve(maxBufferSize)
 		if begin == 0 {
 			o.end = int32(len(h.append(o.buf.b[:0])))
@@ -91,7 +91,7 @@ func (s *send) writeMasked(f *frame, l *limit) error {
 		pos = maskCopy(space[:len(part)], part, h.key, pos)
 		o.end += int32(len(part))
 		payload = payload[len(part):]
-		if err := s.flushFrom(begin, l); err != nil || len(payload) == 0 {
+		if err := s.flushOrTakeBack(begin, l); err != nil || len(payload) == 0 {
 			return err
 		}
 	}

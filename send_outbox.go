@@ -11,6 +11,10 @@ type outbox struct {
 	reported int32
 
 	client bool // frames are masked; a constant
+
+	// For yieldForBatch.
+	tries  uint8  // the number of further writes for which a writer yields first
+	writes uint16 // the number of writes
 }
 
 func (o *outbox) len() int { return int(o.end - o.start) }

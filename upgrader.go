@@ -121,8 +121,7 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 	return u.upgrade(w, r, key, agreed, responseHeader, nil)
 }
 
-// check returns the request's key and the result of the negotiation, or the reason why the request is refused. Each
-// reason has a return.
+// check returns the request's key and the result of the negotiation, or the reason why the request is refused.
 func (u *Upgrader) check(r *http.Request) (key string, agreed agreement, refused *refusal) {
 	if refused := checkRequest(r); refused != nil {
 		return "", agreed, refused
