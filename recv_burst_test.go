@@ -552,3 +552,22 @@ func TestOneFlusher(t *testing.T) {
 		c.send.lock.clear(moreInput)
 	})
 }
+
+// A message that comes alone is no burst, and says nothing of how quickly messages are handled.
+func TestBurstCountsItsMessages(t *testing.T) {
+	var b burst
+	if b.delivered(false); b.messages != 0 {
+		t.Errorf("got a burst of %d for a message that came alone, want none", b.messages)
+	}
+	b.delivered(true)
+	if b.delivered(false); b.messages != 2 {
+		t.Errorf("got a burst of %d, want 2", b.messages)
+	}
+	b.end()
+	if b.delivered(true); b.messages != 1 {
+		t.Errorf("got a burst of %d, want 1", b.messages)
+	}
+	if b.end(); b.messages != 0 || !b.quick {
+		t.Errorf("got %+v after the end, want a quick burst of nothing", b)
+	}
+}

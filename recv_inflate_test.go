@@ -153,3 +153,15 @@ func TestCompressedUTF8InPieces(t *testing.T) {
 		}
 	}
 }
+
+// A limit of 0 is none, also for compressed messages, and one of a byte lets a byte through.
+func TestSmallReadLimitsOfCompressedMessages(t *testing.T) {
+	for limit, want := range map[int64]error{0: nil, 1: ErrReadLimit, 2: nil} {
+		c, wire := newCompressedConn(t, true, CompressionOptions{})
+		c.SetReadLimit(limit)
+		wire.Write(wireMessages(true, 0, deflateMessages(6, []byte("ab"))...))
+		if _, p, err := c.ReadMessage(); err != want || err == nil && string(p) != "ab" {
+			t.Errorf("a limit of %d: got %q and error %v, want %v", limit, p, err, want)
+		}
+	}
+}

@@ -1041,3 +1041,46 @@ func TestCorkAndContext(t *testing.T) {
 		}
 	})
 }
+
+// After a write has failed, the reader still waits for what the peer sends: nothing that was reported as written is
+// lost.
+func TestReadingGoesOnAfterAFailedWrite(t *testing.T) {
+	for _, takes := range []int{0, 1} { // of the frame that fails
+		synctest.Test(t, func(t *testing.T) {
+			near, far := newPipe(t, 1<<10)
+			failing := &failsLater{pipeConn: near, takes: takes}
+			c := newConn(failing, true, nil, connOptions{})
+			if err := c.WriteMessage(TextMessage, []byte("sent")); err != nil {
+				t.Fatal(err)
+			}
+			failing.fails = true
+			if err := c.WriteMessage(TextMessage, []byte("lost")); err != errMine {
+				t.Errorf("got %v, want that of the network", err)
+			}
+			read := begin(t, func() (string, error) {
+				_, p, err := c.ReadMessage()
+				return string(p), err
+			})
+			synctest.Wait()
+			far.Write(closingFrame(true, "\x81later"))
+			if synctest.Wait(); read.err != nil || read.result != "later" {
+				t.Errorf("%d bytes have left: got %q, %v, want later", takes, read.result, read.err)
+			}
+		})
+	}
+}
+
+// failsLater is a connection whose writes fail once fails is set, having taken some bytes.
+type failsLater struct {
+	*pipeConn
+	takes int
+	fails bool
+}
+
+func (c *failsLater) Write(p []byte) (int, error) {
+	if !c.fails {
+		return c.pipeConn.Write(p)
+	}
+	n, _ := c.pipeConn.Write(p[:min(c.takes, len(p))])
+	return n, errMine
+}
