@@ -456,3 +456,21 @@ func TestConnOptionsOfUpgraderAndDialer(t *testing.T) {
 		client.Close()
 	})
 }
+
+// A write that is done says nothing against the peer, however long nobody reads after it.
+func TestKeepaliveAfterAWrite(t *testing.T) {
+	bothSides(t, func(t *testing.T, server bool) {
+		synctest.Test(t, func(t *testing.T) {
+			near, _ := newPipe(t, 1<<20) // has room for the pings
+			c := newConn(near, server, nil, connOptions{pingInterval: time.Minute})
+			defer c.Close()
+			if err := c.WriteMessage(TextMessage, []byte("Hello")); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Hour)
+			if err := c.send.lock.err(); err != nil {
+				t.Errorf("got %v after an hour without a read, want a connection that lives", err)
+			}
+		})
+	})
+}
