@@ -457,20 +457,25 @@ func TestConnOptionsOfUpgraderAndDialer(t *testing.T) {
 	})
 }
 
-// A write that is done says nothing against the peer, however long nobody reads after it.
-func TestKeepaliveAfterAWrite(t *testing.T) {
+// A peer that is silent, but takes small messages slowly, is alive.
+func TestKeepaliveSlowPeer(t *testing.T) {
 	bothSides(t, func(t *testing.T, server bool) {
 		synctest.Test(t, func(t *testing.T) {
-			near, _ := newPipe(t, 1<<20) // has room for the pings
+			near, wire := newPipe(t, 64)
 			c := newConn(near, server, nil, connOptions{pingInterval: time.Minute})
-			defer c.Close()
-			if err := c.WriteMessage(TextMessage, []byte("Hello")); err != nil {
-				t.Fatal(err)
+			go c.ReadMessage()
+			go func() { // ends with the connection
+				for c.WriteMessage(TextMessage, make([]byte, 50)) == nil {
+				}
+			}()
+			for range 60 {
+				time.Sleep(30 * time.Second)
+				wire.take()
 			}
-			time.Sleep(time.Hour)
-			if err := c.send.lock.err(); err != nil {
-				t.Errorf("got %v after an hour without a read, want a connection that lives", err)
+			if err := c.readLock.err(); err != nil {
+				t.Errorf("got %v after half an hour, want a connection that lives", err)
 			}
+			c.Close()
 		})
 	})
 }
