@@ -445,3 +445,16 @@ func TestCloseGivesBack(t *testing.T) {
 		}
 	})
 }
+
+// A connection that has only answered a ping is closed at once: no Close frame is on its way.
+func TestCloseAfterAPong(t *testing.T) {
+	near, far := tcpPair(t)
+	c := newConn(near, true, nil, connOptions{})
+	far.Write(closingFrame(true, "\x89ping"))
+	far.Write(closingFrame(true, "\x81text"))
+	wantRead(t, c, "text")
+	c.Close()
+	if err := near.SetDeadline(time.Now()); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("got %v of the network connection after Close, want %v", err, net.ErrClosed)
+	}
+}

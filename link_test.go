@@ -173,3 +173,24 @@ func TestLinkCloseOverTLS(t *testing.T) {
 		}
 	}
 }
+
+// On a connection without deadlines a write that is done in time leaves nothing behind that closes it later.
+func TestWriteInTimeWithoutDeadlines(t *testing.T) {
+	bothSides(t, func(t *testing.T, server bool) {
+		synctest.Test(t, func(t *testing.T) {
+			near, wire := newPipe(t, 1<<10)
+			c := newConn(noDeadlineConn{near, errMine}, server, nil, connOptions{})
+			c.SetWriteDeadline(time.Now().Add(time.Second))
+			wantWrite(t, c, "in time")
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if err := c.WriteMessageContext(ctx, TextMessage, []byte("in time, too")); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(time.Minute)
+			wire.take()
+			c.SetWriteDeadline(time.Time{})
+			wantWrite(t, c, "later")
+		})
+	})
+}
