@@ -132,9 +132,8 @@ func writeCorked(t *testing.T, c *Conn) {
 	}
 }
 
-// "Cork has the messages that are written from now on wait [...] until Flush is called", which ends its
-// effect, "or 200 microseconds have passed since the first of them", which does not. "WriteThrough does
-// not matter." NetConn hands them to the transport, too, and addresses are read without that.
+// Corked messages are sent "when Flush is called", which ends Cork's effect, "or 200 microseconds after the first",
+// which does not end it. "WriteThrough has no effect on it." NetConn also writes them, and reading addresses does not.
 func TestCork(t *testing.T) {
 	for name, tt := range map[string]struct {
 		leave func(c *Conn)
@@ -205,7 +204,7 @@ func TestCorkAllFrames(t *testing.T) {
 	})
 }
 
-// "16 KiB have come together"
+// Corked messages are sent "when there are 16 KiB of them".
 func TestCorkSize(t *testing.T) {
 	bothSides(t, func(t *testing.T, server bool) {
 		synctest.Test(t, func(t *testing.T) {
@@ -452,7 +451,7 @@ func TestFlushWaitsForTheNetwork(t *testing.T) {
 	})
 }
 
-// "which the write deadline bounds: if it passes, the rest leaves later", in the middle of a frame, too.
+// Flush waits "until the write deadline; the rest is then sent later", even in the middle of a frame.
 func TestFlushDeadline(t *testing.T) {
 	eachUnsent(t, unflushedUnsent, func(b *bubble, u unsentCase) {
 		b.room(2)
