@@ -266,6 +266,11 @@ func TestNextWriterFinishesTheOneBefore(t *testing.T) {
 	}
 	io.WriteString(w2, "second")
 	w2.Close()
+	for name, err := range map[string]error{"WriteString": second(io.WriteString(w2, "x")), "Close": w2.Close()} {
+		if fmt.Sprint(err) != "websocket: write closed" {
+			t.Errorf("%s after Close: got %v, want write closed", name, err)
+		}
+	}
 	wantFrames(t, wire, frameSent(true, TextMessage, "forgotten"), frameSent(true, TextMessage, "second"))
 }
 

@@ -498,8 +498,23 @@ func TestDialTLSServerName(t *testing.T) {
 	srv, dial := hsTLSServer(t)
 	named := hsTLSConfig(srv)
 	named.ServerName = "example.com"
-	for _, config := range []*tls.Config{named, {InsecureSkipVerify: true}} {
-		hsWantEcho(t, hsDial(t, Dialer{TLSClientConfig: config, NetDial: dial}, "wss://other.example/"), "Hello")
+	names := make(chan string, 1)
+	srv.TLS.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		names <- hello.ServerName
+		return nil, nil
+	}
+	for _, tt := range []struct {
+		config    *tls.Config
+		url, name string
+	}{
+		{named, "wss://other.example/", "example.com"},
+		{&tls.Config{InsecureSkipVerify: true}, "wss://other.example/", "other.example"},
+		{&tls.Config{InsecureSkipVerify: true}, "wss://bücher.example/", "xn--bcher-kva.example"},
+	} {
+		hsWantEcho(t, hsDial(t, Dialer{TLSClientConfig: tt.config, NetDial: dial}, tt.url), "Hello")
+		if got := <-names; got != tt.name { // "the Server Name Indication extension" (RFC 6455, 4.1)
+			t.Errorf("%s: got the server name %q, want %q", tt.url, got, tt.name)
+		}
 	}
 }
 

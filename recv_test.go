@@ -185,6 +185,9 @@ func TestSetReadDeadlineReachesTheReadThatWaits(t *testing.T) {
 			_, _, err := c.ReadMessage()
 			done <- err
 		}()
+		for !c.readLock.has(locked) {
+			time.Sleep(time.Millisecond)
+		}
 		c.SetReadDeadline(time.Now())
 		if err := <-done; !isTimeout(err) {
 			t.Errorf("got %v, want a timeout", err)
