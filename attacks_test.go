@@ -618,7 +618,7 @@ func (c *answeringConn) Write(p []byte) (int, error) {
 
 // attackFields has a server get a request with the fields, and a client an answer, in pieces. They replace those of
 // the handshake that have the name of the first. It returns the errors, and what server and client allocate.
-func attackFields(t *testing.T, fields string, in pieces) (server, client error, memory [2]uint64) {
+func attackFields(t *testing.T, fields string, in pieces) (memory [2]uint64, server, client error) {
 	t.Helper()
 	for _, field := range []string{"Upgrade: websocket\r\n", "Connection: Upgrade\r\n"} {
 		if name, _, _ := strings.Cut(field, " "); !strings.HasPrefix(fields, name) {
@@ -652,7 +652,7 @@ func attackFields(t *testing.T, fields string, in pieces) (server, client error,
 	if !near.in.readClosed() {
 		t.Errorf("got the network connection open with error %v, want it closed", client)
 	}
-	return server, client, memory
+	return memory, server, client
 }
 
 // pieces is a way in which bytes come.
@@ -699,7 +699,7 @@ func TestAttackHandshakeHeaders(t *testing.T) {
 			wantClient = ErrBadHandshake
 		}
 		for _, in := range []pieces{atOnce, iotest.OneByteReader} {
-			server, client, memory := attackFields(t, fields, in)
+			memory, server, client := attackFields(t, fields, in)
 			if server != wantServer || client != wantClient {
 				t.Errorf("%s: got errors %v and %v, want %v and %v", tt.name, server, client, wantServer, wantClient)
 			}
@@ -723,7 +723,7 @@ func TestAttackHeaderListsTakeNoMemory(t *testing.T) {
 	}
 	for _, list := range lists {
 		for _, name := range []string{"Sec-Websocket-Extensions", "Sec-Websocket-Protocol", "Connection", "Upgrade"} {
-			_, client, memory := attackFields(t, name+": "+list+"\r\n\r\n", atOnce)
+			memory, _, client := attackFields(t, name+": "+list+"\r\n\r\n", atOnce)
 			if memory[0] > 64<<10 || memory[1] > 8*maxResponseHead {
 				t.Errorf("%s: %.10s...: got %d bytes allocated, want next to none, and the order of 64 KiB", name, list, memory)
 			}
@@ -762,7 +762,7 @@ func TestAttackHeaderLists(t *testing.T) {
 			}
 			for _, at := range []int{0, len(others)} {
 				value := strings.Join(slices.Insert(slices.Clone(others), at, tt.element), ", ")
-				server, client, _ := attackFields(t, tt.name+": "+value+"\r\n\r\n", atOnce)
+				_, server, client := attackFields(t, tt.name+": "+value+"\r\n\r\n", atOnce)
 				if accepted := tt.each == 0 || n <= 64; (server == nil) != accepted || fmt.Sprint(client) != wantClient {
 					t.Errorf("%s: %.30s... of %d: got errors %v and %v, want a server that accepts it: %t, and a client with %s",
 						tt.name, value, n, server, client, accepted, wantClient)

@@ -417,13 +417,6 @@ func (b *bubble) open() {
 	go b.reader()
 }
 
-// writes returns how many writes to the network there have been.
-func (b *bubble) writes() (n int) {
-	synctest.Wait()
-	b.pipe.in.set(func(h *pipeHalf) { n = h.writes })
-	return n
-}
-
 // took returns the simulated time that a call takes.
 func took(call func()) time.Duration {
 	start := time.Now()

@@ -242,6 +242,9 @@ func TestDeadlineWithinABatch(t *testing.T) {
 			w.begin("e", 0)
 			b.room(size + n)
 			time.Sleep(3 * time.Second)
+			if torn := n > size && n < 4*size && n%size != 0; torn && !b.c.send.lock.has(unsent) {
+				b.Errorf("%d bytes have left: got nothing unsent, want the frame that has begun to leave", n)
+			}
 			b.open()
 			results := map[string]string{"a": noError, "b": noError, "c": noError, "d": noError, "e": noError}
 			frames := []string{"1 a", "1 b", "1 c", "1 d", "1 e"}
@@ -267,6 +270,55 @@ func TestDeadlineWithinABatch(t *testing.T) {
 			}
 		})
 	}
+}
+
+// If the network fails then, the frame that has begun to leave, whose call has returned, is lost.
+func TestLossOfATornFrame(t *testing.T) {
+	eachPipe(t, connOptions{}, func(b *bubble) {
+		size := len(peerFrames(!b.server, textFrame("a")))
+		b.full()
+		w := &writers{b: b, results: map[string]string{}}
+		w.begin("a", 0)
+		w.begin("b", time.Second)
+		w.begin("c", time.Hour)
+		b.room(2*size + 1)
+		time.Sleep(2 * time.Second)
+		w.want(map[string]string{"a": noError, "b": noError, "c": noError})
+		b.far.Close()
+		synctest.Wait()
+		if err := b.c.send.lock.lost(); err == nil {
+			b.Error("got nothing lost, want the end of c")
+		}
+	})
+}
+
+// The frames of a batch that find no room in the outbox leave later.
+func TestBatchOfMoreThanTheOutbox(t *testing.T) {
+	eachPipe(t, connOptions{}, func(b *bubble) {
+		b.full()
+		const n, size = 10, 10_000
+		results := make(chan error, n)
+		for i := range n {
+			go func() { results <- b.c.WriteMessage(BinaryMessage, noise(size, uint64(i))) }()
+			synctest.Wait()
+		}
+		b.open()
+		synctest.Wait()
+		got := 0
+		for _, frame := range b.take() {
+			if len(frame.frame) >= size {
+				got++
+			}
+		}
+		for range n {
+			if err := <-results; err != nil {
+				b.Error(err)
+			}
+		}
+		if got != n {
+			b.Errorf("got %d frames, want %d", got, n)
+		}
+	})
 }
 
 // A frame with an earlier deadline than that of the holder of the lock does not join its batch: its

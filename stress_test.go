@@ -111,30 +111,6 @@ func TestWriteMessageContextInterruptedTooLate(t *testing.T) {
 	}
 }
 
-// fillNetwork writes of rest what the network takes while nobody reads. A unix socket is full
-// afterwards; TCP may make room once more, when a timer of the kernel expires.
-func fillNetwork(t *testing.T, near, far net.Conn, rest *[]byte) {
-	t.Helper()
-	if w, ok := near.(wrappedConn); ok {
-		near = w.Conn
-	}
-	// Sizes that are set do not grow.
-	near.(interface{ SetWriteBuffer(int) error }).SetWriteBuffer(32 << 10)
-	far.(interface{ SetReadBuffer(int) error }).SetReadBuffer(32 << 10)
-	for written, empty := false, 0; !written || empty < 3; {
-		near.SetWriteDeadline(time.Now().Add(5 * time.Millisecond))
-		n, err := near.Write(*rest)
-		if err == nil {
-			t.Fatal("the network has taken everything")
-		}
-		*rest = (*rest)[n:]
-		if empty++; n > 0 { // and then the kernel has taken nothing more
-			written, empty = true, 0
-		}
-	}
-	near.SetWriteDeadline(time.Time{})
-}
-
 // Where the network has taken nothing of a frame, nothing has happened, also where a wrapper says so. A frame of more
 // than 16 KiB takes another path.
 func TestWriteMessageContextNothingTaken(t *testing.T) {
