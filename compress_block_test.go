@@ -2,8 +2,11 @@ package websocket
 
 import (
 	"bytes"
+	"compress/flate"
+	"io"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 )
 
@@ -155,5 +158,32 @@ func TestBitWriter(t *testing.T) {
 	}
 	if left := 8*len(w.out) - s.bit; left > 7 || s.take(left) != 0 {
 		t.Errorf("got %d bits behind the last, want zeros up to the end of its byte", left)
+	}
+}
+
+// "Any bits of input up to the next byte boundary are ignored" before the lengths of a stored block (RFC 1951, 3.2.4),
+// wherever the block begins.
+func TestStoredBlockAtEveryBit(t *testing.T) {
+	for nines := range 8 {
+		p := noise(1000, 1)
+		w := new(bitWriter)
+		w.grow(64)
+		// A block of fixed codes, with literals of 9 bits, ends at each bit in turn (3.2.6).
+		w.add(1<<1, 3)
+		want := bytes.Repeat([]byte{200}, nines)
+		for range nines {
+			w.add(uint64(fixedLiteralCodes[200].bits), uint(fixedLiteralCodes[200].n))
+		}
+		w.add(uint64(fixedLiteralCodes[endOfBlock].bits), uint(fixedLiteralCodes[endOfBlock].n))
+		if w.n != (3+7+uint(nines)*9)%8 {
+			t.Fatalf("got %d bits, want those of %d literals", w.n, nines)
+		}
+		b := testBlock(p, false)
+		b.encode(w, p)
+		blockPool.Put(b)
+		got, err := io.ReadAll(flate.NewReader(io.MultiReader(bytes.NewReader(w.out), strings.NewReader("\x01\x00\x00\xff\xff"))))
+		if !bytes.Equal(got, append(want, p...)) || err != nil {
+			t.Errorf("after %d literals of 9 bits: got %d bytes and error %v, want %d", nines, len(got), err, nines+len(p))
+		}
 	}
 }
