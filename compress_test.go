@@ -708,15 +708,16 @@ func TestReceivedWithinTheWindow(t *testing.T) {
 			if !errors.Is(err, tt.want) {
 				t.Errorf("%d bits, %s: got %v from the strict decoder, want %v", bits, tt.name, err, tt.want)
 			}
-			for _, r := range receiveWays {
+			for i, r := range receiveWays {
+				server := i%2 == 0
 				o := CompressionOptions{ContextTakeover: tt.takeover, WindowBits: maxWindowBits, PeerWindowBits: bits}
-				c, wire := newCompressedConn(t, true, o)
+				c, wire := newCompressedConn(t, server, o)
 				for _, p := range payloads {
-					wire.Write(closingFrame(true, "\xc2"+string(p)))
+					wire.Write(closingFrame(server, "\xc2"+string(p)))
 					_, _, err = r.read(c)
 				}
 				if (err != nil) != (tt.want != nil) || err != nil && !errors.Is(err, errCorruptMessage) {
-					t.Errorf("%d bits, %s, %s: got %v", bits, tt.name, r.name, err)
+					t.Errorf("%d bits, %s, %s, server %t: got %v", bits, tt.name, r.name, server, err)
 				}
 			}
 		}

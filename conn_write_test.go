@@ -532,31 +532,34 @@ func TestMaxFrameSizeBesideOtherWrites(t *testing.T) {
 		{PingMessage, "1 ab|0 cd|9 |0 ef|1 z", nil},
 		{CloseMessage, "1 ab|0 cd|8 ", ErrCloseSent},
 	} {
-		synctest.Test(t, func(t *testing.T) {
-			a, wire := newPipe(t, 5) // the second fragment finds no room
-			c := newConn(a, true, nil, connOptions{maxFrameSize: 2})
-			writes, control := make(chan error, 2), make(chan error, 1)
-			for _, text := range []string{"abcdef", "z"} {
-				go func() { writes <- c.WriteMessage(TextMessage, []byte(text)) }()
-				synctest.Wait()
-			}
-			go func() { control <- c.WriteControl(tt.control, nil, time.Time{}) }()
-			var got bytes.Buffer
-			for range 20 {
-				synctest.Wait()
-				got.Write(wire.take())
-			}
-			for range 2 {
-				if err := <-writes; err != tt.err {
-					t.Errorf("got %v, want %v", err, tt.err)
+		bothSides(t, func(t *testing.T, server bool) {
+			synctest.Test(t, func(t *testing.T) {
+				size := len(peerFrames(!server, textFrame("ab")))
+				a, wire := newPipe(t, size+1) // the second fragment finds no room
+				c := newConn(a, server, nil, connOptions{maxFrameSize: 2})
+				writes, control := make(chan error, 2), make(chan error, 1)
+				for _, text := range []string{"abcdef", "z"} {
+					go func() { writes <- c.WriteMessage(TextMessage, []byte(text)) }()
+					synctest.Wait()
 				}
-			}
-			if err := <-control; err != nil {
-				t.Errorf("got %v of the control frame, want none", err)
-			}
-			if frames := describeFrames(t, got.Bytes()); frames != tt.want {
-				t.Errorf("got %s, want %s", frames, tt.want)
-			}
+				go func() { control <- c.WriteControl(tt.control, nil, time.Time{}) }()
+				var got bytes.Buffer
+				for range 20 {
+					synctest.Wait()
+					got.Write(wire.take())
+				}
+				for range 2 {
+					if err := <-writes; err != tt.err {
+						t.Errorf("got %v, want %v", err, tt.err)
+					}
+				}
+				if err := <-control; err != nil {
+					t.Errorf("got %v of the control frame, want none", err)
+				}
+				if frames := describeFrames(t, got.Bytes()); frames != tt.want {
+					t.Errorf("got %s, want %s", frames, tt.want)
+				}
+			})
 		})
 	}
 }
