@@ -394,6 +394,7 @@ func damaged() (payloads [][]byte) {
 // Every message that is cut short, or has a bit that is wrong, is refused where it is not
 // another message (RFC 7692, 7.2.2).
 func TestInflateDamaged(t *testing.T) {
+	skipRace(t)
 	for _, payload := range damaged() {
 		for n := range len(payload) + 1 {
 			wantAsStrict(t, &strictInflater{bits: 15}, payload[:n])

@@ -319,6 +319,7 @@ func TestCompressionState(t *testing.T) {
 // The transcripts of testdata/rfc7692 are right however the bytes come and the messages are
 // read. Each file is played with the options for which it is true.
 func TestDeflateTranscripts(t *testing.T) {
+	skipRace(t)
 	plain, takeover := CompressionOptions{}, CompressionOptions{ContextTakeover: true}
 	small := CompressionOptions{ContextTakeover: true, WindowBits: 8, PeerWindowBits: 8}
 	for _, tt := range []struct {
@@ -481,6 +482,7 @@ func TestThreshold(t *testing.T) {
 
 // What would become longer is sent as it is, and what comes behind it can be read.
 func TestWhatWouldGrowIsNotCompressed(t *testing.T) {
+	skipRace(t)
 	text := textLike(500, 1)
 	for _, takeover := range []bool{false, true} {
 		for level := -2; level <= 9; level++ {
@@ -644,6 +646,7 @@ func TestSentWithinTheWindow(t *testing.T) {
 // sends a message, which looks at its bytes, and finds and encodes its symbols, and of the one that receives it, which
 // decodes them. Each block has codes to be made, so there must not be one for each window.
 func TestAttackSmallWindow(t *testing.T) {
+	skipRace(t)
 	steps := func(t *testing.T, server bool, o CompressionOptions, size int) (steps int) {
 		x := newCompressing(t, server, o)
 		to, in := newCompressedConn(t, !server, o)
@@ -1199,6 +1202,7 @@ func TestAttackEveryEndReturnsTheCodecs(t *testing.T) {
 // A connection that waits holds the windows that were agreed on, and the tables of what it sends, from the first
 // compressed message on; without takeover it holds nothing.
 func TestCompressionMemory(t *testing.T) {
+	skipRace(t)
 	const connections = 50
 	large := textLike(60_000, 1)
 	for _, tt := range []struct {

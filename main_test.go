@@ -30,3 +30,11 @@ func TestMain(m *testing.M) {
 	poisonBuffers = flag.Lookup("test.bench").Value.String() == "" // else it would be measured, too
 	os.Exit(m.Run())
 }
+
+// skipRace skips a test that takes long and has one goroutine: the race detector would find nothing in it.
+func skipRace(t *testing.T) {
+	t.Helper()
+	if raceEnabled {
+		t.Skip("one goroutine")
+	}
+}

@@ -650,6 +650,7 @@ func largeSend(t *testing.T, c *Conn, messageType int, b []byte, size int) {
 // Large messages arrive as they were sent, whole and in frames of any size, to a reader that gets all at once
 // or chunks.
 func TestLargeMessages(t *testing.T) {
+	skipRace(t)
 	type size struct{ message, frame, chunk int }
 	const all = 1 << 30
 	sizes := []size{{64 << 10, 0, all}, {256 << 10, 0, all}, {1 << 20, 0, all}, {4 << 20, 0, all}, {64 << 10, 1300, all}}

@@ -499,6 +499,7 @@ func TestTranscriptUTF8Table(t *testing.T) {
 
 // What the code of a Close frame may be (RFC 6455, 7.4, and its registry), and what the answer to it is.
 func TestTranscriptCloseCodes(t *testing.T) {
+	skipRace(t)
 	for code := range 5002 {
 		if code == 5001 {
 			code = 65535
