@@ -117,13 +117,13 @@ func TestRepeatedChangesAreNumbered(t *testing.T) {
 
 func TestAccepted(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "SURVIVORS.md")
-	document := "# Survivors\n\n- no mutant\n\n## Only speed\n\nWhy it survives.\n\n- f: without `g()`\n"
+	document := "# Survivors\n\n- no mutant\n\n## Only speed\n\nWhy it survives.\n\n- f: without `g()`\n- h: `a` ->\n  `b`\n"
 	if err := os.WriteFile(path, []byte(document), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	got, err := accepted(path)
-	if err != nil || len(got) != 1 || !got["f: without `g()`"] {
-		t.Errorf("got %v, %v, want the one mutant", got, err)
+	if err != nil || len(got) != 2 || !got["f: without `g()`"] || !got["h: `a` -> `b`"] {
+		t.Errorf("got %v, %v, want the two mutants", got, err)
 	}
 }
 

@@ -8,26 +8,32 @@ import (
 	"strings"
 )
 
-// accepted reads the document of the survivors that are known, and returns their keys: the lines "- KEY" of its
-// sections.
+// accepted reads the document of the survivors that are known, and returns their keys: the items "- KEY" of its
+// sections. A line that begins with two spaces continues the one before.
 func accepted(path string) (map[string]bool, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	keys := map[string]bool{}
+	var list []string
 	section := false
 	lines := bufio.NewScanner(f)
 	for lines.Scan() {
 		line := lines.Text()
 		section = section || strings.HasPrefix(line, "## ")
 		if key, ok := strings.CutPrefix(line, "- "); ok && section {
-			if keys[key] {
-				return nil, fmt.Errorf("%s is there twice", key)
-			}
-			keys[key] = true
+			list = append(list, key)
+		} else if more, ok := strings.CutPrefix(line, "  "); ok && len(list) > 0 {
+			list[len(list)-1] += " " + more
 		}
+	}
+	keys := map[string]bool{}
+	for _, key := range list {
+		if keys[key] {
+			return nil, fmt.Errorf("%s is there twice", key)
+		}
+		keys[key] = true
 	}
 	return keys, lines.Err()
 }
