@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"context"
+	"errors"
 	"math"
 	"net"
 	"sync"
@@ -160,6 +161,36 @@ func (c *Conn) endRead() {
 	if c.readLock.has(ended) {
 		c.giveBack()
 	}
+}
+
+// beginReadContext is beginRead for a read that the end of the context interrupts.
+func (c *Conn) beginReadContext(ctx context.Context) error {
+	limit := limit{ctx: ctx}
+	if err := limit.ended(); err != nil {
+		return err
+	}
+	if err := c.beginRead(&limit); err != nil {
+		return err
+	}
+	if c.readWatch == nil {
+		l := c.send.link
+		c.readWatch = &watch{interrupt: c.interruptRead, waiting: l.reading, abort: l.abort}
+	}
+	c.readWatch.begin(ctx)
+	return nil
+}
+
+// endReadContext ends a read begun with beginReadContext that returned err, and returns the error for the
+// program.
+func (c *Conn) endReadContext(ctx context.Context, err error) error {
+	if c.readWatch.end() {
+		c.restoreReadDeadline()
+		if err != nil && (!c.readLock.has(ended) || errors.Is(err, net.ErrClosed)) {
+			err = contextError(ctx)
+		}
+	}
+	c.endRead()
+	return err
 }
 
 // reading tells the keepalive whether a read is in progress.
