@@ -117,6 +117,9 @@ func (s *send) writeLarge(f *frame, l *limit) error {
 	return err
 }
 
+// maxPiece is the largest part of a frame in one Write on a connection with keepalive, which looks for progress.
+const maxPiece = 256 << 10
+
 // writePieces writes a large frame; with keepalive, in pieces that show progress.
 func (s *send) writePieces(head, payload []byte) (n int, err error) {
 	p := s.progress()

@@ -109,6 +109,3 @@ func (f *frame) append(p []byte, client bool) []byte {
 	p = append(p, firstByte(f.opcode, f.fin, f.rsv1))
 	return append(appendLength(p, 0, int64(len(f.payload))), f.payload...)
 }
-
-// maxPiece is the largest part of a frame in one Write on a connection with keepalive, which looks for progress.
-const maxPiece = 256 << 10

@@ -62,7 +62,7 @@ func (m *metrics) sent(ctx context.Context, p []byte) {
 	m.bytes.Add(ctx, int64(len(p)), out)
 }
 
-// refused counts a refusal. The reason is one of a few texts of the library; those that quote the request are cut off.
+// refused counts a refusal. There are few reasons: none quotes more of the request than a character.
 func (m *metrics) refused(ctx context.Context, status int, reason error) {
 	m.refusals.Add(ctx, 1, metric.WithAttributes(attribute.Int("status", status), attribute.String("reason", reason.Error())))
 }
