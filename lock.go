@@ -51,7 +51,7 @@ const (
 
 	// Of the read lock only.
 
-	// shutdownReads: Shutdown reads.
+	// shutdownReads: Shutdown reads, or waits for the end of the network connection.
 	shutdownReads
 )
 
