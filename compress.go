@@ -124,13 +124,13 @@ func (c *Conn) compresses(length int) bool {
 // writeCompressed sends a message of one frame, compressed if that makes it shorter.
 func (c *Conn) writeCompressed(f *frame, l *limit) error {
 	if !c.compression.sendTakeover {
-		return c.deflateAndWrite(f, lockData, l)
+		return c.deflateAndWrite(f, modeData, l)
 	}
 	// Messages must be sent in the order in which they are compressed.
 	if err := c.beginMessage(l); err != nil {
 		return err
 	}
-	err := c.deflateAndWrite(f, lockFrame, l)
+	err := c.deflateAndWrite(f, modeFrame, l)
 	c.endMessage()
 	return err
 }

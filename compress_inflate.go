@@ -55,8 +55,7 @@ type inflater struct {
 	order                           [fixedLiterals]uint16 // memory for buildTable
 
 	// Of the message.
-	total int64 // bytes decompressed
-	utf8  utf8Validator
+	total int64  // bytes decompressed
 	plain int    // bytes at the beginning of recv.b that are already unmasked
 	tail  []byte // the rest of inflateTail
 }
@@ -91,7 +90,7 @@ func releaseInflater(z *inflater) {
 	z.state, z.final, z.full = blockHeader, false, false
 	z.bits, z.n = 0, 0
 	z.window, z.literals, z.distances = nil, nil, nil
-	z.total, z.utf8, z.plain = 0, utf8Validator{}, 0
+	z.total, z.plain = 0, 0
 	inflaterPool.Put(z)
 }
 

@@ -822,7 +822,7 @@ var limited = []struct {
 		}
 		_, p, err := c.ReadMessage()
 		if string(p) == "next" {
-			p = []byte(strings.Repeat("x", int(c.recv.limit.Load()))) // it had the limit
+			p = []byte(strings.Repeat("x", int(c.recv.readLimit.Load()))) // it had the limit
 		}
 		return len(p), err
 	}, true},

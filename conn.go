@@ -87,7 +87,7 @@ func newConn(t transport, server bool, early []byte, o connOptions) *Conn {
 	c.send.link, c.send.outbox.client = newLink(t), !server
 	c.send.link.ended = o.ended
 	c.recv.init(c.send.link, server, early, o.readBufferSize)
-	c.recv.limit.Store(o.readLimit)
+	c.recv.readLimit.Store(o.readLimit)
 	if o.agreed.deflate != nil {
 		c.recv.deflate = true
 		c.compression = newCompression(o.compression, *o.agreed.deflate, server)
@@ -115,7 +115,7 @@ func (c *Conn) Subprotocol() string {
 // writing to it breaks the WebSocket connection. NetConn first writes corked frames to it, as far as
 // that does not block.
 func (c *Conn) NetConn() net.Conn {
-	c.send.handOver()
+	c.send.tryFlushCorked()
 	return c.send.link.netConn()
 }
 
@@ -129,11 +129,11 @@ func (c *Conn) RemoteAddr() net.Addr { return c.send.link.netConn().RemoteAddr()
 // its fragments; there is no limit if it is zero or less. A longer message makes reads
 // return ErrReadLimit as soon as a frame announces it, and the peer is sent a Close
 // frame with CloseMessageTooBig. Any goroutine may call it at any time.
-func (c *Conn) SetReadLimit(limit int64) { c.recv.limit.Store(limit) }
+func (c *Conn) SetReadLimit(limit int64) { c.recv.readLimit.Store(limit) }
 
 // beginRead acquires the read lock within the limit. Shutdown, if it reads, makes way.
 func (c *Conn) beginRead(l *limit) error {
-	if !c.readLock.state.CompareAndSwap(0, locked) {
+	if !c.readLock.state.CompareAndSwap(0, stateLocked) {
 		if err := c.awaitRead(l); err != nil {
 			return err
 		}
@@ -147,7 +147,7 @@ func (c *Conn) awaitRead(l *limit) error {
 	x := c.ownExtras()
 	x.readers.Add(1) // before interruptShutdown looks whether Shutdown reads: see readForShutdown
 	c.interruptShutdown()
-	_, err := c.readLock.acquire(lockRead, nil, l)
+	_, err := c.readLock.acquire(modeRead, nil, l)
 	x.readers.Add(-1)
 	c.readLock.wakeYielders()
 	return err
@@ -158,7 +158,7 @@ func (c *Conn) endRead() {
 	c.recv.shrink()
 	c.reading(false)
 	c.readLock.release(false)
-	if c.readLock.has(ended) {
+	if c.readLock.has(stateEnded) {
 		c.giveBack()
 	}
 }
@@ -185,7 +185,7 @@ func (c *Conn) beginReadContext(ctx context.Context) error {
 func (c *Conn) endReadContext(ctx context.Context, err error) error {
 	if c.readWatch.end() {
 		c.restoreReadDeadline()
-		if err != nil && (!c.readLock.has(ended) || errors.Is(err, net.ErrClosed)) {
+		if err != nil && (!c.readLock.has(stateEnded) || errors.Is(err, net.ErrClosed)) {
 			err = contextError(ctx)
 		}
 	}
@@ -245,13 +245,13 @@ func (c *Conn) overrideReadDeadline(t time.Time) error {
 // interruptRead makes a read in progress return a timeout.
 func (c *Conn) interruptRead() error { return c.overrideReadDeadline(aLongTimeAgo) }
 
-// interruptShutdown is interruptRead for a read by Shutdown, if there is one. Shutdown clears shutdownReads before
+// interruptShutdown is interruptRead for a read by Shutdown, if there is one. Shutdown clears stateShutdownReads before
 // it restores the deadline, so the override cannot outlast it.
 func (c *Conn) interruptShutdown() {
 	d := c.ownDeadlines()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if c.readLock.has(shutdownReads) && c.readLock.phase() < phaseClosed {
+	if c.readLock.has(stateShutdownReads) && c.readLock.phase() < phaseClosed {
 		d.override = &aLongTimeAgo
 		c.send.link.SetReadDeadline(aLongTimeAgo)
 	}

@@ -7,10 +7,10 @@ import (
 	"unicode/utf8"
 )
 
-// fail ends the reading because of err, and returns the error of all reads from now on. If err says that
+// failReading ends the reading because of err, and returns the error of all reads from now on. If err says that
 // the peer has broken a rule, the peer is sent a Close frame with the reason. A timeout does not end the
-// reading: fail returns it, and the read can be repeated.
-func (c *Conn) fail(err error) error {
+// reading: failReading returns it, and the read can be repeated.
+func (c *Conn) failReading(err error) error {
 	if isTimeout(err) {
 		if c.readLock.phase() >= phaseClosed { // Close has interrupted the read
 			return c.readLock.err()
@@ -20,11 +20,11 @@ func (c *Conn) fail(err error) error {
 	if code, reason := closeCodeFor(err); code != 0 {
 		c.reply(opClose, FormatCloseMessage(code, reason))
 	}
-	return c.stop(phaseFailed, readError(err))
+	return c.endReading(phaseFailed, readError(err))
 }
 
-// stop ends the reading because of err, and returns the error of all reads from now on.
-func (c *Conn) stop(p phase, err error) error {
+// endReading ends the reading because of err, and returns the error of all reads from now on.
+func (c *Conn) endReading(p phase, err error) error {
 	c.readLock.end(p, err, nil)
 	err = c.readLock.err()
 	c.send.link.end()
@@ -57,14 +57,12 @@ func (c *Conn) Close() error {
 func (c *Conn) closeWithin(limit *limit) error {
 	s, l := &c.send, c.send.link
 	closed := c.readLock.phase() == phaseClosed
-	c.stop(phaseFailed, l.opError("read", net.ErrClosed))
-	if c.readLock.has(locked) && !l.closing.Load() { // else closeLater reads
+	c.endReading(phaseFailed, l.opError("read", net.ErrClosed))
+	if c.readLock.has(stateLocked) && !l.closing.Load() { // else closeLater reads
 		c.interruptRead()
 	}
 	if s.hasUnsent() {
-		if s.lock.phase() == phaseOpen {
-			s.lock.end(phaseClosed, l.opError("write", net.ErrClosed), nil)
-		}
+		s.lock.end(phaseDraining, l.opError("write", net.ErrClosed), nil)
 		if s.drain(limit) == errWriteTimeout {
 			return c.close(l.abort)
 		}
@@ -90,7 +88,7 @@ func (c *Conn) closeLater() error {
 		defer time.AfterFunc(closeTimeout, func() { l.abort() }).Stop()
 		l.closeWrite()
 		limit := until(time.Now().Add(closeTimeout))
-		if _, err := c.readLock.acquire(lockDrain, nil, &limit); err != nil {
+		if _, err := c.readLock.acquire(modeDrain, nil, &limit); err != nil {
 			return // a handler of the program is running
 		}
 		defer c.endRead()
@@ -111,7 +109,7 @@ func (c *Conn) abort() { c.close(c.send.link.abort) }
 // close ends both directions, and closes the transport by calling closeLink.
 func (c *Conn) close(closeLink func() error) error {
 	l := c.send.link
-	c.stop(phaseFailed, l.opError("read", net.ErrClosed))
+	c.endReading(phaseFailed, l.opError("read", net.ErrClosed))
 	c.send.lock.end(phaseFailed, l.opError("write", net.ErrClosed), nil)
 	err := closeLink()
 	if w := c.writer.Load(); w != nil {
@@ -128,7 +126,7 @@ func (c *Conn) close(closeLink func() error) error {
 // giveBack releases the buffers and codecs of the directions that have ended. If a call holds the lock of a
 // direction, it does that when it ends.
 func (c *Conn) giveBack() {
-	if c.readLock.phase() >= phaseClosed && c.readLock.tryAcquire(lockDrain) {
+	if c.readLock.phase() >= phaseClosed && c.readLock.tryAcquire(modeDrain) {
 		if c.readWatch != nil {
 			c.readWatch.forget()
 		}
@@ -142,7 +140,7 @@ func (c *Conn) giveBack() {
 	if s.lock.phase() == phaseOpen {
 		return
 	}
-	if c.compression != nil && s.lock.tryAcquire(lockMessage) {
+	if c.compression != nil && s.lock.tryAcquire(modeMessage) {
 		c.compression.drop()
 		s.lock.endMessage()
 	}

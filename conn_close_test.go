@@ -303,7 +303,7 @@ func TestCloseWhileAHandlerRuns(t *testing.T) {
 		inBackground(t, tc.c.Close).want("the rest is done in the background", 0, noError)
 		tc.wire.Write(make([]byte, 100))
 		tc.wantClosedAt(time.Now().Add(closeTimeout))
-		if !tc.c.readLock.has(locked) {
+		if !tc.c.readLock.has(stateLocked) {
 			t.Error("got the read lock released while the handler runs")
 		}
 		reader.wantIs("the handler has returned", time.Minute, net.ErrClosed)
@@ -344,8 +344,8 @@ func TestPhases(t *testing.T) {
 		for _, s := range tt.steps {
 			k.end(s.phase, s.err, s.lost)
 		}
-		if got := (step{k.phase(), k.err(), k.lost()}); got != tt.want || k.has(ended) != (len(tt.steps) > 0) {
-			t.Errorf("%v: got %v, ended %v, want %v", tt.steps, got, k.has(ended), tt.want)
+		if got := (step{k.phase(), k.err(), k.lost()}); got != tt.want || k.has(stateEnded) != (len(tt.steps) > 0) {
+			t.Errorf("%v: got %v, ended %v, want %v", tt.steps, got, k.has(stateEnded), tt.want)
 		}
 	}
 }
@@ -363,7 +363,7 @@ func borrowed(c *Conn) string {
 		defer w.mu.Unlock()
 		return w.stop != nil
 	}
-	add(c.readLock.has(locked), "the read lock")
+	add(c.readLock.has(stateLocked), "the read lock")
 	add(c.recv.buf != nil || c.recv.b != nil, "the buffer of what has come")
 	add(c.message.bytes() != nil, "the bytes of a message")
 	add(c.readWatch != nil && watching(c.readWatch), "the context of reads")
@@ -378,7 +378,7 @@ func borrowed(c *Conn) string {
 		w.mu.Unlock()
 	}
 	s := &c.send
-	add(s.lock.has(locked|messageOpen), "the write lock")
+	add(s.lock.has(stateLocked|stateMessageOpen), "the write lock")
 	add(s.outbox.buf != nil, "the outbox")
 	if b := s.slot.Load(); b != nil {
 		b.mu.Lock()
@@ -432,7 +432,7 @@ func TestCloseGivesBack(t *testing.T) {
 				}
 
 				done := inBackground(t, func() error { return atWork(c, w) })
-				for name == "a read" && !c.readLock.has(locked) || name == "a write" && !c.send.lock.has(locked) {
+				for name == "a read" && !c.readLock.has(stateLocked) || name == "a write" && !c.send.lock.has(stateLocked) {
 					time.Sleep(time.Millisecond)
 				}
 				c.Close()

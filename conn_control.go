@@ -39,7 +39,7 @@ func (c *Conn) setHandlers(set func(h *handlers)) {
 // other frames, before the reader waits or a message begins. Shutdown does not call the program's handlers.
 func (c *Conn) control(op opcode, payload []byte) error {
 	c.heard()
-	byProgram := !c.readLock.has(shutdownReads)
+	byProgram := !c.readLock.has(stateShutdownReads)
 	switch op {
 	case opPing:
 		if h := c.handlers().ping; h != nil && byProgram {
@@ -64,9 +64,9 @@ func (c *Conn) control(op opcode, payload []byte) error {
 func (c *Conn) peerClosed(payload []byte, mayHandle bool) error {
 	code, text, err := parseClosePayload(payload)
 	if err != nil {
-		return c.fail(err)
+		return c.failReading(err)
 	}
-	closed := c.stop(phaseClosed, &CloseError{Code: code, Text: text})
+	closed := c.endReading(phaseClosed, &CloseError{Code: code, Text: text})
 	if h := c.handlers().close; h != nil && mayHandle {
 		if err := c.handle(phaseClosed, func() error { return h(code, text) }); err != nil {
 			return err
@@ -88,8 +88,8 @@ func (c *Conn) handle(p phase, h func() error) error {
 			if w := c.readWatch; w != nil && w.end() {
 				c.restoreReadDeadline()
 			}
-			if c.message.state == begun && c.recv.total > 0 {
-				c.stop(phaseFailed, errHandlerPanic) // the part of the message that was read is lost
+			if c.message.state == messageBegun && c.recv.total > 0 {
+				c.endReading(phaseFailed, errHandlerPanic) // the part of the message that was read is lost
 			}
 			c.endRead()
 		}
@@ -98,9 +98,9 @@ func (c *Conn) handle(p phase, h func() error) error {
 	returned = true
 	c.reading(true)
 	if err != nil {
-		c.stop(p, err)
+		c.endReading(p, err)
 		if p == phaseClosed {
-			c.readLock.replaceErr(err) // the Close frame's *CloseError
+			c.readLock.replace(p, err) // which had the *CloseError
 		}
 	}
 	return err
@@ -193,14 +193,14 @@ func (c *Conn) Ping(ctx context.Context) (rtt time.Duration, err error) {
 	p := &ping{done: make(chan struct{})}
 	rand.Read(p.payload[:]) // never fails: it crashes the program rather
 	all, l := &c.ownExtras().pings, &limit{ctx: ctx}
-	if _, err := c.send.lock.acquire(lockFrame, nil, l); err != nil {
+	if _, err := c.send.lock.acquire(modeFrame, nil, l); err != nil {
 		return 0, err
 	}
 	// While the lock is held, so that the list is in the order of the frames.
 	all.add(p)
 	defer all.remove(p)
 	sent := time.Now()
-	if c.readLock.phase() >= phaseClosed { // stop may have run before add
+	if c.readLock.phase() >= phaseClosed { // endReading may have run before add
 		err = c.readLock.err()
 	} else {
 		err = c.send.writeLocked(&frame{fin: true, opcode: opPing, payload: p.payload[:]}, l)

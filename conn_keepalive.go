@@ -146,13 +146,13 @@ func (c *Conn) look(k *keepalive) {
 	case ping:
 		// The ping is sent when the network accepts it. If frames are still waiting for that, no
 		// further ping is needed.
-		if !c.send.lock.has(posted) {
+		if !c.send.lock.has(statePosted) {
 			c.send.tryPost(&frame{fin: true, opcode: opPing})
 			c.send.tryFlush()
 		}
 	case dead != nil:
 		c.send.lock.end(phaseFailed, dead, nil)
-		c.stop(phaseFailed, dead)
+		c.endReading(phaseFailed, dead)
 		c.abort()
 	}
 }

@@ -437,8 +437,8 @@ func TestConnOptionsOfUpgraderAndDialer(t *testing.T) {
 			{client, time.Hour, 3 * time.Second, 3, 33, 333, 16384},
 		} {
 			r := &tt.c.recv
-			if r.limit.Load() != tt.readLimit || r.restSize != tt.readBuffer || !tt.c.burst.never {
-				t.Errorf("got a read limit of %d, a buffer of %d and WriteThrough %t, want %+v", r.limit.Load(), r.restSize, tt.c.burst.never, tt)
+			if r.readLimit.Load() != tt.readLimit || r.restSize != tt.readBuffer || !tt.c.burst.never {
+				t.Errorf("got a read limit of %d, a buffer of %d and WriteThrough %t, want %+v", r.readLimit.Load(), r.restSize, tt.c.burst.never, tt)
 			}
 			if size := classSize(int(tt.c.writeClass)); size < tt.writeBuffer || size > tt.writeBuffer+maxHeaderSize {
 				t.Errorf("got a write buffer of %d, want %d", size, tt.writeBuffer)

@@ -68,20 +68,20 @@ func (c *Conn) WritePreparedMessage(pm *PreparedMessage) error {
 		return errBadMessageType // pm was not made by NewPreparedMessage
 	}
 	if f.opcode.isControl() {
-		return c.send.write(f, lockFrame, &l)
+		return c.send.write(f, modeFrame, &l)
 	}
 	if !c.compresses(len(f.payload)) {
-		return c.writeData(f, lockData, &l)
+		return c.writeData(f, modeData, &l)
 	}
 	k := c.compression
 	f = pm.deflate(deflateForm{int(k.level.Load()), k.sendBits})
 	if f == &pm.plain || !k.sendTakeover {
-		return c.writeData(f, lockData, &l)
+		return c.writeData(f, modeData, &l)
 	}
 	if err := c.beginMessage(&l); err != nil {
 		return err
 	}
-	err := c.writeData(f, lockFrame, &l)
+	err := c.writeData(f, modeFrame, &l)
 	if err == nil && k.deflater != nil { // so that later messages may refer to this one
 		k.deflater.sent(pm.plain.payload)
 	}

@@ -66,7 +66,7 @@ func (c *Conn) awaitMessage() error {
 	if err := c.beginRead(&noLimit); err != nil {
 		return err
 	}
-	if c.message.state == betweenMessages && len(c.recv.b) == 0 {
+	if c.message.state == messageNone && len(c.recv.b) == 0 {
 		if err := c.wait(); err != nil {
 			c.endRead()
 			return err
@@ -86,7 +86,7 @@ func (c *Conn) appendMessage(dst []byte) (messageType int, p []byte, err error) 
 		p, err = c.takeInflated()
 	case all:
 		if p, err = c.recv.take(); err != nil {
-			return messageType, nil, c.fail(err)
+			return messageType, nil, c.failReading(err)
 		}
 		c.heard()
 	default:
@@ -98,7 +98,7 @@ func (c *Conn) appendMessage(dst []byte) (messageType int, p []byte, err error) 
 		if p == nil {
 			p = []byte{}
 		}
-	case !c.readLock.has(ended): // the next read can complete the message
+	case !c.readLock.has(stateEnded): // the next read can complete the message
 		return noMessage, dst, err
 	default:
 		err = c.readLock.err() // not an earlier timeout
@@ -129,7 +129,7 @@ func (c *Conn) appendPayload(dst []byte) (p []byte, err error) {
 		c.remember(p[base:])
 	}
 	switch {
-	case err != nil && !c.readLock.has(ended):
+	case err != nil && !c.readLock.has(stateEnded):
 		if kept == nil && dst != nil && len(p) > base {
 			p = append(make([]byte, 0, c.recv.credit(len(p)-base)), p[base:]...)
 			base = 0
@@ -146,10 +146,10 @@ func (c *Conn) appendPayload(dst []byte) (p []byte, err error) {
 
 // endMessageRead ends the current message, which was delivered.
 func (c *Conn) endMessageRead() {
-	if c.message.state == claimed {
+	if c.message.state == messageClaimed {
 		c.message.reader.c = nil
 	}
-	c.message.state = betweenMessages
+	c.message.state = messageNone
 	c.setMoreInput()
 }
 
@@ -174,7 +174,7 @@ func (c *Conn) readSome(p []byte, have int) (n int, err error) {
 		n, err = r.readDirect(c.send.link, rest)
 	}
 	if err != nil {
-		return n, c.fail(err)
+		return n, c.failReading(err)
 	}
 	c.heard()
 	return n, nil
@@ -190,7 +190,7 @@ func (c *Conn) wait() error {
 	raw := &c.send.link.descriptor
 	if raw.conn == nil {
 		if err := r.fill(c.send.link); err != nil {
-			return c.fail(err)
+			return c.failReading(err)
 		}
 		return nil
 	}
@@ -199,7 +199,7 @@ func (c *Conn) wait() error {
 		err = raw.err()
 	}
 	if err != nil {
-		return c.fail(c.send.link.rawError("read", err))
+		return c.failReading(c.send.link.rawError("read", err))
 	}
 	return nil
 }
@@ -211,7 +211,7 @@ func (c *Conn) advance() error {
 		op, payload, ok, err := c.recv.next()
 		switch {
 		case err != nil:
-			return c.fail(err)
+			return c.failReading(err)
 		case !ok:
 			err = c.wait()
 		case op.isControl():
@@ -219,12 +219,12 @@ func (c *Conn) advance() error {
 		default:
 			if op != opContinuation {
 				m := &c.message
-				m.state, m.kind = begun, op
+				m.state, m.kind = messageBegun, op
 				if c.recv.deflated {
 					m.inflater = acquireInflater(&c.compression.window)
 				}
 			}
-			if c.send.lock.has(posted) {
+			if c.send.lock.has(statePosted) {
 				c.send.tryFlush() // pongs do not wait until the program has handled the message
 			}
 			c.heard()
@@ -236,12 +236,12 @@ func (c *Conn) advance() error {
 	}
 }
 
-// setMoreInput sets or clears moreInput when a message was delivered.
+// setMoreInput sets or clears stateMoreInput when a message was delivered.
 func (c *Conn) setMoreInput() {
 	if c.burst.delivered(c.recv.hasFrame()) {
-		c.send.lock.state.Or(moreInput)
+		c.send.lock.state.Or(stateMoreInput)
 	} else {
-		c.send.lock.clear(moreInput)
+		c.send.lock.clear(stateMoreInput)
 	}
 }
 
@@ -250,32 +250,32 @@ func (c *Conn) setMoreInput() {
 func (c *Conn) beforeWaiting() error {
 	c.recv.shrink()
 	c.burst.end()
-	c.send.lock.clear(moreInput)
+	c.send.lock.clear(stateMoreInput)
 	c.send.tryFlush()
 	if err := c.send.lock.lost(); err != nil {
 		// Do not wrap the error: errors.Is(err, os.ErrDeadlineExceeded) would make callers
 		// retry the read.
-		return c.stop(phaseFailed, fmt.Errorf("websocket: messages that waited to be sent are lost: %v", err))
+		return c.endReading(phaseFailed, fmt.Errorf("websocket: messages that waited to be sent are lost: %v", err))
 	}
 	return nil
 }
 
-// messageOpen reports whether the rest of the current message is still to be received or decompressed.
+// messageUnfinished reports whether the rest of the current message is still to be received or decompressed.
 func (c *Conn) messageUnfinished() bool { return c.recv.open || c.message.inflater != nil }
 
 // nextMessage waits for the next message that the program has not claimed. An interrupted call can be
 // repeated.
 func (c *Conn) nextMessage() error {
-	if c.message.state == claimed {
+	if c.message.state == messageClaimed {
 		c.message.reader.c = nil
 		c.discardMessage()
 	}
-	for c.message.state == discarded {
+	for c.message.state == messageDiscarded {
 		if err := c.skip(); err != nil {
 			return err
 		}
 	}
-	if c.message.state == begun {
+	if c.message.state == messageBegun {
 		return nil
 	}
 	return c.advance()
@@ -285,7 +285,7 @@ func (c *Conn) nextMessage() error {
 // decompresses it.
 func (c *Conn) discardMessage() {
 	m := &c.message
-	m.state = discarded
+	m.state = messageDiscarded
 	if m.inflater != nil {
 		if c.compression.recvTakeover {
 			c.compression.window.put(m.bytes())
@@ -306,7 +306,7 @@ func (c *Conn) skip() error {
 		releaseBuffer(buf)
 		return err
 	case !c.messageUnfinished():
-		c.message.state = betweenMessages
+		c.message.state = messageNone
 		return nil
 	case c.recv.remaining == 0:
 		return c.advance()
@@ -314,7 +314,7 @@ func (c *Conn) skip() error {
 		return c.wait()
 	}
 	if err := c.recv.skip(); err != nil {
-		return c.fail(err)
+		return c.failReading(err)
 	}
 	c.heard()
 	return nil
@@ -355,7 +355,7 @@ type messageReader struct {
 
 // claim returns a reader of the current message.
 func (m *message) claim(c *Conn) *messageReader {
-	m.state = claimed
+	m.state = messageClaimed
 	m.reader = &messageReader{c}
 	return m.reader
 }

@@ -67,7 +67,7 @@ func (c *Conn) shutdown(ctx context.Context, payload []byte) error {
 		err = c.finishClosing(&l)
 		stop()
 	}
-	closed := c.readLock.phase() == phaseClosed && c.send.lock.err() == ErrCloseSent
+	closed := c.readLock.phase() == phaseClosed && c.send.lock.phase() == phaseClosed
 	if closed && !c.send.hasUnsent() && c.send.lock.lost() == nil {
 		c.Close()
 		return nil // the closing handshake is complete, whatever err is
@@ -133,7 +133,7 @@ func (c *Conn) awaitClose(l *limit) error {
 	if c.readLock.phase() >= phaseClosed {
 		return c.readLock.err()
 	}
-	if _, err := c.readLock.acquire(lockDrain, nil, l); err != nil {
+	if _, err := c.readLock.acquire(modeDrain, nil, l); err != nil {
 		return err
 	}
 	for c.readLock.phase() < phaseClosed {
@@ -143,13 +143,13 @@ func (c *Conn) awaitClose(l *limit) error {
 		case err != nil:
 			c.endRead()
 		case c.messageWaits():
-			woken, err = c.readLock.yield(lockDrain, func() bool { return true }, time.Now().Add(claimTime), l)
+			woken, err = c.readLock.yield(modeDrain, func() bool { return true }, time.Now().Add(claimTime), l)
 			if !woken && err == nil && l.ended() == nil && c.messageWaits() { // else another Shutdown has read
 				// The program must not read messages after a gap.
 				c.readLock.end(phaseDiscarded, errDiscarded, nil)
 			}
 		case c.readersWait():
-			_, err = c.readLock.yield(lockDrain, c.readersWait, time.Time{}, l)
+			_, err = c.readLock.yield(modeDrain, c.readersWait, time.Time{}, l)
 		default:
 			c.readForShutdown()
 		}
@@ -167,20 +167,20 @@ func (c *Conn) readersWait() bool { return c.extras.Load().readers.Load() > 0 }
 // messageWaits reports whether a message, or the rest of one, waits for the program.
 func (c *Conn) messageWaits() bool {
 	s := c.message.state
-	return c.readLock.phase() == phaseOpen && (s == begun || s == claimed)
+	return c.readLock.phase() == phaseOpen && (s == messageBegun || s == messageClaimed)
 }
 
 // readForShutdown reads frames up to the next message, unless the program reads.
 func (c *Conn) readForShutdown() {
 	c.reading(true)
-	c.readLock.state.Or(shutdownReads) // before readersWait: see awaitRead
+	c.readLock.state.Or(stateShutdownReads) // before readersWait: see awaitRead
 	c.overrideReadDeadline(time.Time{})
 	if !c.readersWait() {
-		if m := &c.message; m.state == begun || m.state == claimed {
+		if m := &c.message; m.state == messageBegun || m.state == messageClaimed {
 			c.discardMessage()
 		}
 		var err error
-		if c.message.state == discarded {
+		if c.message.state == messageDiscarded {
 			err = c.skip()
 		} else {
 			err = c.advance()
@@ -188,10 +188,10 @@ func (c *Conn) readForShutdown() {
 		if err != nil && c.ownDeadlines().inForce().IsZero() {
 			// The next read would time out, too. Do not wrap the error: errors.Is(err, os.ErrDeadlineExceeded)
 			// would make callers retry the read.
-			c.stop(phaseFailed, fmt.Errorf("websocket: a read has timed out without a deadline: %v", err))
+			c.endReading(phaseFailed, fmt.Errorf("websocket: a read has timed out without a deadline: %v", err))
 		}
 	}
-	c.readLock.clear(shutdownReads)
+	c.readLock.clear(stateShutdownReads)
 	c.restoreReadDeadline()
 	c.reading(false)
 	c.recv.shrink()
@@ -202,18 +202,18 @@ func (c *Conn) readForShutdown() {
 // [...] closes the TCP connection first" (RFC 6455, 7.1.1), and a peer that broke the protocol
 // may still be sending. The reading has ended, so no read of the program is in progress.
 func (c *Conn) linger(l *limit) {
-	if !c.readLock.tryAcquire(lockDrain) {
+	if !c.readLock.tryAcquire(modeDrain) {
 		// Another Shutdown lingers, or a handler of the program is running, which may wait for this Shutdown.
-		if c.readLock.has(shutdownReads) {
-			if _, err := c.readLock.acquire(lockDrain, nil, l); err == nil {
+		if c.readLock.has(stateShutdownReads) {
+			if _, err := c.readLock.acquire(modeDrain, nil, l); err == nil {
 				c.endRead()
 			}
 		}
 		return
 	}
-	c.readLock.state.Or(shutdownReads)
+	c.readLock.state.Or(stateShutdownReads)
 	defer c.endRead()
-	defer c.readLock.clear(shutdownReads)
+	defer c.readLock.clear(stateShutdownReads)
 	switch code, _ := closeCodeFor(c.readLock.err()); {
 	case code != 0:
 		c.send.link.closeWrite()
@@ -249,7 +249,7 @@ func (c *Conn) readNothing(ctx context.Context) {
 		}
 		err := c.nextMessage()
 		if err == nil {
-			err = c.fail(&protocolError{ClosePolicyViolation, "a message came after CloseRead"})
+			err = c.failReading(&protocolError{ClosePolicyViolation, "a message came after CloseRead"})
 		}
 		if isTimeout(c.endReadContext(ctx, err)) {
 			return

@@ -55,7 +55,7 @@ func messageOpcode(messageType int) opcode {
 // writeMessage sends a message. Its caller makes the frame, because each byte of stack used between the
 // program and the system call may be the one that makes the stack grow.
 func (c *Conn) writeMessage(f *frame, l *limit) error {
-	mode := lockFrame
+	mode := modeFrame
 	switch {
 	case f.opcode == 0:
 		return errBadMessageType
@@ -64,9 +64,9 @@ func (c *Conn) writeMessage(f *frame, l *limit) error {
 			return c.writeCompressed(f, l)
 		}
 		if len(f.payload) > c.maxFrame {
-			return c.writeFragments(f, lockData, l)
+			return c.writeFragments(f, modeData, l)
 		}
-		mode = lockData
+		mode = modeData
 	case len(f.payload) > maxControlPayload:
 		return errInvalidControlFrame
 	}
@@ -75,14 +75,14 @@ func (c *Conn) writeMessage(f *frame, l *limit) error {
 
 // beginMessage waits until a message of several frames or steps may begin.
 func (c *Conn) beginMessage(l *limit) error {
-	_, err := c.send.lock.acquire(lockMessage, nil, l)
+	_, err := c.send.lock.acquire(modeMessage, nil, l)
 	return err
 }
 
 // endMessage ends what beginMessage has begun.
 func (c *Conn) endMessage() {
 	c.send.lock.endMessage()
-	if c.send.lock.has(ended) {
+	if c.send.lock.has(stateEnded) {
 		c.giveBack()
 	}
 }
@@ -110,7 +110,7 @@ func (c *Conn) WriteControl(messageType int, data []byte, deadline time.Time) er
 // Flush is called, when there are 16 KiB of them, or 200 microseconds after the first.
 // A Close frame also sends them. WriteThrough has no effect on it. Any goroutine may call
 // Cork, and a call of Flush must follow.
-func (c *Conn) Cork() { c.send.lock.state.Or(corked) }
+func (c *Conn) Cork() { c.send.lock.state.Or(stateCorked) }
 
 // Flush ends the effect of Cork, and waits until the network has accepted everything written,
 // or until the write deadline; the rest is then sent later. The error may be that of an earlier
@@ -135,8 +135,7 @@ func (c *Conn) NextWriter(messageType int) (io.WriteCloser, error) {
 	if w := c.writer.Load(); w != nil {
 		w.Close() // its error, if any, is the connection's
 	}
-	control := isControl(messageType)
-	if control {
+	if isControl(messageType) {
 		if err := c.send.lock.err(); err != nil {
 			return nil, err
 		}
@@ -146,7 +145,7 @@ func (c *Conn) NextWriter(messageType int) (io.WriteCloser, error) {
 			return nil, err
 		}
 	}
-	w := &messageWriter{c: c, opcode: opcode(messageType), control: control}
+	w := &messageWriter{c: c, opcode: opcode(messageType)}
 	c.writer.Store(w)
 	return w, nil
 }
@@ -158,8 +157,7 @@ func (c *Conn) writeBufferSize() int { return minBufferSize << c.writeClass }
 // Each message has a new one, so that one kept by the program never writes into a later
 // message.
 type messageWriter struct {
-	c       *Conn
-	control bool
+	c *Conn
 
 	mu     sync.Mutex // since NextWriter and Conn.Close may end the writer
 	opcode opcode     // of the next fragment
@@ -175,7 +173,7 @@ func (w *messageWriter) Write(p []byte) (n int, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	// A p that would fill the buffer several times is sent as a fragment of its own, without a copy.
-	if len(p) >= 2*w.c.writeBufferSize() && !w.control && w.err == nil {
+	if len(p) >= 2*w.c.writeBufferSize() && !w.opcode.isControl() && w.err == nil {
 		if w.n > 0 {
 			if err := w.flush(false); err != nil {
 				return 0, err
@@ -216,7 +214,7 @@ func fillBuffer[T string | []byte](w *messageWriter, p T) (n int, err error) {
 func (w *messageWriter) ReadFrom(r io.Reader) (n int64, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.buf == nil && w.err == nil && !w.control { // so that a copy takes few fragments
+	if w.buf == nil && w.err == nil && !w.opcode.isControl() { // so that a copy takes few fragments
 		w.borrow(maxBufferSize)
 	}
 	for empty := 0; empty < maxEmptyReads; empty++ {
@@ -246,11 +244,11 @@ func (w *messageWriter) room() ([]byte, error) {
 		return nil, err
 	}
 	end := int(w.size)
-	if w.control {
+	if w.opcode.isControl() {
 		end = maxControlPayload + 1 // the last byte is for a message that is too long
 	}
 	if w.n == end {
-		if w.control {
+		if w.opcode.isControl() {
 			return nil, w.end(errInvalidControlFrame)
 		}
 		if err := w.flush(false); err != nil {
@@ -285,12 +283,15 @@ func (w *messageWriter) flush(fin bool) error {
 func (w *messageWriter) send(p []byte, fin bool) error {
 	l := until(w.c.loadWriteDeadline())
 	switch {
-	case w.control:
-		return w.sent(w.c.send.write(&frame{fin: fin, opcode: w.opcode, payload: p}, lockFrame, &l))
+	case w.opcode.isControl():
+		if err := w.c.send.write(&frame{fin: fin, opcode: w.opcode, payload: p}, modeFrame, &l); err != nil {
+			return w.end(err)
+		}
+		return nil
 	case !w.deflates(len(p), fin):
-		return w.sent(w.c.writeData(&frame{fin: fin, opcode: w.opcode, payload: p}, lockFrame, &l))
+		return w.sent(w.c.writeData(&frame{fin: fin, opcode: w.opcode, payload: p}, modeFrame, &l))
 	case fin && w.deflater == nil:
-		return w.sent(w.c.deflateAndWrite(&frame{fin: true, opcode: w.opcode, payload: p}, lockFrame, &l))
+		return w.sent(w.c.deflateAndWrite(&frame{fin: true, opcode: w.opcode, payload: p}, modeFrame, &l))
 	}
 	return w.deflate(p, fin, &l)
 }
@@ -298,7 +299,7 @@ func (w *messageWriter) send(p []byte, fin bool) error {
 // deflates reports whether a fragment with length bytes of payload is compressed. The first
 // fragment decides that for the whole message.
 func (w *messageWriter) deflates(length int, fin bool) bool {
-	if w.control || w.opcode == opContinuation || w.deflater != nil {
+	if w.opcode.isControl() || w.opcode == opContinuation || w.deflater != nil {
 		return w.deflater != nil
 	}
 	if fin {
@@ -324,10 +325,10 @@ func (w *messageWriter) deflate(p []byte, fin bool, l *limit) error {
 		return nil
 	}
 	f := frame{fin: fin, rsv1: w.opcode != opContinuation, opcode: w.opcode, payload: out}
-	return w.sent(w.c.writeData(&f, lockFrame, l))
+	return w.sent(w.c.writeData(&f, modeFrame, l))
 }
 
-// sent handles the result of sending a fragment.
+// sent handles the result of sending a fragment of a data message.
 func (w *messageWriter) sent(err error) error {
 	if err != nil {
 		return w.end(w.c.withinMessage(w.opcode, err))
@@ -343,7 +344,7 @@ func (w *messageWriter) Close() error {
 	if err := w.ensureBuffer(); err != nil {
 		return err
 	}
-	if w.control && w.n > maxControlPayload {
+	if w.opcode.isControl() && w.n > maxControlPayload {
 		return w.end(errInvalidControlFrame)
 	}
 	if err := w.flush(true); err != nil {
@@ -371,7 +372,7 @@ func (w *messageWriter) end(err error) error {
 		releaseBuffer(w.buf)
 		w.buf = nil
 	}
-	if !w.control {
+	if !w.opcode.isControl() {
 		if w.deflater != nil {
 			w.c.compression.release(w.deflater, err == errWriteClosed)
 			w.deflater = nil
@@ -382,7 +383,7 @@ func (w *messageWriter) end(err error) error {
 }
 
 // writeData sends a frame of a data message, or several if its payload is larger than maxFrame. The mode is
-// lockData for a whole message, and lockFrame for a part of a message that beginMessage has begun.
+// modeData for a whole message, and modeFrame for a part of a message that beginMessage has begun.
 func (c *Conn) writeData(f *frame, mode lockMode, l *limit) error {
 	if len(f.payload) > c.maxFrame {
 		return c.writeFragments(f, mode, l)
@@ -392,7 +393,7 @@ func (c *Conn) writeData(f *frame, mode lockMode, l *limit) error {
 
 // writeFragments is writeData for a payload that is larger than maxFrame.
 func (c *Conn) writeFragments(f *frame, mode lockMode, l *limit) error {
-	if mode == lockData {
+	if mode == modeData {
 		if err := c.beginMessage(l); err != nil {
 			return err
 		}
@@ -403,7 +404,7 @@ func (c *Conn) writeFragments(f *frame, mode lockMode, l *limit) error {
 		n := min(len(rest), c.maxFrame)
 		part.payload, rest = rest[:n], rest[n:]
 		part.fin = f.fin && len(rest) == 0
-		if err := c.send.write(&part, lockFrame, l); err != nil {
+		if err := c.send.write(&part, modeFrame, l); err != nil {
 			return c.withinMessage(part.opcode, err)
 		}
 		if len(rest) == 0 {

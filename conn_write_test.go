@@ -168,7 +168,7 @@ func TestWriteControlTimeout(t *testing.T) {
 		if err := c.WriteControl(PingMessage, nil, time.Now()); err != errWriteTimeout {
 			t.Errorf("past deadline: got %v, want write timeout", err)
 		}
-		c.send.lock.acquire(lockFrame, nil, &limit{}) // somebody is writing
+		c.send.lock.acquire(modeFrame, nil, &limit{}) // somebody is writing
 		if d := took(func() {
 			if err := c.WriteControl(PingMessage, nil, time.Now().Add(time.Second)); err != errWriteTimeout {
 				t.Errorf("the lock is held: got %v, want write timeout", err)

@@ -20,65 +20,65 @@ type lock struct {
 
 // The bits of lock.state.
 const (
-	// locked: a goroutine holds the lock.
-	locked = 1 << iota
+	// stateLocked: a goroutine holds the lock.
+	stateLocked = 1 << iota
 
-	// queued: callers wait in the lock's queue.
-	queued
+	// stateQueued: callers wait in the lock's queue.
+	stateQueued
 
-	// ended: calls of the program fail; lock.ending says why. The outbox is still written if a Close
+	// stateEnded: calls of the program fail; lock.ending says why. The outbox is still written if a Close
 	// frame or Close ended the direction, but not after an error.
-	ended
+	stateEnded
 
 	// Of the write lock only.
 
-	// messageOpen: a message of several frames has begun and has not ended.
-	messageOpen
+	// stateMessageOpen: a message of several frames has begun and has not ended.
+	stateMessageOpen
 
-	// posted: the slot is not empty.
-	posted
+	// statePosted: the slot is not empty.
+	statePosted
 
-	// unsent: the outbox holds frames that no caller waits for, corked or posted. Close waits
+	// stateUnsent: the outbox holds frames that no caller waits for, corked or posted. Close waits
 	// for these and those in the slot, for at most closeTimeout.
-	unsent
+	stateUnsent
 
-	// corked: Conn.Cork was called, and Conn.Flush was not.
-	corked
+	// stateCorked: Conn.Cork was called, and Conn.Flush was not.
+	stateCorked
 
-	// moreInput: the reader has received another complete frame of a burst, and the program
+	// stateMoreInput: the reader has received another complete frame of a burst, and the program
 	// handles messages quickly, so frames wait for the end of the burst.
-	moreInput
+	stateMoreInput
 
 	// Of the read lock only.
 
-	// shutdownReads: Shutdown reads, or waits for the end of the network connection.
-	shutdownReads
+	// stateShutdownReads: Shutdown reads, or waits for the end of the network connection.
+	stateShutdownReads
 )
 
 // lockMode is the purpose for which a caller acquires the lock.
 type lockMode uint8
 
 const (
-	lockFrame   lockMode = iota // write a control frame, or a frame of the open message
-	lockData                    // write a data message of one frame
-	lockMessage                 // open a message of several frames, each written with lockFrame
-	lockFlush                   // write the outbox, even when the direction has ended
+	modeFrame   lockMode = iota // write a control frame, or a frame of the open message
+	modeData                    // write a data message of one frame
+	modeMessage                 // open a message of several frames, each written with modeFrame
+	modeFlush                   // write the outbox, even when the direction has ended
 
 	// Of the lock of the reading half.
-	lockRead  = lockFrame // read for the program
-	lockDrain = lockFlush // read for Shutdown, or release what reads have acquired
+	modeRead  = modeFrame // read for the program
+	modeDrain = modeFlush // read for Shutdown, or release what reads have acquired
 )
 
 // lockModes has for each mode the bits that must be clear for the lock to be granted, the bit that is
 // set then, and whether it is granted even when the direction has ended, and ahead of other modes.
-var lockModes = [...]struct {
+var modeRules = [...]struct {
 	blockedBy, sets uint32
 	evenEnded       bool
 }{
-	lockFrame:   {locked, locked, false},
-	lockData:    {locked | messageOpen, locked, false},
-	lockMessage: {messageOpen, messageOpen, false},
-	lockFlush:   {locked, locked, true},
+	modeFrame:   {stateLocked, stateLocked, false},
+	modeData:    {stateLocked | stateMessageOpen, stateLocked, false},
+	modeMessage: {stateMessageOpen, stateMessageOpen, false},
+	modeFlush:   {stateLocked, stateLocked, true},
 }
 
 // lockQueue is the queue of callers that wait for a lock.
@@ -97,8 +97,8 @@ type waiter struct {
 	// Guarded by lockQueue.mu.
 	next    *waiter
 	state   waitState
-	end     int32     // of the frame in the outbox, where inBatch
-	err     error     // where finished; nil if the frame was written
+	end     int32     // of the frame in the outbox, where the state is waiterInBatch
+	err     error     // where the state is waiterFinished; nil if the frame was written
 	expired bool      // the caller's limit has ended
 	change  sync.Cond // of state or expired
 }
@@ -106,11 +106,11 @@ type waiter struct {
 type waitState uint8
 
 const (
-	waiting  waitState = iota
-	yields             // the caller waits for wakeYielders
-	granted            // the caller has the lock
-	inBatch            // the lock holder is writing the frame
-	finished           // the lock holder has written the frame, or err is set
+	waiterWaiting  waitState = iota
+	waiterYielding           // the caller waits for wakeYielders
+	waiterGranted            // the caller has the lock
+	waiterInBatch            // the lock holder is writing the frame
+	waiterFinished           // the lock holder has written the frame, or err is set
 )
 
 // waiterPool is for waiters without a limit: a timer may still refer to one that has a limit.
@@ -129,11 +129,13 @@ func (k *lock) clear(bits uint32) {
 // corks reports whether frames stay in the outbox for now.
 func (k *lock) corks() bool { return corks(k.state.Load()) }
 
-func corks(state uint32) bool { return state&(corked|moreInput) != 0 && state&ended == 0 }
+func corks(state uint32) bool {
+	return state&(stateCorked|stateMoreInput) != 0 && state&stateEnded == 0
+}
 
 // tryAcquire acquires the lock if it is free, even if the direction has ended.
 func (k *lock) tryAcquire(mode lockMode) bool {
-	m := &lockModes[mode]
+	m := &modeRules[mode]
 	for {
 		s := k.state.Load()
 		if s&m.blockedBy != 0 {
@@ -150,7 +152,7 @@ func (k *lock) tryAcquire(mode lockMode) bool {
 // the lock. If the limit or the direction ends first, nothing was written. The limit may end just as
 // the lock is granted: the caller must check it.
 func (k *lock) acquire(mode lockMode, f *frame, l *limit) (written bool, err error) {
-	if err := k.err(); err != nil && !lockModes[mode].evenEnded {
+	if err := k.err(); err != nil && !modeRules[mode].evenEnded {
 		return false, err
 	}
 	if k.tryAcquire(mode) {
@@ -181,12 +183,12 @@ func (k *lock) wait(mode lockMode, f *frame, l *limit) (written bool, err error)
 		w.frame = *f
 	}
 	q.push(w)
-	if s := k.state.Or(queued); s&lockModes[mode].blockedBy == 0 || s&ended != 0 {
+	if s := k.state.Or(stateQueued); s&modeRules[mode].blockedBy == 0 || s&stateEnded != 0 {
 		k.grantLocked(q) // the lock has become free, or the direction has ended
 	}
 
-	for w.state == waiting || w.state == inBatch {
-		if w.state == waiting && w.expired {
+	for w.state == waiterWaiting || w.state == waiterInBatch {
+		if w.state == waiterWaiting && w.expired {
 			k.filter(q, func(other *waiter) (keep bool) { return other != w })
 			w.finish(l.err())
 		} else {
@@ -194,7 +196,7 @@ func (k *lock) wait(mode lockMode, f *frame, l *limit) (written bool, err error)
 		}
 	}
 	w.frame = frame{} // the payload is the caller's
-	return w.state == finished && w.err == nil, w.err
+	return w.state == waiterFinished && w.err == nil, w.err
 }
 
 // release releases the lock. It returns false, and the caller keeps the lock, if frames are waiting
@@ -203,16 +205,16 @@ func (k *lock) wait(mode lockMode, f *frame, l *limit) (written bool, err error)
 func (k *lock) release(hasFrames bool) bool {
 	for {
 		s := k.state.Load()
-		if hasFrames && !corks(s) || s&(posted|queued) == posted {
+		if hasFrames && !corks(s) || s&(statePosted|stateQueued) == statePosted {
 			return false
 		}
-		if !k.state.CompareAndSwap(s, s&^locked) {
+		if !k.state.CompareAndSwap(s, s&^stateLocked) {
 			continue
 		}
-		if s&queued != 0 {
+		if s&stateQueued != 0 {
 			k.grant()
 		}
-		return !k.has(posted) || !k.tryAcquire(lockFlush)
+		return !k.has(statePosted) || !k.tryAcquire(modeFlush)
 	}
 }
 
@@ -223,22 +225,22 @@ func (k *lock) release(hasFrames bool) bool {
 func (k *lock) yield(mode lockMode, expected func() bool, deadline time.Time, l *limit) (woken bool, err error) {
 	q := own(&k.queue)
 	q.mu.Lock()
-	w := &waiter{mode: mode, state: yields}
+	w := &waiter{mode: mode, state: waiterYielding}
 	w.change.L = &q.mu
 	stop := (&limit{deadline, l.ctx}).afterFunc(w.expire)
 	q.push(w)
-	k.state.Or(queued)
-	k.state.And(^uint32(locked))
+	k.state.Or(stateQueued)
+	k.state.And(^uint32(stateLocked))
 	k.grantLocked(q)
-	if w.state == yields && (k.has(ended) || !expected()) { // wakeYielders may have been called before the push
-		w.state = waiting
+	if w.state == waiterYielding && (k.has(stateEnded) || !expected()) { // wakeYielders may have been called before the push
+		w.state = waiterWaiting
 		k.grantLocked(q)
 	}
-	for w.state != granted && !w.expired {
+	for w.state != waiterGranted && !w.expired {
 		w.change.Wait()
 	}
-	woken = w.state != yields
-	has := w.state == granted
+	woken = w.state != waiterYielding
+	has := w.state == waiterGranted
 	if !has {
 		k.filter(q, func(other *waiter) (keep bool) { return other != w })
 		has = !woken && k.tryAcquire(mode)
@@ -261,8 +263,8 @@ func (k *lock) wakeYielders() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for w := q.first; w != nil; w = w.next {
-		if w.state == yields {
-			w.state = waiting
+		if w.state == waiterYielding {
+			w.state = waiterWaiting
 		}
 	}
 	k.grantLocked(q)
@@ -270,14 +272,14 @@ func (k *lock) wakeYielders() {
 
 // endMessage ends the message of several frames.
 func (k *lock) endMessage() {
-	k.state.And(^uint32(messageOpen))
+	k.state.And(^uint32(stateMessageOpen))
 	k.grant()
 }
 
 // grant grants the lock to waiting callers as far as it is free, in their order. If the direction has
 // ended, their wait ends.
 func (k *lock) grant() {
-	if !k.has(queued) {
+	if !k.has(stateQueued) {
 		return
 	}
 	q := k.queue.Load()
@@ -290,12 +292,12 @@ func (k *lock) grantLocked(q *lockQueue) {
 	err := k.err()
 	k.filter(q, func(w *waiter) (keep bool) {
 		switch {
-		case w.state != waiting:
+		case w.state != waiterWaiting:
 			return true
-		case err != nil && !lockModes[w.mode].evenEnded:
+		case err != nil && !modeRules[w.mode].evenEnded:
 			w.finish(err)
 		case k.tryAcquire(w.mode):
-			w.state = granted
+			w.state = waiterGranted
 			w.change.Signal()
 		default:
 			return true
@@ -304,65 +306,12 @@ func (k *lock) grantLocked(q *lockQueue) {
 	})
 }
 
-// takeBatch calls add for the frames of waiting callers that may be written together with a frame that
-// has the deadline, in their order. add returns the end of the frame in the outbox, or 0 if there is no
-// room, which ends the batch. The lock holder calls takeBatch, and then finishBatch.
-func (k *lock) takeBatch(deadline time.Time, add func(f *frame) (end int32)) {
-	q := k.queue.Load()
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for w := q.first; w != nil; w = w.next {
-		early := !w.deadline.IsZero() && (deadline.IsZero() || w.deadline.Before(deadline))
-		if !w.batchable || w.state != waiting || early || k.has(lockModes[w.mode].blockedBy&^locked) {
-			continue
-		}
-		if w.end = add(&w.frame); w.end == 0 {
-			return
-		}
-		w.state = inBatch
-	}
-}
-
-// finishBatch ends the calls in the batch whose frames were written, at least in part. The batch begins at the
-// offset start in the outbox, and the bytes before the offset written were written. The calls of the remaining
-// frames fail if the direction has ended; else they wait on. finishBatch returns the end of the frame that was
-// written in part, or written if there is none.
-func (k *lock) finishBatch(start, written int32) (partialEnd int32) {
-	q := k.queue.Load()
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	err := k.err()
-	partialEnd = written
-	k.filter(q, func(w *waiter) (keep bool) {
-		if w.state != inBatch {
-			return true
-		}
-		begin := start
-		start = w.end
-		switch {
-		case w.end <= written:
-			w.finish(nil)
-		case begin < written:
-			partialEnd = w.end
-			w.finish(nil)
-		case err != nil:
-			w.finish(err)
-		default:
-			w.state = waiting
-			w.change.Signal() // the limit may have ended
-			return true
-		}
-		return false
-	})
-	return partialEnd
-}
-
 // push appends w. A waiter whose mode is evenEnded granted goes first, since it adds no frame.
 func (q *lockQueue) push(w *waiter) {
 	switch {
 	case q.first == nil:
 		q.first, q.last = w, w
-	case lockModes[w.mode].evenEnded:
+	case modeRules[w.mode].evenEnded:
 		w.next, q.first = q.first, w
 	default:
 		q.last.next, q.last = w, w
@@ -382,13 +331,13 @@ func (k *lock) filter(q *lockQueue, keep func(*waiter) bool) {
 		w = next
 	}
 	if *link = nil; q.first == nil {
-		k.state.And(^uint32(queued))
+		k.state.And(^uint32(stateQueued))
 	}
 }
 
 // finish ends the wait of the caller with err.
 func (w *waiter) finish(err error) {
-	w.state, w.err = finished, err
+	w.state, w.err = waiterFinished, err
 	w.change.Signal()
 }
 

@@ -1,21 +1,25 @@
 package websocket
 
 // phase is the progress of one direction of a connection. Each direction ends on its own: after
-// a Close frame was sent, or a write has failed, frames of the peer can still be read. A phase is
-// followed only by later ones.
+// a Close frame was sent, or a write has failed, frames of the peer can still be read. The last three
+// phases are final.
 type phase uint8
 
 const (
 	// phaseOpen: frames are read, or written.
 	phaseOpen phase = iota
 
-	// phaseDiscarded: Shutdown has discarded a message. It goes on reading; the program's reads fail.
+	// phaseDiscarded, of the incoming direction: Shutdown has discarded a message. It goes on reading; the
+	// program's reads fail.
 	phaseDiscarded
 
-	// phaseClosed: a Close frame was received, or is in the outbox or was sent. It is the last frame of
+	// phaseDraining, of the outgoing direction: the program has called Close, which sends the frames that
+	// were accepted before.
+	phaseDraining
+
+	// phaseClosed: a Close frame was received, or is in the outbox, or was sent. It is the last frame of
 	// its direction (RFC 6455, 5.5.1). When both directions are closed, so is the connection, and
-	// cleanly (7.1.4). The outgoing direction is also in this phase, without a Close frame, while Close
-	// waits until accepted frames were sent.
+	// cleanly (7.1.4).
 	phaseClosed
 
 	// phaseFailed: an error has ended the direction without a Close frame (7.1.7), or Close has.
@@ -29,12 +33,12 @@ type ending struct {
 	lost  error // the reason why frames that were reported as written have not left, or nil
 }
 
-// end moves the direction to a later phase, in which all calls return err, including those that wait for
-// the lock. If the direction is already closed or has failed, only lost is recorded.
+// end moves the direction to a phase in which all calls return err, including those that wait for
+// the lock. If the phase is final already, only lost is recorded.
 func (k *lock) end(p phase, err, lost error) {
 	for {
 		old, e := k.ending.Load(), ending{p, err, lost}
-		if old != nil && old.phase >= phaseClosed {
+		if old != nil && old.phase >= phaseDraining {
 			e.phase, e.err = old.phase, old.err
 			if old.lost != nil {
 				e.lost = old.lost
@@ -44,16 +48,16 @@ func (k *lock) end(p phase, err, lost error) {
 			break
 		}
 	}
-	k.state.Or(ended)
+	k.state.Or(stateEnded)
 	k.wakeYielders()
 }
 
-// replaceErr replaces the error of a direction that has ended.
-func (k *lock) replaceErr(err error) {
+// replace changes the phase and the error of a direction that has ended.
+func (k *lock) replace(p phase, err error) {
 	for {
 		old := k.ending.Load()
 		e := *old
-		e.err = err
+		e.phase, e.err = p, err
 		if k.ending.CompareAndSwap(old, &e) {
 			return
 		}

@@ -58,7 +58,7 @@ func (w *lockTest) ask(name string, mode lockMode, f *frame, l limit) {
 
 // unlock gives back what the mode has been granted.
 func (w *lockTest) unlock(mode lockMode) {
-	if mode == lockMessage {
+	if mode == modeMessage {
 		w.endMessage()
 	} else {
 		w.release(false)
@@ -94,14 +94,14 @@ func (w *lockTest) wantIdle() {
 // A flush adds no frame, so it goes before those that wait to write one. FuzzLock has the order of the others.
 func TestLockFlushGoesFirst(t *testing.T) {
 	playLocks(t, func(w *lockTest) {
-		w.ask("holder", lockFrame, nil, limit{})
-		w.ask("data", lockData, nil, limit{})
-		w.ask("flush", lockFlush, nil, limit{})
-		w.unlock(lockFrame)
+		w.ask("holder", modeFrame, nil, limit{})
+		w.ask("data", modeData, nil, limit{})
+		w.ask("flush", modeFlush, nil, limit{})
+		w.unlock(modeFrame)
 		w.want("first", "holder has it", "flush has it")
-		w.unlock(lockFlush)
+		w.unlock(modeFlush)
 		w.want("then", "data has it")
-		w.unlock(lockData)
+		w.unlock(modeData)
 	})
 }
 
@@ -110,12 +110,12 @@ func TestLockLimits(t *testing.T) {
 	playLocks(t, func(w *lockTest) {
 		ctx, cancel := context.WithCancelCause(w.t.Context())
 		stream, expire := context.WithCancel(context.Background())
-		w.ask("holder", lockFrame, nil, limit{})
-		w.ask("deadline", lockFrame, nil, until(w.start.Add(time.Second)))
-		w.ask("context", lockData, nil, limit{ctx: ctx})
-		w.ask("patient", lockFrame, nil, limit{})
-		w.ask("woken", lockFrame, nil, limit{ctx: stream})
-		w.ask("late", lockFrame, nil, until(w.start.Add(-time.Second)))
+		w.ask("holder", modeFrame, nil, limit{})
+		w.ask("deadline", modeFrame, nil, until(w.start.Add(time.Second)))
+		w.ask("context", modeData, nil, limit{ctx: ctx})
+		w.ask("patient", modeFrame, nil, limit{})
+		w.ask("woken", modeFrame, nil, limit{ctx: stream})
+		w.ask("late", modeFrame, nil, until(w.start.Add(-time.Second)))
 		w.want("all wait, except for the one that is late", "holder has it", "late gave up: websocket: write timeout")
 		time.Sleep(time.Second - 1)
 		w.want("the deadline has not passed")
@@ -125,21 +125,21 @@ func TestLockLimits(t *testing.T) {
 		w.want("the context ends", "context gave up: websocket: context canceled: mine")
 		expire()
 		w.want("a stream's deadline passes", "woken gave up: context canceled")
-		w.unlock(lockFrame)
+		w.unlock(modeFrame)
 		w.want("the caller without a limit gets it", "patient has it")
-		w.unlock(lockFrame)
+		w.unlock(modeFrame)
 	})
 }
 
 // The end of the direction ends the wait of all callers but those that flush, and lets no other one in.
 func TestLockClosed(t *testing.T) {
 	playLocks(t, func(w *lockTest) {
-		w.ask("writer", lockMessage, nil, limit{})
-		w.ask("holder", lockFrame, nil, limit{})
-		w.ask("data", lockData, nil, limit{})
-		w.ask("frame", lockFrame, nil, until(w.start.Add(time.Second)))
-		w.ask("message", lockMessage, nil, limit{})
-		w.ask("flush", lockFlush, nil, limit{})
+		w.ask("writer", modeMessage, nil, limit{})
+		w.ask("holder", modeFrame, nil, limit{})
+		w.ask("data", modeData, nil, limit{})
+		w.ask("frame", modeFrame, nil, until(w.start.Add(time.Second)))
+		w.ask("message", modeMessage, nil, limit{})
+		w.ask("flush", modeFlush, nil, limit{})
 		w.want("all wait", "writer has it", "holder has it")
 		w.end(phaseFailed, errMine, nil)
 		w.want("closed", "data gave up: mine", "frame gave up: mine", "message gave up: mine")
@@ -147,14 +147,14 @@ func TestLockClosed(t *testing.T) {
 		if err := w.err(); err != errMine || w.lost() != nil {
 			w.t.Errorf("got %v, %v, want the first reason", err, w.lost())
 		}
-		w.ask("later", lockFrame, nil, limit{})
-		w.ask("later message", lockMessage, nil, limit{})
+		w.ask("later", modeFrame, nil, limit{})
+		w.ask("later message", modeMessage, nil, limit{})
 		w.want("it stays closed", "later gave up: mine", "later message gave up: mine")
-		w.unlock(lockFrame)
+		w.unlock(modeFrame)
 		w.want("what is in the outbox may still leave", "flush has it")
-		w.unlock(lockFlush)
-		w.unlock(lockMessage)
-		w.state.And(^uint32(ended))
+		w.unlock(modeFlush)
+		w.unlock(modeMessage)
+		w.state.And(^uint32(stateEnded))
 	})
 }
 
@@ -166,14 +166,14 @@ func TestLockReleaseWithUnsentFrames(t *testing.T) {
 		why      string
 	}{
 		{0, false, "frames would lie there for ever"},
-		{corked, true, "the frames are corked"},
-		{moreInput, true, "the frames wait for the end of a burst"},
-		{corked | ended, false, "it is closed"},
-		{moreInput | ended, false, "it is closed"},
+		{stateCorked, true, "the frames are corked"},
+		{stateMoreInput, true, "the frames wait for the end of a burst"},
+		{stateCorked | stateEnded, false, "it is closed"},
+		{stateMoreInput | stateEnded, false, "it is closed"},
 	} {
 		var k lock
-		k.state.Store(tt.state | locked)
-		if got := k.release(true); got != tt.released || k.has(locked) == got {
+		k.state.Store(tt.state | stateLocked)
+		if got := k.release(true); got != tt.released || k.has(stateLocked) == got {
 			t.Errorf("got the lock released %v, want %v: %s", got, tt.released, tt.why)
 		}
 	}
@@ -187,7 +187,7 @@ func batchFrame(op opcode, size int) *frame {
 // batchSizes calls takeBatch for an outbox with room for a number of bytes, and returns the sizes of
 // the payloads. Each frame has ten bytes there.
 func (w *lockTest) batchSizes(deadline time.Time, room int) (sizes []int) {
-	if !w.has(queued) {
+	if !w.has(stateQueued) {
 		return nil
 	}
 	w.takeBatch(deadline, func(f *frame) (end int32) {
@@ -206,16 +206,16 @@ func TestLockBatch(t *testing.T) {
 		ctx, cancel := context.WithCancel(w.t.Context())
 		defer cancel()
 		at := func(d time.Duration) limit { return until(w.start.Add(d)) }
-		w.ask("holder", lockFrame, nil, limit{})
-		w.ask("none", lockData, batchFrame(opText, 1), limit{})
-		w.ask("earlier", lockData, batchFrame(opText, 2), at(time.Second))
-		w.ask("same", lockFrame, batchFrame(opPing, 3), at(time.Minute))
-		w.ask("later", lockData, batchFrame(opText, 4), at(time.Hour))
-		w.ask("context", lockData, batchFrame(opText, 5), limit{ctx: ctx})
-		w.ask("close", lockFrame, batchFrame(opClose, 6), limit{})
-		w.ask("large", lockData, batchFrame(opText, maxCopied), limit{})
-		w.ask("fragment", lockFrame, nil, limit{})
-		w.ask("last", lockData, batchFrame(opText, 7), limit{})
+		w.ask("holder", modeFrame, nil, limit{})
+		w.ask("none", modeData, batchFrame(opText, 1), limit{})
+		w.ask("earlier", modeData, batchFrame(opText, 2), at(time.Second))
+		w.ask("same", modeFrame, batchFrame(opPing, 3), at(time.Minute))
+		w.ask("later", modeData, batchFrame(opText, 4), at(time.Hour))
+		w.ask("context", modeData, batchFrame(opText, 5), limit{ctx: ctx})
+		w.ask("close", modeFrame, batchFrame(opClose, 6), limit{})
+		w.ask("large", modeData, batchFrame(opText, maxCopied), limit{})
+		w.ask("fragment", modeFrame, nil, limit{})
+		w.ask("last", modeData, batchFrame(opText, 7), limit{})
 		w.want("all wait", "holder has it")
 
 		wantBatch := func(reason string, got []int, want ...int) {
@@ -241,10 +241,10 @@ func TestLockBatch(t *testing.T) {
 		w.finishBatch(0, math.MaxInt32)
 		w.want("the last", "last was written")
 
-		w.unlock(lockFrame)
+		w.unlock(modeFrame)
 		for _, name := range []string{"earlier", "context", "close", "large", "fragment"} {
 			w.want("those that have stayed, in their order", name+" has it")
-			w.unlock(lockFrame)
+			w.unlock(modeFrame)
 		}
 	})
 }
@@ -264,9 +264,9 @@ func TestLockBatchOutlastsALimit(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newLockTest(t)
-			w.ask("holder", lockFrame, nil, limit{})
-			w.ask("one", lockFrame, batchFrame(opPing, 1), until(w.start.Add(time.Second)))
-			w.ask("two", lockFrame, batchFrame(opPing, 2), until(w.start.Add(time.Second)))
+			w.ask("holder", modeFrame, nil, limit{})
+			w.ask("one", modeFrame, batchFrame(opPing, 1), until(w.start.Add(time.Second)))
+			w.ask("two", modeFrame, batchFrame(opPing, 2), until(w.start.Add(time.Second)))
 			w.batchSizes(w.start, 100)
 			time.Sleep(2 * time.Second)
 			if tt.fails {
@@ -300,13 +300,13 @@ func TestLockExcludes(t *testing.T) {
 	for i := range next {
 		senders.Go(func() {
 			for j := range 200 {
-				mode := []lockMode{lockFrame, lockData, lockData, lockMessage}[(i+j)%4]
-				if mode == lockMessage {
-					k.acquire(lockMessage, nil, &limit{})
+				mode := []lockMode{modeFrame, modeData, modeData, modeMessage}[(i+j)%4]
+				if mode == modeMessage {
+					k.acquire(modeMessage, nil, &limit{})
 					alone(&openers, "message")
 					openers.Add(-1)
 					k.endMessage()
-					mode = lockFrame
+					mode = modeFrame
 				}
 				if j%8 == 0 { // gives up at once, or has it
 					late := until(time.Now())
@@ -320,7 +320,7 @@ func TestLockExcludes(t *testing.T) {
 				}
 				alone(&holders, "lock")
 				write(f.payload)
-				if k.has(queued) {
+				if k.has(stateQueued) {
 					n := int32(0)
 					k.takeBatch(time.Time{}, func(f *frame) (end int32) {
 						n++
@@ -345,12 +345,12 @@ func TestYieldToNobody(t *testing.T) {
 	for _, over := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newLockTest(t)
-			w.tryAcquire(lockDrain)
+			w.tryAcquire(modeDrain)
 			if over {
 				w.end(phaseFailed, errMine, nil)
 			}
-			_, err := w.yield(lockDrain, func() bool { return over }, time.Time{}, &noLimit)
-			if err != nil || w.tryAcquire(lockDrain) {
+			_, err := w.yield(modeDrain, func() bool { return over }, time.Time{}, &noLimit)
+			if err != nil || w.tryAcquire(modeDrain) {
 				t.Errorf("got %v, want the lock back at once", err)
 			}
 			w.release(false)
@@ -374,11 +374,11 @@ type lockModel struct {
 }
 
 func (m *lockModel) free(mode lockMode) bool {
-	return !(mode != lockMessage && m.busy || (mode == lockData || mode == lockMessage) && m.open)
+	return !(mode != modeMessage && m.busy || (mode == modeData || mode == modeMessage) && m.open)
 }
 
 func (m *lockModel) take(mode lockMode) {
-	if mode == lockMessage {
+	if mode == modeMessage {
 		m.open = true
 	} else {
 		m.busy = true
@@ -407,7 +407,7 @@ func (m *lockModel) batch(deadline time.Time, room int) (events []string) {
 	full := false
 	m.queue = slices.DeleteFunc(m.queue, func(x modelWaiter) bool {
 		short := !x.until.IsZero() && (deadline.IsZero() || x.until.Before(deadline))
-		if full || !x.batchable || m.open && x.mode == lockData || short {
+		if full || !x.batchable || m.open && x.mode == modeData || short {
 			return false
 		}
 		room -= maxHeaderSize + x.size
@@ -432,7 +432,7 @@ func (w *lockTest) play(script []byte) {
 		what := fmt.Sprintf("step %d, %#x", i, b)
 		switch op := b & 7; op {
 		case 0, 1, 2, 3: // somebody asks
-			mode := []lockMode{lockFrame, lockData, lockData, lockMessage}[op]
+			mode := []lockMode{modeFrame, modeData, modeData, modeMessage}[op]
 			x := modelWaiter{name: fmt.Sprint(i), mode: mode, until: deadline, size: arg}
 			var f *frame
 			if x.batchable = op != 3 && arg&4 == 0; x.batchable {
@@ -443,18 +443,18 @@ func (w *lockTest) play(script []byte) {
 		case 4:
 			if m.busy {
 				m.busy = false
-				w.unlock(lockFrame)
+				w.unlock(modeFrame)
 			}
 		case 5:
 			if m.open {
 				m.open = false
-				w.unlock(lockMessage)
+				w.unlock(modeMessage)
 			}
 		case 6:
 			if m.busy {
 				room := 3 * (maxHeaderSize + arg)
 				expected = m.batch(deadline, room)
-				if w.batchSizes(deadline, room); w.has(queued) {
+				if w.batchSizes(deadline, room); w.has(stateQueued) {
 					w.finishBatch(0, math.MaxInt32)
 				}
 			}
@@ -467,11 +467,11 @@ func (w *lockTest) play(script []byte) {
 		}
 	}
 	for m.busy || m.open { // nobody is forgotten
-		mode := lockMessage
+		mode := modeMessage
 		if m.busy {
-			mode = lockFrame
+			mode = modeFrame
 		}
-		m.busy, m.open = false, m.open && mode == lockFrame
+		m.busy, m.open = false, m.open && mode == modeFrame
 		w.unlock(mode)
 		w.want("at the end", m.step(time.Now())...)
 	}

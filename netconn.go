@@ -94,7 +94,7 @@ func (s *stream) refuse() error {
 		return streamError(err)
 	}
 	defer s.c.endRead()
-	return s.c.fail(&protocolError{CloseUnsupportedData, "message of the wrong type in a stream"})
+	return s.c.failReading(&protocolError{CloseUnsupportedData, "message of the wrong type in a stream"})
 }
 
 // streamError translates a read error of a Conn to one of a byte stream.

@@ -231,8 +231,8 @@ func wholeFrames(b []byte) (n int, rest []byte) {
 // acquireFlushed acquires the lock once it is free, so that frames in the outbox or the slot are
 // corked, or have been forgotten.
 func (s *send) acquireFlushed() {
-	for !s.lock.tryAcquire(lockFlush) {
-		s.lock.acquire(lockFlush, nil, &limit{})
+	for !s.lock.tryAcquire(modeFlush) {
+		s.lock.acquire(modeFlush, nil, &limit{})
 		s.unlock() // with the frames in the slot, which the flusher may have left to others
 	}
 }

@@ -30,7 +30,7 @@ type recv struct {
 	// The message in progress.
 	remaining int64        // payload bytes of the current frame not consumed yet
 	total     int64        // payload bytes of the message consumed so far
-	limit     atomic.Int64 // the largest total; none if it is not positive
+	readLimit atomic.Int64 // the largest total; none if it is not positive
 	key       [4]byte      // of the current frame
 	utf8      utf8Validator
 	empty     uint16 // number of fragments without payload
@@ -124,7 +124,7 @@ func (r *recv) begin(h *header) error {
 // if it is not positive. For a compressed message, it is the size to which the worst
 // compressor, one without stored blocks, may expand a message as long as the limit.
 func (r *recv) frameLimit() int64 {
-	limit := r.limit.Load()
+	limit := r.readLimit.Load()
 	if !r.deflated {
 		return limit
 	}
@@ -354,17 +354,17 @@ type message struct {
 type messageState uint8
 
 const (
-	// betweenMessages: the last message was delivered to its end, and no other has begun.
-	betweenMessages messageState = iota
+	// messageNone: the last message was delivered to its end, and no other has begun.
+	messageNone messageState = iota
 
-	// begun: the first header was received. The next call of ReadMessage or NextReader gets the message.
-	begun
+	// messageBegun: the first header was received. The next call of ReadMessage or NextReader gets the message.
+	messageBegun
 
-	// claimed: NextReader has returned message.reader for the message.
-	claimed
+	// messageClaimed: NextReader has returned message.reader for the message.
+	messageClaimed
 
-	// discarded: the rest of the message is skipped.
-	discarded
+	// messageDiscarded: the rest of the message is skipped.
+	messageDiscarded
 )
 
 // keep keeps p, the part of the current message that an interrupted read had received.

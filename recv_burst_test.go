@@ -525,8 +525,8 @@ func TestBurstAndABrokenNetwork(t *testing.T) {
 func TestOneFlusher(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := newBusyConn(t, true)
-		c.send.lock.state.Or(moreInput) // as if the reader had a burst in hand all the time
-		c.send.lock.acquire(lockFrame, nil, &limit{})
+		c.send.lock.state.Or(stateMoreInput) // as if the reader had a burst in hand all the time
+		c.send.lock.acquire(modeFrame, nil, &limit{})
 		const n = 20
 		for range n {
 			begin(t, func() (string, error) { return "", c.WriteMessage(TextMessage, []byte("corked")) })
@@ -550,7 +550,7 @@ func TestOneFlusher(t *testing.T) {
 				t.Fatalf("got %d goroutines that flush, want 1 at most", flushers)
 			}
 		}
-		c.send.lock.clear(moreInput)
+		c.send.lock.clear(stateMoreInput)
 	})
 }
 

@@ -14,10 +14,10 @@ func (c *Conn) canInflate() bool {
 func (c *Conn) inflate(p []byte, have int) (n int, err error) {
 	r, z := &c.recv, c.message.inflater
 	text := c.message.kind == opText
-	if limit := r.limit.Load(); limit > 0 {
+	if limit := r.readLimit.Load(); limit > 0 {
 		left := max(0, limit-z.total)
 		if left == 0 && z.full {
-			return 0, c.fail(ErrReadLimit)
+			return 0, c.failReading(ErrReadLimit)
 		}
 		p = p[:min(int64(len(p)), int64(have)+left)]
 	}
@@ -26,11 +26,11 @@ func (c *Conn) inflate(p []byte, have int) (n int, err error) {
 	z.total += int64(n)
 	switch {
 	case err != nil:
-	case text && !z.utf8.next(p[have:end]):
+	case text && !r.utf8.next(p[have:end]):
 		err = errInvalidUTF8
 	case r.open || z.full:
 	case z.ended():
-		if text && !z.utf8.complete() {
+		if text && !r.utf8.complete() {
 			err = errInvalidUTF8
 			break
 		}
@@ -43,7 +43,7 @@ func (c *Conn) inflate(p []byte, have int) (n int, err error) {
 		err = errCorruptMessage
 	}
 	if err != nil {
-		return 0, c.fail(err)
+		return 0, c.failReading(err)
 	}
 	c.heard()
 	return n, nil
@@ -78,7 +78,7 @@ func (r *recv) inflate(z *inflater, p []byte, have int) (end int, err error) {
 // growInflated returns p, in which the message begins at base, with room for twice as much of the
 // message if the inflater needs room, within the read limit.
 func (c *Conn) growInflated(p []byte, base int) []byte {
-	limit := c.recv.limit.Load()
+	limit := c.recv.readLimit.Load()
 	if limit <= 0 {
 		limit = math.MaxInt64
 	}

@@ -46,7 +46,7 @@ func TestGrowInflated(t *testing.T) {
 		{"nothing has come", 0, false, 600, 0, 0},
 	} {
 		c := &Conn{message: message{inflater: &inflater{full: tt.full}}}
-		c.recv.limit.Store(tt.limit)
+		c.recv.readLimit.Store(tt.limit)
 		p := noise(base+tt.have+tt.room, 1)[:base+tt.have]
 		got := c.growInflated(p[:len(p):len(p)+tt.room], base)
 		if room := cap(got) - len(got); room != tt.want || !bytes.Equal(got, p) {

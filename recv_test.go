@@ -185,7 +185,7 @@ func TestSetReadDeadlineReachesTheReadThatWaits(t *testing.T) {
 			_, _, err := c.ReadMessage()
 			done <- err
 		}()
-		for !c.readLock.has(locked) {
+		for !c.readLock.has(stateLocked) {
 			time.Sleep(time.Millisecond)
 		}
 		c.SetReadDeadline(time.Now())
@@ -310,7 +310,7 @@ func TestFrameLimit(t *testing.T) {
 	} {
 		wantBegin := func(length int64, want error) {
 			r := recv{deflate: true}
-			r.limit.Store(tt.limit)
+			r.readLimit.Store(tt.limit)
 			if err := r.begin(&header{opcode: opBinary, rsv1: tt.deflated, length: length}); err != want {
 				t.Errorf("limit %d, compressed %v, %d bytes: got %v, want %v", tt.limit, tt.deflated, length, err, want)
 			}

@@ -15,7 +15,7 @@ import (
 // their bytes as the transport accepts without blocking, and hands the lock to a flusher, a
 // goroutine that writes the rest.
 //
-// The order of the locks: messageOpen, then locked, then the slot's mu, then the queue's mu.
+// The order of the locks: stateMessageOpen, then stateLocked, then the slot's mu, then the queue's mu.
 type send struct {
 	link    *link
 	lock    lock
@@ -68,7 +68,7 @@ func (s *send) writeLocked(f *frame, l *limit) error {
 	if f.opcode == opClose {
 		return s.writeClose(f, l)
 	}
-	if s.lock.has(posted | ended) {
+	if s.lock.has(statePosted | stateEnded) {
 		if err := s.takePosted(); err != nil {
 			return err
 		}
@@ -92,7 +92,10 @@ func (s *send) writeLocked(f *frame, l *limit) error {
 		return s.writeBatch(f, l)
 	case small: // as flushOrTakeBack, whose call would outgrow the initial stack of a goroutine
 		begin := o.add(f)
-		timedOut, err := s.flush(l)
+		if err := s.flushNow(); err != nil || o.len() == 0 {
+			return err
+		}
+		timedOut, err := s.flushWaiting(l)
 		if timedOut {
 			err = s.takeBack(begin, l, err)
 		}
@@ -109,13 +112,13 @@ func (s *send) writeLocked(f *frame, l *limit) error {
 func (s *send) writeClose(f *frame, l *limit) error {
 	b, o := own(&s.slot), &s.outbox
 	b.mu.Lock()
-	b.accepts = max(b.accepts, replies)
+	b.accepts = max(b.accepts, acceptsReplies)
 	b.mu.Unlock()
 	err := s.takePosted()
 	if err == nil {
 		err = l.ended()
 	}
-	if err == nil && (s.lock.has(posted) || !o.fits(f.size())) {
+	if err == nil && (s.lock.has(statePosted) || !o.fits(f.size())) {
 		if err = s.flushOrTakeBack(o.end, l); err == nil {
 			err = s.takePosted()
 		}
@@ -128,8 +131,8 @@ func (s *send) writeClose(f *frame, l *limit) error {
 		return nil
 	}
 	b.mu.Lock()
-	if b.accepts == replies {
-		b.accepts = allFrames
+	if b.accepts == acceptsReplies {
+		b.accepts = acceptsAll
 	}
 	b.mu.Unlock()
 	return err
@@ -137,7 +140,7 @@ func (s *send) writeClose(f *frame, l *limit) error {
 
 // cork adds a frame to the outbox and leaves it to a later flush.
 func (s *send) cork(f *frame) {
-	s.lock.state.Or(unsent)
+	s.lock.state.Or(stateUnsent)
 	s.outbox.add(f)
 	s.outbox.reported = s.outbox.end
 }
@@ -163,37 +166,40 @@ func (s *send) takeBack(begin int32, l *limit, err error) error {
 	return l.err()
 }
 
-// flush writes the outbox within the limit or, if l is nil, as much of it as a descriptor accepts
-// without blocking, and nothing to another transport. If the limit ends first, timedOut is true, and err is the error to fail with if
-// a frame was written in part. Any other error ends the direction.
+// flush writes the outbox within the limit. If the limit ends first, timedOut is true, and err is the
+// error to fail with if a frame was written in part. Any other error ends the direction.
 func (s *send) flush(l *limit) (timedOut bool, err error) {
-	o := &s.outbox
-	if o.len() == 0 {
-		return false, nil
-	}
-	if descriptor := s.link.descriptor.conn; descriptor != nil {
-		if o.buf.raw == nil {
-			o.buf.raw = newRawWriter()
-		}
-		w := o.buf.raw
-		w.p, w.n, w.err = o.bytes(), 0, nil
-		// Control, unlike RawConn.Write, ignores deadlines and does not block.
-		if err = descriptor.Control(w.write); err == nil {
-			err = w.err
-		}
-		o.start += int32(w.n)
-		if err != nil {
-			return false, s.failRaw(err)
-		}
-		if o.len() == 0 {
-			s.truncate(o.end)
-			return false, nil
-		}
-	}
-	if l == nil {
-		return false, nil
+	if err := s.flushNow(); err != nil || s.outbox.len() == 0 {
+		return false, err
 	}
 	return s.flushWaiting(l)
+}
+
+// flushNow writes as much of the outbox as a descriptor accepts without blocking, and nothing to another
+// transport. An error ends the direction.
+func (s *send) flushNow() error {
+	o, descriptor := &s.outbox, s.link.descriptor.conn
+	if o.len() == 0 || descriptor == nil {
+		return nil
+	}
+	if o.buf.raw == nil {
+		o.buf.raw = newRawWriter()
+	}
+	w := o.buf.raw
+	w.p, w.n, w.err = o.bytes(), 0, nil
+	// Control, unlike RawConn.Write, ignores deadlines and does not block.
+	err := descriptor.Control(w.write)
+	if err == nil {
+		err = w.err
+	}
+	o.start += int32(w.n)
+	if err != nil {
+		return s.failRaw(err)
+	}
+	if o.len() == 0 {
+		s.truncate(o.end)
+	}
+	return nil
 }
 
 // failRaw is fail for an error of the descriptor.
@@ -201,7 +207,7 @@ func (s *send) failRaw(err error) error {
 	return s.fail(s.link.rawError("write", err))
 }
 
-// flushWaiting is flush with a write that blocks.
+// flushWaiting is flush of an outbox that is not empty, with a write that blocks.
 func (s *send) flushWaiting(l *limit) (timedOut bool, err error) {
 	o := &s.outbox
 	s.setLimit(l)
@@ -231,7 +237,7 @@ func (s *send) truncate(end int32) {
 	if o.end = end; o.start == end && o.buf != nil {
 		releaseBuffer(o.buf)
 		o.buf, o.start, o.end, o.reported = nil, 0, 0, 0
-		s.lock.clear(unsent)
+		s.lock.clear(stateUnsent)
 	}
 }
 
@@ -242,8 +248,8 @@ func (s *send) fail(err error) error {
 	if s.outbox.start < s.outbox.reported || s.hasReported() {
 		lost = err
 	}
-	if s.outbox.len() > 0 && s.lock.err() == ErrCloseSent {
-		s.lock.replaceErr(err) // the Close frame, the last in the outbox, was not sent
+	if s.outbox.len() > 0 && s.lock.phase() == phaseClosed {
+		s.lock.replace(phaseFailed, err) // the Close frame, the last in the outbox, was not sent
 	}
 	s.lock.end(phaseFailed, err, lost)
 	s.dropPosted()
@@ -257,11 +263,11 @@ func (s *send) fail(err error) error {
 // they are corked. If the transport does not accept all of them at once, unlock hands the lock
 // to a flusher.
 func (s *send) unlock() {
-	if s.lock.has(posted) || s.outbox.len() > 0 {
+	if s.lock.has(statePosted) || s.outbox.len() > 0 {
 		s.takePosted()
-		if s.lock.corks() && !s.lock.has(posted) {
+		if s.lock.corks() && !s.lock.has(statePosted) {
 			s.arm()
-		} else if s.flush(nil); s.outbox.len() > 0 {
+		} else if s.flushNow(); s.outbox.len() > 0 {
 			s.startFlusher() // even if Cork was called meanwhile: these frames are older
 			return
 		}
@@ -304,26 +310,25 @@ func (s *send) arm() {
 // flushCorked flushes corked frames when the timer fires. Since the reader is slow, later answers
 // of this burst are not held back either; Cork stays in force.
 func (s *send) flushCorked() {
-	s.lock.acquire(lockFlush, nil, &noLimit)
+	s.lock.acquire(modeFlush, nil, &noLimit)
 	s.ownDelayed().armed = false
-	s.lock.clear(moreInput)
+	s.lock.clear(stateMoreInput)
 	s.flushRest()
 }
 
 // tryFlush writes posted frames, and frames in the outbox that are no longer corked, unless
 // another goroutine holds the write lock; that goroutine will write them. It does not block.
 func (s *send) tryFlush() {
-	if s.hasUnsent() && s.lock.tryAcquire(lockFlush) {
+	if s.hasUnsent() && s.lock.tryAcquire(modeFlush) {
 		s.unlock()
 	}
 }
 
-// handOver writes posted and corked frames, unless another goroutine holds the write lock. It
-// does not block, and Cork stays in force.
-func (s *send) handOver() {
-	if s.hasUnsent() && s.lock.tryAcquire(lockFlush) {
+// tryFlushCorked is tryFlush that also writes corked frames. Cork stays in force for later ones.
+func (s *send) tryFlushCorked() {
+	if s.hasUnsent() && s.lock.tryAcquire(modeFlush) {
 		s.takePosted()
-		if s.flush(nil); s.outbox.len() > 0 {
+		if s.flushNow(); s.outbox.len() > 0 {
 			s.startFlusher()
 			return
 		}
@@ -334,34 +339,32 @@ func (s *send) handOver() {
 // drain waits within the limit until the transport has accepted all frames in the outbox and the
 // slot. If the limit ends first, a flusher goes on.
 func (s *send) drain(l *limit) error {
-	s.lock.clear(corked | moreInput)
-	flushLimit := l
-	if !s.link.resumable() {
-		flushLimit = nil // a timeout would fail the connection
-	}
+	s.lock.clear(stateCorked | stateMoreInput)
 	// A round that leaves bytes behind hands them to a flusher, and the next round waits for it.
 	// Three rounds send every frame that was there before the call; later frames may remain.
 	for range 3 {
-		if _, err := s.lock.acquire(lockFlush, nil, l); err != nil {
+		if _, err := s.lock.acquire(modeFlush, nil, l); err != nil {
 			return err
 		}
 		s.takePosted()
-		s.flush(flushLimit)
-		if s.outbox.len() == 0 && !s.lock.has(posted) {
+		if s.link.resumable() { // else a flusher writes it: a timeout would fail the connection
+			s.flush(l)
+		}
+		if s.outbox.len() == 0 && !s.lock.has(statePosted) {
 			s.unlock()
 			break
 		}
 		s.startFlusher()
 	}
-	if err := s.lock.err(); err != ErrCloseSent {
-		return err
+	if s.lock.phase() == phaseClosed {
+		return s.lock.lost()
 	}
-	return s.lock.lost()
+	return s.lock.err()
 }
 
 // sentClose reports whether a Close frame has left, or is on its way.
 func (s *send) sentClose() bool {
-	if s.lock.err() == ErrCloseSent {
+	if s.lock.phase() == phaseClosed {
 		return true
 	}
 	b := s.slot.Load()
@@ -370,11 +373,11 @@ func (s *send) sentClose() bool {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.accepts == noFrames
+	return b.accepts == acceptsNothing
 }
 
 // hasUnsent reports whether frames are waiting to be sent that no caller waits for.
-func (s *send) hasUnsent() bool { return s.lock.has(unsent | posted) }
+func (s *send) hasUnsent() bool { return s.lock.has(stateUnsent | statePosted) }
 
 // forgetContext stops watching the context of the last write.
 func (s *send) forgetContext() {

@@ -3,6 +3,7 @@ package websocket
 import (
 	"math"
 	"runtime"
+	"time"
 )
 
 const (
@@ -17,13 +18,13 @@ const (
 // written recently, so that their frames can join this write: on one processor they would never
 // meet, because no goroutine is preempted between taking and releasing the lock.
 func (s *send) yieldForBatch() bool {
-	if !s.lock.has(queued) {
+	if !s.lock.has(stateQueued) {
 		if s.outbox.writes++; s.outbox.tries == 0 && s.outbox.writes%batchInterval != 0 {
 			return false
 		}
 		runtime.Gosched()
 	}
-	if s.lock.has(queued) {
+	if s.lock.has(stateQueued) {
 		s.outbox.tries = batchTries
 		return true
 	}
@@ -62,7 +63,7 @@ func (s *send) writeBatch(f *frame, l *limit) error {
 		return l.err()
 	}
 	if s.truncate(partialEnd); o.len() > 0 {
-		s.lock.state.Or(unsent)
+		s.lock.state.Or(stateUnsent)
 		o.reported = partialEnd
 	}
 	return nil
@@ -75,6 +76,59 @@ func (s *send) addToBatch(f *frame) (end int32) {
 	}
 	s.outbox.add(f)
 	return s.outbox.end
+}
+
+// takeBatch calls add for the frames of waiting callers that may be written together with a frame that
+// has the deadline, in their order. add returns the end of the frame in the outbox, or 0 if there is no
+// room, which ends the batch. The lock holder calls takeBatch, and then finishBatch.
+func (k *lock) takeBatch(deadline time.Time, add func(f *frame) (end int32)) {
+	q := k.queue.Load()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for w := q.first; w != nil; w = w.next {
+		early := !w.deadline.IsZero() && (deadline.IsZero() || w.deadline.Before(deadline))
+		if !w.batchable || w.state != waiterWaiting || early || k.has(modeRules[w.mode].blockedBy&^stateLocked) {
+			continue
+		}
+		if w.end = add(&w.frame); w.end == 0 {
+			return
+		}
+		w.state = waiterInBatch
+	}
+}
+
+// finishBatch ends the calls in the batch whose frames were written, at least in part. The batch begins at the
+// offset start in the outbox, and the bytes before the offset written were written. The calls of the remaining
+// frames fail if the direction has ended; else they wait on. finishBatch returns the end of the frame that was
+// written in part, or written if there is none.
+func (k *lock) finishBatch(start, written int32) (partialEnd int32) {
+	q := k.queue.Load()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	err := k.err()
+	partialEnd = written
+	k.filter(q, func(w *waiter) (keep bool) {
+		if w.state != waiterInBatch {
+			return true
+		}
+		begin := start
+		start = w.end
+		switch {
+		case w.end <= written:
+			w.finish(nil)
+		case begin < written:
+			partialEnd = w.end
+			w.finish(nil)
+		case err != nil:
+			w.finish(err)
+		default:
+			w.state = waiterWaiting
+			w.change.Signal() // the limit may have ended
+			return true
+		}
+		return false
+	})
+	return partialEnd
 }
 
 // writeMasked writes a large frame of a client, masking it piece by piece in the outbox, which is empty.

@@ -242,7 +242,7 @@ func TestDeadlineWithinABatch(t *testing.T) {
 			w.begin("e", 0)
 			b.room(size + n)
 			time.Sleep(3 * time.Second)
-			if torn := n > size && n < 4*size && n%size != 0; torn && !b.c.send.lock.has(unsent) {
+			if torn := n > size && n < 4*size && n%size != 0; torn && !b.c.send.lock.has(stateUnsent) {
 				b.Errorf("%d bytes have left: got nothing unsent, want the frame that has begun to leave", n)
 			}
 			b.open()
@@ -639,7 +639,7 @@ func largeSend(t *testing.T, c *Conn, messageType int, b []byte, size int) {
 	for !h.fin {
 		n := min(size, len(b))
 		h.fin = n == len(b)
-		if err := c.send.write(&frame{opcode: h.opcode, fin: h.fin, payload: b[:n]}, lockFrame, &limit{}); err != nil {
+		if err := c.send.write(&frame{opcode: h.opcode, fin: h.fin, payload: b[:n]}, modeFrame, &limit{}); err != nil {
 			t.Fatal(err)
 		}
 		h.opcode = opContinuation

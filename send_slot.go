@@ -4,7 +4,7 @@ import "sync"
 
 // slot holds encoded frames that no caller waits for: the reader's replies, keepalive's pings, and
 // the small frames of a stream. A goroutine adds a frame without the write lock; the lock holder
-// moves the frames to the outbox. The lock's bit posted is set while the slot is not empty.
+// moves the frames to the outbox. The lock's bit statePosted is set while the slot is not empty.
 type slot struct {
 	mu       sync.Mutex
 	buf      *buffer // nil where the slot is empty
@@ -18,9 +18,9 @@ type slot struct {
 type accepts uint8
 
 const (
-	allFrames accepts = iota
-	replies           // a caller's Close frame is being written
-	noFrames          // the last frame is a Close frame, and nothing follows it
+	acceptsAll     accepts = iota
+	acceptsReplies         // a caller's Close frame is being written
+	acceptsNothing         // the last frame is a Close frame, and nothing follows it
 )
 
 // maxReplies is the fill level up to which pongs are added; beyond it a pong replaces the pong
@@ -34,7 +34,7 @@ func (s *send) reply(op opcode, payload []byte) {
 	b := own(&s.slot)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.accepts == noFrames || s.lock.has(ended) {
+	if b.accepts == acceptsNothing || s.lock.has(stateEnded) {
 		return
 	}
 	if op != opClose && b.n > maxReplies {
@@ -44,7 +44,7 @@ func (s *send) reply(op opcode, payload []byte) {
 	s.addLocked(b, &frame{fin: true, opcode: op, payload: payload})
 	switch op {
 	case opClose:
-		b.accepts = noFrames
+		b.accepts = acceptsNothing
 	case opPong:
 		b.pong = begin
 	}
@@ -60,14 +60,14 @@ func (s *send) post(f *frame, l *limit, wait bool) error {
 		return err
 	}
 	for !s.tryPost(f) {
-		if _, err := s.lock.acquire(lockFrame, nil, l); err != nil {
+		if _, err := s.lock.acquire(modeFrame, nil, l); err != nil {
 			return err
 		}
 		err := s.takePosted()
 		if err == nil {
 			err = l.ended()
 		}
-		if err == nil && (s.lock.has(posted) || !s.outbox.fits(f.size())) {
+		if err == nil && (s.lock.has(statePosted) || !s.outbox.fits(f.size())) {
 			s.startFlusher() // makes room, even if the outbox is corked
 			continue
 		}
@@ -96,7 +96,7 @@ func (s *send) tryPost(f *frame) bool {
 	b := own(&s.slot)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.accepts != allFrames || s.lock.has(ended) || int(b.n)+f.size()+2*maxControlSize > maxBufferSize {
+	if b.accepts != acceptsAll || s.lock.has(stateEnded) || int(b.n)+f.size()+2*maxControlSize > maxBufferSize {
 		return false
 	}
 	s.addLocked(b, f)
@@ -108,15 +108,15 @@ func (s *send) addLocked(b *slot, f *frame) {
 	b.buf = growBuffer(b.buf, 0, int(b.n), f.size())
 	b.n = int32(len(f.append(b.buf.b[:b.n], s.outbox.client)))
 	b.pong = b.n
-	s.lock.state.Or(posted)
+	s.lock.state.Or(statePosted)
 }
 
 // takePosted moves the frames in the slot to the outbox, if there is room. It returns the error
 // because of which no further frame may be written, or nil. The caller holds the lock.
 func (s *send) takePosted() error {
 	switch {
-	case !s.lock.has(posted):
-	case s.lock.err() == ErrCloseSent: // nothing may follow the Close frame
+	case !s.lock.has(statePosted):
+	case s.lock.phase() == phaseClosed: // nothing may follow the Close frame
 		s.dropPosted()
 	default:
 		s.movePosted()
@@ -141,7 +141,7 @@ func (s *send) dropPosted() {
 // clearSlot forgets the slot's frames and its buffer, which has another owner. The caller holds b.mu.
 func (s *send) clearSlot(b *slot) {
 	b.buf, b.n, b.pong, b.reported = nil, 0, 0, 0
-	s.lock.clear(posted)
+	s.lock.clear(statePosted)
 }
 
 func (s *send) movePosted() {
@@ -151,9 +151,9 @@ func (s *send) movePosted() {
 	if !o.fits(int(b.n)) {
 		return
 	}
-	s.lock.state.Or(unsent) // before posted is cleared: Close looks at both
+	s.lock.state.Or(stateUnsent) // before statePosted is cleared: Close looks at both
 	o.take(b.buf, b.n, b.reported)
-	if b.accepts == noFrames {
+	if b.accepts == acceptsNothing {
 		// "The application MUST NOT send any more data frames after sending a Close
 		// frame" (RFC 6455, 5.5.1).
 		s.lock.end(phaseClosed, ErrCloseSent, nil)

@@ -19,7 +19,7 @@ import (
 // wantFree checks that the lock is free, and that nothing waits to be sent.
 func (s *send) wantFree(t *testing.T) {
 	t.Helper()
-	if s.hasUnsent() || !s.lock.tryAcquire(lockFlush) {
+	if s.hasUnsent() || !s.lock.tryAcquire(modeFlush) {
 		t.Error("the lock is not free, or something waits to be sent")
 		return
 	}
@@ -52,7 +52,7 @@ func TestHolderOfTheLockWritesReplies(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			c, wire := newTestConn(t, true)
-			c.send.lock.acquire(lockFrame, nil, &limit{})
+			c.send.lock.acquire(modeFrame, nil, &limit{})
 			tt.reply(c)
 			synctest.Wait()
 			now := describeFrames(t, wire.take())
@@ -78,7 +78,7 @@ func TestReplySlotIsFull(t *testing.T) {
 		for _, full := range []bool{false, true} {
 			synctest.Test(t, func(t *testing.T) {
 				c, wire := newLoggedConn(t, server, connOptions{})
-				c.send.lock.acquire(lockFrame, nil, &limit{})
+				c.send.lock.acquire(modeFrame, nil, &limit{})
 				least, most := 25, 300
 				if full {
 					s := NewStream(c, BinaryMessage)
@@ -205,7 +205,7 @@ func TestPostAndCloseTogether(t *testing.T) {
 	slot.mu.Lock() // as post does
 	closed := make(chan error)
 	go func() { closed <- c.WriteControl(CloseMessage, nil, time.Time{}) }()
-	for !c.send.lock.has(locked) {
+	for !c.send.lock.has(stateLocked) {
 		runtime.Gosched()
 	}
 	select { // the Close frame must wait

@@ -1007,7 +1007,7 @@ func (c lookedAtContext) Done() <-chan struct{} {
 func TestCloseBeforeAWriteRegisters(t *testing.T) {
 	c, _ := newTestConn(t, true)
 	ctx := lookedAtContext{newCountedContext(), func() {
-		if c.send.lock.has(locked) && c.send.lock.phase() == phaseOpen {
+		if c.send.lock.has(stateLocked) && c.send.lock.phase() == phaseOpen {
 			c.Close()
 		}
 	}}

@@ -185,7 +185,7 @@ func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, key string, a
 	})
 	// The connection joins the group before the client can receive the answer. The lock
 	// holds back Shutdown's Close frame and keepalive's pings until the answer was written.
-	c.send.lock.tryAcquire(lockFrame)
+	c.send.lock.tryAcquire(modeFrame)
 	u.Group.join(c)
 	err = u.answer(nc, key, agreed, fields)
 	if err != nil {
