@@ -54,7 +54,12 @@ type extras struct {
 	handlers  atomic.Pointer[handlers] // set by the program, or nil
 	pings     pings                    // sent by Ping
 	shutdowns atomic.Int32             // number of calls of Shutdown in progress
-	readers   atomic.Int32             // number of the program's reads that wait for the read lock
+
+	// readers is the number of the program's reads that wait for the read lock. Shutdown makes way for
+	// them: a read first adds itself to readers, and then interrupts Shutdown if stateShutdownReads is
+	// set; Shutdown first sets stateShutdownReads, and then reads only if readers is 0. So at least one
+	// of the two notices the other.
+	readers atomic.Int32
 }
 
 // ownExtras returns c.extras, allocating it on first use.
@@ -145,7 +150,7 @@ func (c *Conn) beginRead(l *limit) error {
 // awaitRead is the slow path of beginRead.
 func (c *Conn) awaitRead(l *limit) error {
 	x := c.ownExtras()
-	x.readers.Add(1) // before interruptShutdown looks whether Shutdown reads: see readForShutdown
+	x.readers.Add(1)
 	c.interruptShutdown()
 	_, err := c.readLock.acquire(modeRead, nil, l)
 	x.readers.Add(-1)

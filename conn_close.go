@@ -7,6 +7,22 @@ import (
 	"unicode/utf8"
 )
 
+// How a connection ends. Each direction ends in a phase of its own; see lock_phase.go. The network connection
+// stays open until the program calls Close or Shutdown, unless the table says something else.
+//
+//	what happens                         incoming   outgoing   Close frame of ours
+//	the peer sends a Close frame         closed     closed     the answer, with the same code
+//	the peer breaks a rule, or a limit   failed     closed     with the reason
+//	a read fails                         failed     open       none
+//	a write fails                        open       failed     none
+//	the program writes a Close frame     open       closed     the program's
+//	the keepalive's timeout passes       failed     failed     none; the network connection is closed
+//	Shutdown                             closed     closed     the caller's; it closes the network connection
+//	the context of Shutdown ends         failed     failed     the caller's, if it was sent; closed at once
+//	Close                                failed     failed     none; before that the outgoing one may drain
+//
+// A direction that has ended stays as it is, whatever happens later.
+
 // failReading ends the reading because of err, and returns the error of all reads from now on. If err says that
 // the peer has broken a rule, the peer is sent a Close frame with the reason. A timeout does not end the
 // reading: failReading returns it, and the read can be repeated.

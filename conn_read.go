@@ -146,10 +146,8 @@ func (c *Conn) appendPayload(dst []byte) (p []byte, err error) {
 
 // endMessageRead ends the current message, which was delivered.
 func (c *Conn) endMessageRead() {
-	if c.message.state == messageClaimed {
-		c.message.reader.c = nil
-	}
 	c.message.state = messageNone
+	c.message.number++
 	c.setMoreInput()
 }
 
@@ -267,7 +265,7 @@ func (c *Conn) messageUnfinished() bool { return c.recv.open || c.message.inflat
 // repeated.
 func (c *Conn) nextMessage() error {
 	if c.message.state == messageClaimed {
-		c.message.reader.c = nil
+		c.message.number++
 		c.discardMessage()
 	}
 	for c.message.state == messageDiscarded {
@@ -338,7 +336,7 @@ func (c *Conn) claimMessage() (messageType int, r io.Reader, err error) {
 	if err = c.nextMessage(); err != nil {
 		messageType = noMessage
 	} else {
-		messageType, r = int(c.message.kind), c.message.claim(c)
+		messageType, r = int(c.message.kind), c.claim()
 		if c.message.inflater == nil { // else decompression begins with the first Read
 			c.endIfRead()
 		}
@@ -350,19 +348,19 @@ func (c *Conn) claimMessage() (messageType int, r io.Reader, err error) {
 // messageReader reads a claimed message. Each message has a new one, so that one kept by the program never
 // reads from a later message.
 type messageReader struct {
-	c *Conn // nil once the message has ended, or the next one was asked for
+	c      *Conn
+	number uint32 // of the message
 }
 
 // claim returns a reader of the current message.
-func (m *message) claim(c *Conn) *messageReader {
-	m.state = messageClaimed
-	m.reader = &messageReader{c}
-	return m.reader
+func (c *Conn) claim() *messageReader {
+	c.message.state = messageClaimed
+	return &messageReader{c, c.message.number}
 }
 
 func (r *messageReader) Read(p []byte) (n int, err error) {
 	c := r.c
-	if c == nil {
+	if r.number != c.message.number { // the message was read to its end, or the next one was asked for
 		return 0, io.EOF
 	}
 	if err := c.beginRead(&noLimit); err != nil {

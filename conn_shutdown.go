@@ -173,7 +173,7 @@ func (c *Conn) messageWaits() bool {
 // readForShutdown reads frames up to the next message, unless the program reads.
 func (c *Conn) readForShutdown() {
 	c.reading(true)
-	c.readLock.state.Or(stateShutdownReads) // before readersWait: see awaitRead
+	c.readLock.state.Or(stateShutdownReads) // before readersWait looks: see extras.readers
 	c.overrideReadDeadline(time.Time{})
 	if !c.readersWait() {
 		if m := &c.message; m.state == messageBegun || m.state == messageClaimed {

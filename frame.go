@@ -52,6 +52,9 @@ const (
 	// maxControlPayload: "All control frames MUST have a payload length of 125
 	// bytes or less" (5.5).
 	maxControlPayload = 125
+
+	// maxControlSize is the size of the largest control frame, as frame.size has it.
+	maxControlSize = maxHeaderSize + maxControlPayload
 )
 
 // header is the header of a frame (RFC 6455, 5.2).
@@ -218,4 +221,43 @@ func (h *header) check(c frameContext) error {
 		return protocolErrorf("new message before the end of the one before")
 	}
 	return nil
+}
+
+// frame is a frame to be sent.
+type frame struct {
+	opcode  opcode
+	fin     bool
+	rsv1    bool
+	payload []byte
+	encoded []byte // the whole frame as a server sends it, if it was prepared; else nil
+}
+
+// size returns an upper bound of the frame's encoded size.
+func (f *frame) size() int { return maxHeaderSize + len(f.payload) }
+
+// header returns the header. "A masking key is a 32-bit value chosen at random by the client",
+// "a fresh masking key" for each frame (RFC 6455, 5.3).
+func (f *frame) header(client bool) header {
+	h := header{fin: f.fin, rsv1: f.rsv1, opcode: f.opcode, length: int64(len(f.payload))}
+	if client {
+		h.masked, h.key = true, newMaskKey()
+	}
+	return h
+}
+
+// append encodes the frame to the end of p, which has room for it.
+func (f *frame) append(p []byte, client bool) []byte {
+	switch {
+	case client:
+		h := f.header(client)
+		p = h.append(p)
+		n := len(p)
+		p = p[:n+len(f.payload)]
+		maskCopy(p[n:], f.payload, h.key, 0)
+		return p
+	case f.encoded != nil:
+		return append(p, f.encoded...)
+	}
+	p = append(p, firstByte(f.opcode, f.fin, f.rsv1))
+	return append(appendLength(p, 0, int64(len(f.payload))), f.payload...)
 }

@@ -160,3 +160,25 @@ func FuzzParseHeader(f *testing.F) {
 		}
 	})
 }
+
+// What frame.append has encoded is what parseHeader and maskBytes read.
+func TestFrameAppend(t *testing.T) {
+	for _, payload := range []string{"", "Hello", strings.Repeat("a", 125), strings.Repeat("b", 126), strings.Repeat("c", 1<<16)} {
+		for _, client := range []bool{false, true} {
+			f := frame{fin: true, rsv1: true, opcode: opBinary, payload: []byte(payload)}
+			p := f.append(make([]byte, 1, 1+f.size()), client)[1:]
+			h, n, err := parseHeader(p)
+			want := header{fin: true, rsv1: true, opcode: opBinary, masked: client, key: h.key, length: int64(len(payload))}
+			if maskBytes(p[n:], h.key, 0); err != nil || h != want || string(p[n:]) != payload {
+				t.Errorf("client %v, %d bytes: got %+v and %d bytes, %v, want %+v", client, len(payload), h, len(p)-n, err, want)
+			}
+			if string(f.payload) != payload {
+				t.Error("the caller's payload was changed")
+			}
+		}
+	}
+	prepared := frame{payload: []byte("Hello"), encoded: []byte("encoded before")}
+	if got := prepared.append(make([]byte, 0, prepared.size()), false); string(got) != "encoded before" {
+		t.Errorf("a prepared frame: got %q, want its bytes", got)
+	}
+}

@@ -43,7 +43,7 @@ func TestIdleConnHoldsNothing(t *testing.T) {
 	c := newConn(near, true, nil, connOptions{})
 	far.Write(frames(1, 1000))
 	answer(t, c, 1, writeBack)
-	if c.deadlines.Load() != nil || c.extras.Load() != nil || c.message.reader != nil || c.message.kept != nil ||
+	if c.deadlines.Load() != nil || c.extras.Load() != nil || c.message.kept != nil ||
 		c.writer.Load() != nil || c.readWatch != nil || c.readLock.queue.Load() != nil {
 		t.Error("got memory for what was not used")
 	}

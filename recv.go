@@ -344,10 +344,10 @@ func (r *recv) move(size int) {
 // message is the data message being received. It belongs to the holder of the read lock.
 type message struct {
 	state    messageState
-	kind     opcode         // opText or opBinary
-	kept     *[]byte        // see keep
-	inflater *inflater      // of a compressed message, until it is decompressed to its end
-	reader   *messageReader // of the claimed message, or of the last claimed message
+	kind     opcode    // opText or opBinary
+	kept     *[]byte   // see keep
+	inflater *inflater // of a compressed message, until it is decompressed to its end
+	number   uint32    // counts messages, so that a reader from NextReader knows its own
 }
 
 // messageState is the state of the current message.
@@ -360,7 +360,7 @@ const (
 	// messageBegun: the first header was received. The next call of ReadMessage or NextReader gets the message.
 	messageBegun
 
-	// messageClaimed: NextReader has returned message.reader for the message.
+	// messageClaimed: NextReader has returned a reader for the message.
 	messageClaimed
 
 	// messageDiscarded: the rest of the message is skipped.

@@ -15,6 +15,16 @@ import (
 // their bytes as the transport accepts without blocking, and hands the lock to a flusher, a
 // goroutine that writes the rest.
 //
+// What can happen to a frame:
+//
+//   - It is posted: added to the slot without the lock. The lock holder moves it to the outbox.
+//   - It is corked: left in the outbox for a later flush.
+//   - It is written in a batch: by the lock holder, for a caller that waits for the lock.
+//   - It is taken back: removed from the outbox when the limit of its caller ends, before any of its
+//     bytes were written.
+//   - It is reported as written: its call has returned nil, although the transport has not accepted it.
+//   - It is lost: it was reported as written, and the transport has failed. The next call says so.
+//
 // The order of the locks: stateMessageOpen, then stateLocked, then the slot's mu, then the queue's mu.
 type send struct {
 	link    *link
