@@ -116,7 +116,6 @@ func (b *block) encode(w *bitWriter, p []byte) {
 	w.add(0, 3)
 	w.align()
 	w.add(uint64(len(p))|uint64(0xffff&^len(p))<<16, 32)
-	w.align()
 	w.out = append(w.out, p...)
 }
 

@@ -28,6 +28,10 @@ func testBlock(p []byte, match bool) *block {
 func TestBlockForms(t *testing.T) {
 	const stored, fixed, own = 0, 1, 2
 	repeated := bytes.Repeat(noise(200, 2), 2)
+	var rare []byte // with the fixed codes, each of these takes a bit more than stored (3.2.6)
+	for i := range 33 {
+		rare = append(rare, byte(144+3*i))
+	}
 	w := new(bitWriter)
 	var all []byte
 	for _, tt := range []struct {
@@ -40,6 +44,8 @@ func TestBlockForms(t *testing.T) {
 		{"nothing", nil, false, fixed},
 		{"noise", noise(1000, 1), false, stored},
 		{"a byte that is rare in text", []byte{0xff}, false, fixed},
+		{"as short with the fixed codes as stored", rare[:32], false, fixed},
+		{"shorter stored, by one bit", rare, false, stored},
 		{"text", textLike(3000, 1), false, own},
 		{"noise that comes again", repeated, true, fixed},
 		{"letters that come again", []byte("HelloHello"), true, fixed},
@@ -128,6 +134,64 @@ func TestEstimate(t *testing.T) {
 			t.Errorf("%d bytes of %.10q: got %d bits, want about %d", len(p), p, estimate, want)
 		}
 	}
+}
+
+// 16 literals in three runs take 4 bits each, 4 distances in two runs 2 bits each.
+func TestEstimateFormula(t *testing.T) {
+	b := new(block)
+	for _, first := range []int{10, 40, 100} {
+		for i := range 5 {
+			b.literalCounts[first+i] = 64
+		}
+	}
+	b.literalCounts[105] = 64
+	b.distanceCounts = [maxDistances]uint32{3: 64, 4: 64, 10: 64, 11: 64}
+	b.extra = 1000
+	const (
+		literals  = 100 + 7*16/4 + 4*3
+		distances = 11*4/2 + 7*2
+		symbols   = (16*64*4 + 4*64*2) * 129 / 128
+	)
+	if got, want := b.estimate(), literals+distances+b.extra+symbols; got != want {
+		t.Errorf("got %d bits, want %d", got, want)
+	}
+}
+
+// Codes of up to 15 bits follow each other in any order.
+func TestWriteSequences(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 5))
+	b := new(block)
+	counts := make([]uint32, endOfBlock+1)
+	for i, a, next := 0, uint32(1), uint32(1); i < 15; i++ { // the counts of Fibonacci make the longest codes
+		counts[i], a, next = a, next, a+next
+	}
+	counts[endOfBlock] = 1
+	b.makeCode(counts, b.literals[:], maxCodeBits)
+	lengths := make([]int, len(counts))
+	for i := range lengths {
+		lengths[i] = int(b.literals[i].n)
+	}
+	code := newStrictCode(lengths)
+	p := make([]byte, 20_000)
+	for i := range p {
+		p[i] = byte(random.IntN(15))
+	}
+	b.add(p, 0, 0)
+	w := new(bitWriter)
+	w.grow(maxCodeBits * (len(p) + 1))
+	b.writeSequences(w, p, &b.literals, &b.distances)
+	w.align()
+	s := strictInflater{in: w.out}
+	for i, want := range append(bytes.Clone(p), 0) {
+		got, err := code.next(&s)
+		if i == len(p) && got == endOfBlock {
+			return
+		}
+		if err != nil || got != int(want) {
+			t.Fatalf("symbol %d: got %d, %v, want %d", i, got, err, want)
+		}
+	}
+	t.Error("got no end of the block")
 }
 
 // Bits are appended from the lowest on (3.1.1), and the last byte is filled with zeros.

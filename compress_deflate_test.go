@@ -134,8 +134,69 @@ func TestDeflaterManyMatches(t *testing.T) {
 	wantStrict(t, "many matches", &strictInflater{bits: 15}, deflate(d, message), message)
 }
 
+// The sizes of messages, two of each kind with takeover, at the levels that search in different ways. A change of how
+// matches are found changes some of them: a size may only become larger for a reason.
+func TestDeflateSizes(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		make  func(seed uint64) []byte
+		sizes [4][2]int // of the first message and the second one, at each level
+	}{
+		{"a short text", func(seed uint64) []byte { return textLike(200, seed) },
+			[4][2]int{{138, 135}, {107, 85}, {108, 84}, {108, 81}}},
+		{"a text", func(seed uint64) []byte { return textLike(5000, seed) },
+			[4][2]int{{2785, 2786}, {1347, 1298}, {1316, 1276}, {1281, 1214}}},
+		{"several blocks", func(seed uint64) []byte { return textLike(100_000, seed) },
+			[4][2]int{{55324, 55328}, {24745, 24911}, {24081, 24264}, {22898, 22927}}},
+		{"words of four bytes", fourBytes, [4][2]int{{7293, 7300}, {6133, 4891}, {6072, 4689}, {2801, 2748}}},
+		{"periods", func(seed uint64) []byte { return bytes.Repeat(noise(300, seed), 20) },
+			[4][2]int{{5569, 5630}, {427, 428}, {395, 395}, {381, 381}}},
+		{"noise with what was there before", func(seed uint64) []byte {
+			return append(noise(2000, seed), noise(1500, 1)...)
+		}, [4][2]int{{3506, 3506}, {2204, 2144}, {2204, 2123}, {2109, 2085}}},
+		{"matches of 7 and 5 bytes at the end", func(seed uint64) []byte {
+			p := append(noise(40, seed), bytes.Repeat([]byte{'a'}, 60)...)
+			return append(append(append(p, p[:7]...), '-'), p[10:15]...)
+		}, [4][2]int{{94, 97}, {54, 54}, {54, 52}, {53, 53}}},
+	} {
+		for i, level := range []int{flate.HuffmanOnly, 1, 2, 6} {
+			d := &deflater{recent: new(recent), chains: new(chains)} // one from the pool may remember other messages
+			d.window.size = 1 << 15
+			d.setLevel(level)
+			var got [2]int
+			for n := range got {
+				p := tt.make(uint64(n + 1))
+				b, ok := d.message(nil, p)
+				if got[n] = len(b); ok {
+					d.sent(p)
+				}
+			}
+			d.restart()
+			if got != tt.sizes[i] {
+				t.Errorf("%s, level %d: got %d bytes, want %d", tt.name, level, got, tt.sizes[i])
+			}
+		}
+	}
+}
+
+// fourBytes returns words of four bytes in any order.
+func fourBytes(seed uint64) (p []byte) {
+	random := rand.New(rand.NewPCG(seed, 1))
+	words := slices.Collect(slices.Chunk(noise(4*64, 1), 4))
+	for range 2000 {
+		p = append(p, words[random.IntN(len(words))]...)
+	}
+	return p
+}
+
 // The levels are those of compress/flate.
 func TestValidCompressionLevel(t *testing.T) {
+	efforts := map[int]effort{-2: huffmanOnly, -1: best, 0: fast, 1: fast, 2: middle, 5: middle, 6: best, 9: best}
+	for level, want := range efforts {
+		if got := effortOf(level); got != want {
+			t.Errorf("level %d: got the effort %d, want %d", level, got, want)
+		}
+	}
 	for level := -4; level < 12; level++ {
 		_, err := flate.NewWriter(nil, level)
 		if got, want := validCompressionLevel(level), err == nil; got != want {
