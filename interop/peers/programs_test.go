@@ -1,0 +1,90 @@
+package peers
+
+import (
+	"strings"
+	"testing"
+)
+
+// python is Debian's, for which Debian has the package websockets, and not another one that may come first in the path.
+const python = "/usr/bin/python3"
+
+// bun is the binary of the npm package.
+const bun = "node_modules/.bin/bun"
+
+func nodeVersion(t *testing.T) string { return versionOf(t, 0, "node", "--version") }
+func bunVersion(t *testing.T) string  { return versionOf(t, 0, bun, "--version") }
+func javaVersion(t *testing.T) string { return versionOf(t, 1, "java", "--version") }
+func curlVersion(t *testing.T) string { return versionOf(t, 1, "curl", "--version") }
+
+func wsVersion(t *testing.T) string {
+	return versionOf(t, 0, "node", "-p", "require('ws/package.json').version")
+}
+
+func websocketsVersion(t *testing.T) string {
+	return versionOf(t, 0, python, "-c", "import websockets.version; print(websockets.version.version)")
+}
+
+// clientProgram is a client that reports in its output.
+func clientProgram(command func(url string) []string) func(t *testing.T, s *server, r reports) {
+	return func(t *testing.T, s *server, r reports) {
+		start(t, command(s.url)...).report(r)
+	}
+}
+
+// serverProgram is a server that says at which URL it listens, and reports in its output.
+func serverProgram(command ...string) func(t *testing.T, r reports) string {
+	return func(t *testing.T, r reports) string {
+		p := start(t, command...)
+		for line, ok := p.line(); ok; line, ok = p.line() {
+			if url, ok := strings.CutPrefix(line, "listening: "); ok {
+				reported := make(chan struct{})
+				go func() { // ends with the process
+					defer close(reported)
+					for line := range p.lines {
+						r.add(line)
+					}
+				}()
+				t.Cleanup(func() { p.kill(); <-reported })
+				return url
+			}
+			r.add(line)
+		}
+		t.Fatalf("%s does not listen", command[0])
+		return ""
+	}
+}
+
+var clients = []peer{
+	{name: "Chromium", version: chromiumVersion, dial: playChromium},
+	{name: "Firefox", version: firefoxVersion, dial: playFirefox},
+	{name: "node's WebSocket", version: nodeVersion, dial: clientProgram(func(url string) []string {
+		return []string{"node", "--no-warnings", "--experimental-websocket", "testdata/client.mjs", url}
+	})},
+	{name: "ws", version: wsVersion, pinned: true, dial: clientProgram(func(url string) []string {
+		return []string{"node", "testdata/client.mjs", url, "ws"}
+	})},
+	{name: "Bun", version: bunVersion, pinned: true, dial: clientProgram(func(url string) []string {
+		return []string{bun, "testdata/client.mjs", url}
+	})},
+	{name: "Python's websockets", version: websocketsVersion, dial: clientProgram(func(url string) []string {
+		return []string{python, "-B", "testdata/client.py", url}
+	})},
+	{name: "java.net.http", version: javaVersion, dial: clientProgram(func(url string) []string {
+		return []string{"java", "testdata/Client.java", url}
+	})},
+	{name: "curl", version: curlVersion, dial: playCurl},
+	{name: "gorilla/websocket", version: moduleVersion("github.com/gorilla/websocket"), pinned: true, dial: goClient(dialGorilla)},
+	{name: "coder/websocket", version: moduleVersion("github.com/coder/websocket"), pinned: true, dial: goClient(dialCoder)},
+	{name: "gobwas/ws", version: moduleVersion("github.com/gobwas/ws"), pinned: true, dial: goClient(dialGobwas)},
+	{name: "gws", version: moduleVersion("github.com/lxzan/gws"), pinned: true, dial: goClient(dialGws)},
+}
+
+var servers = []peer{
+	{name: "ws", version: wsVersion, pinned: true, serve: serverProgram("node", "testdata/server-ws.mjs")},
+	{name: "Bun", version: bunVersion, pinned: true, serve: serverProgram(bun, "testdata/server-bun.mjs")},
+	{name: "Python's websockets", version: websocketsVersion, serve: serverProgram(python, "-B", "testdata/server.py")},
+	{name: "gorilla/websocket", version: moduleVersion("github.com/gorilla/websocket"), pinned: true, serve: goServer(upgradeGorilla)},
+	{name: "coder/websocket", version: moduleVersion("github.com/coder/websocket"), pinned: true, serve: goServer(upgradeCoder)},
+	{name: "gws", version: moduleVersion("github.com/lxzan/gws"), pinned: true, serve: goServer(upgradeGws)},
+	{name: "nbio", version: moduleVersion("github.com/lesismal/nbio"), pinned: true, serve: serveNbio},
+}
