@@ -9,7 +9,7 @@ help:
 	@echo "make machines  the tests on 386, and in part on s390x and arm64, emulated"
 	@echo "make lint      gofmt, documents, layers of files, public API, go vet for several systems, staticcheck"
 	@echo "make systems   go vet for all systems and processors that are supported"
-	@echo "make interop   other libraries, and a browser (Chromium)"
+	@echo "make interop   other libraries and languages, and browsers"
 	@echo "make programs  public programs run their own tests with this library"
 	@echo "make compare   this library and its peers, in a minute"
 	@echo "make fuzz      each fuzz target, FUZZ_INPUTS=50000"

@@ -36,7 +36,7 @@ func (s *server) servePage() (reported <-chan string) {
 	return reports
 }
 
-// wait waits for what a page reports.
+// waitPage waits for what a page reports.
 func (r reports) waitPage(t *testing.T, reported <-chan string) {
 	t.Helper()
 	select {
@@ -46,7 +46,7 @@ func (r reports) waitPage(t *testing.T, reported <-chan string) {
 				t.Errorf("got line %q from the page, want a report", line)
 			}
 		}
-	case <-time.After(2 * patience):
+	case <-time.After(patience):
 		t.Error("the page reports nothing")
 	}
 }
@@ -87,8 +87,7 @@ func playChromium(t *testing.T, s *server, r reports) {
 	t.Cleanup(release) // waits for the process and removes its profile
 	ctx, cancel := chromedp.NewContext(allocated)
 	t.Cleanup(cancel)
-	late := time.AfterFunc(patience, cancel) // a deadline of the context itself would end the browser
-	defer late.Stop()
+	late := time.AfterFunc(patience, cancel) // a deadline of the context would end the browser later
 	if err := chromedp.Do(ctx, chromedp.Navigate(s.url+"/page.html")); err != nil {
 		t.Fatal(err)
 	}

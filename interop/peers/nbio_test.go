@@ -9,9 +9,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lesismal/nbio/logging"
 	"github.com/lesismal/nbio/nbhttp"
 	"github.com/lesismal/nbio/nbhttp/websocket"
 )
+
+func nbioVersion(t *testing.T) string {
+	if raceDetector {
+		t.Skip("nbio hands connections from goroutine to goroutine by epoll, and the race detector does not see that order")
+	}
+	return moduleVersion("github.com/lesismal/nbio")(t)
+}
 
 type nbioEndpoint struct {
 	*events
@@ -20,6 +28,7 @@ type nbioEndpoint struct {
 
 // serveNbio is a server of nbio, with its own HTTP server, which reads in an event loop.
 func serveNbio(t *testing.T, reports reports) string {
+	logging.SetLevel(logging.LevelNone) // it says when it starts and stops
 	engine := nbhttp.NewEngine(nbhttp.Config{
 		Network: "tcp",
 		Addrs:   []string{"127.0.0.1:0"},

@@ -70,7 +70,8 @@ var clients = []peer{
 		return []string{python, "-B", "testdata/client.py", url}
 	})},
 	{name: "java.net.http", version: javaVersion, dial: clientProgram(func(url string) []string {
-		return []string{"java", "testdata/Client.java", url}
+		// It takes as long to start as to play, so it shall not optimise itself.
+		return []string{"java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "testdata/Client.java", url}
 	})},
 	{name: "curl", version: curlVersion, dial: playCurl},
 	{name: "gorilla/websocket", version: moduleVersion("github.com/gorilla/websocket"), pinned: true, dial: goClient(dialGorilla)},
@@ -86,5 +87,5 @@ var servers = []peer{
 	{name: "gorilla/websocket", version: moduleVersion("github.com/gorilla/websocket"), pinned: true, serve: goServer(upgradeGorilla)},
 	{name: "coder/websocket", version: moduleVersion("github.com/coder/websocket"), pinned: true, serve: goServer(upgradeCoder)},
 	{name: "gws", version: moduleVersion("github.com/lxzan/gws"), pinned: true, serve: goServer(upgradeGws)},
-	{name: "nbio", version: moduleVersion("github.com/lesismal/nbio"), pinned: true, serve: serveNbio},
+	{name: "nbio", version: nbioVersion, pinned: true, serve: serveNbio},
 }

@@ -78,17 +78,22 @@ func (r reports) wait(path string) result {
 	}
 }
 
-// Verdicts on peers that do nothing wrong.
+// A cannotError is the verdict on a peer that cannot play a scenario, and does nothing wrong.
+type cannotError struct{ reason string }
+
+func (e *cannotError) Error() string { return e.reason }
+
 var (
-	errNoCompression     = errors.New("The peer does not negotiate compression.")
-	errNothingCompressed = errors.New("The peer negotiates compression, and compresses nothing that it sends.")
+	errNoCompression     = &cannotError{"The peer does not negotiate compression."}
+	errNothingCompressed = &cannotError{"The peer negotiates compression, and compresses nothing that it sends."}
 )
 
 // combine returns the result of a scenario from the peer's report and what this library has seen.
 func combine(report result, verdict error) result {
+	var unable *cannotError
 	switch {
-	case errors.Is(verdict, errNoCompression), errors.Is(verdict, errNothingCompressed):
-		return cannot(verdict.Error())
+	case errors.As(verdict, &unable):
+		return cannot(unable.reason)
 	case report.outcome == "passes" && verdict != nil:
 		return fail("seen by this library: " + verdict.Error())
 	case report.outcome == "fails" && verdict != nil:

@@ -13,7 +13,7 @@ import (
 )
 
 // patience bounds the waits of a test, which are short unless something is wrong.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // A scenario is played on a connection of its own. This library leads, whichever side is the server: the peer sends
 // every message back, and does what else the scenario is about when a message arrives.
