@@ -46,7 +46,7 @@ func (r reports) waitPage(t *testing.T, reported <-chan string) {
 				t.Errorf("got line %q from the page, want a report", line)
 			}
 		}
-	case <-time.After(patience):
+	case <-time.After(2 * patience): // for all scenarios, and the start of the browser
 		t.Error("the page reports nothing")
 	}
 }

@@ -1,34 +1,23 @@
 package peers
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"time"
 
 	"github.com/switching-protocols/websocket"
 )
 
-// playAsClient plays a scenario with the client of this library. The result is what it has seen.
-func playAsClient(base string, sc scenario) error {
-	d := websocket.Dialer{
-		HandshakeTimeout: patience,
-		NetDialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			nc, err := new(net.Dialer).DialContext(ctx, network, addr)
-			if err != nil {
-				return nil, err
-			}
-			return &recorder{Conn: nc}, nil
-		},
-	}
+// playAsClient plays a scenario with the client of this library, and the server behind the relay. The result is what
+// this library has seen.
+func playAsClient(r *relay, sc scenario) error {
+	d := websocket.Dialer{HandshakeTimeout: patience, EnableCompression: sc.compressed()}
+	d.Compression.ContextTakeover = true
 	if sc.path == "subprotocol" {
 		d.Subprotocols = offeredSubprotocols
 	}
-	d.EnableCompression = sc.compressed()
-	d.Compression.ContextTakeover = true
-	c, resp, err := d.Dial(base+"/"+sc.path, nil)
+	c, resp, err := d.Dial(r.url+"/"+sc.path, nil)
 	if sc.path == refusal {
 		if err == nil {
 			c.Close()
@@ -44,5 +33,8 @@ func playAsClient(base string, sc scenario) error {
 	defer c.Close()
 	c.SetReadDeadline(time.Now().Add(patience))
 	c.SetWriteDeadline(time.Now().Add(patience))
-	return sc.play(c)
+	if err := sc.play(c); err != nil {
+		return err
+	}
+	return sc.checkWire(r.connection(sc.path))
 }

@@ -8,6 +8,8 @@ import (
 	"github.com/coder/websocket"
 )
 
+var coder = library("coder/websocket", "github.com/coder/websocket")
+
 type coderEndpoint struct {
 	c *websocket.Conn
 	// The context ends reads and writes, and with it the connection.

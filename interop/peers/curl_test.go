@@ -14,7 +14,8 @@ func playCurl(t *testing.T, s *server, r reports) {
 		case "subprotocol":
 			// The key and its answer are those of RFC 6455, 1.3.
 			r.report(sc.path, curlHandshake(t, s.url+"/subprotocol?"+handshakeOnly, "101",
-				"\r\nSec-WebSocket-Protocol: a.example\r\n", "\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"))
+				"\r\nSec-WebSocket-Protocol: a.example\r\n",
+				"\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"))
 		case refusal:
 			r.report(sc.path, curlHandshake(t, s.url+"/refusal", "403"))
 		default:

@@ -82,13 +82,20 @@ func wantClosed(path string, err error) result {
 // A dialFunc connects to a URL. The status is that of the answer, if there is one.
 type dialFunc func(ctx context.Context, url, path string) (e endpoint, status int, err error)
 
-// goClient is a client of another Go library.
-func goClient(dial dialFunc) func(t *testing.T, s *server, r reports) {
-	return func(t *testing.T, s *server, r reports) {
+// An upgradeFunc answers a request of net/http.
+type upgradeFunc func(w http.ResponseWriter, r *http.Request, path string) (endpoint, error)
+
+// library returns a peer that is another Go library, which go.mod requires.
+func library(name, module string) peer {
+	return peer{name: name, version: moduleVersion(module), pinned: true}
+}
+
+// client returns the client of the library.
+func (p peer) client(dial dialFunc) peer {
+	p.dial = func(t *testing.T, s *server, r reports) {
 		for _, sc := range scenarios {
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
-			url := "ws" + strings.TrimPrefix(s.url, "http") + "/" + sc.path
-			e, status, err := dial(ctx, url, sc.path)
+			e, status, err := dial(ctx, "ws"+strings.TrimPrefix(s.url, "http")+"/"+sc.path, sc.path)
 			cancel()
 			switch {
 			case err == nil:
@@ -100,11 +107,12 @@ func goClient(dial dialFunc) func(t *testing.T, s *server, r reports) {
 			}
 		}
 	}
+	return p
 }
 
-// goServer is a server of another Go library with net/http.
-func goServer(upgrade func(w http.ResponseWriter, r *http.Request, path string) (endpoint, error)) func(t *testing.T, r reports) string {
-	return func(t *testing.T, reports reports) string {
+// server returns the server of the library, with net/http.
+func (p peer) server(upgrade upgradeFunc) peer {
+	p.serve = func(t *testing.T, reports reports) string {
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			path := strings.TrimPrefix(r.URL.Path, "/")
 			if path == refusal {
@@ -120,8 +128,9 @@ func goServer(upgrade func(w http.ResponseWriter, r *http.Request, path string) 
 			reports.report(path, playEndpoint(e, path))
 		}))
 		t.Cleanup(s.Close)
-		return s.URL
+		return s.Listener.Addr().String()
 	}
+	return p
 }
 
 // moduleVersion returns the version of a module that go.mod requires.

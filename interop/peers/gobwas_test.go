@@ -15,6 +15,8 @@ import (
 	"github.com/gobwas/ws/wsutil"
 )
 
+var gobwas = library("gobwas/ws", "github.com/gobwas/ws")
+
 // A gobwasEndpoint is a client, which is put together from the parts of the library.
 type gobwasEndpoint struct {
 	nc         net.Conn

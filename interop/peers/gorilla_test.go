@@ -9,6 +9,8 @@ import (
 	"github.com/gorilla/websocket"
 )
 
+var gorilla = library("gorilla/websocket", "github.com/gorilla/websocket")
+
 type gorillaEndpoint struct{ *websocket.Conn }
 
 // gorillaBuffer is the size of the write buffer, and so of fragments.
@@ -35,7 +37,8 @@ func statusOf(resp *http.Response) int {
 }
 
 func upgradeGorilla(w http.ResponseWriter, r *http.Request, _ string) (endpoint, error) {
-	u := websocket.Upgrader{WriteBufferSize: gorillaBuffer, EnableCompression: true, Subprotocols: []string{subprotocol}}
+	u := websocket.Upgrader{WriteBufferSize: gorillaBuffer, EnableCompression: true}
+	u.Subprotocols = []string{subprotocol}
 	c, err := u.Upgrade(w, r, nil)
 	if err != nil {
 		return nil, err
@@ -95,7 +98,8 @@ func (e gorillaEndpoint) ping(pong func()) error {
 }
 
 func (e gorillaEndpoint) shutdown(code int, reason string) error {
-	err := e.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, reason), time.Now().Add(patience))
+	bye := websocket.FormatCloseMessage(code, reason)
+	err := e.WriteControl(websocket.CloseMessage, bye, time.Now().Add(patience))
 	if err != nil {
 		return err
 	}

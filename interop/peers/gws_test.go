@@ -11,6 +11,8 @@ import (
 	"github.com/lxzan/gws"
 )
 
+var lxzan = library("gws", "github.com/lxzan/gws")
+
 type gwsEndpoint struct {
 	*events
 	c *gws.Conn
@@ -44,7 +46,9 @@ func (h gwsHandler) OnClose(_ *gws.Conn, err error) {
 }
 
 // Messages are compressed where that is negotiated, whatever their size.
-var gwsCompression = gws.PermessageDeflate{Enabled: true, Threshold: 1, ServerContextTakeover: true, ClientContextTakeover: true}
+var gwsCompression = gws.PermessageDeflate{
+	Enabled: true, Threshold: 1, ServerContextTakeover: true, ClientContextTakeover: true,
+}
 
 func dialGws(_ context.Context, url, path string) (endpoint, int, error) {
 	o := gws.ClientOption{Addr: url, HandshakeTimeout: patience, PermessageDeflate: gwsCompression}

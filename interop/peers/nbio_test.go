@@ -14,9 +14,11 @@ import (
 	"github.com/lesismal/nbio/nbhttp/websocket"
 )
 
+var nbio = peer{name: "nbio", version: nbioVersion, pinned: true, serve: serveNbio}
+
 func nbioVersion(t *testing.T) string {
 	if raceDetector {
-		t.Skip("nbio hands connections from goroutine to goroutine by epoll, and the race detector does not see that order")
+		t.Skip("nbio passes connections to other goroutines by epoll, which the race detector does not know")
 	}
 	return moduleVersion("github.com/lesismal/nbio")(t)
 }
@@ -57,7 +59,7 @@ func serveNbio(t *testing.T, reports reports) string {
 			t.Errorf("nbio: %v", err)
 		}
 	})
-	return fmt.Sprint("http://", engine.Addrs[0])
+	return engine.Addrs[0]
 }
 
 func upgradeNbio(w http.ResponseWriter, r *http.Request) (endpoint, error) {

@@ -11,10 +11,10 @@ type peer struct {
 	// version ends the test if the peer is not installed. The version is pinned if it is the same on all machines.
 	version func(t *testing.T) string
 	pinned  bool
-	// Either it is a client, which plays all scenarios with the server at the URL.
+	// Either it is a client, which plays all scenarios with the server.
 	dial func(t *testing.T, s *server, r reports)
-	// Or it is a server, whose URL is returned.
-	serve func(t *testing.T, r reports) (url string)
+	// Or it is a server, whose address is returned.
+	serve func(t *testing.T, r reports) (address string)
 }
 
 // TestPeers plays all scenarios with all peers. INTEROP.md has the results.
@@ -54,14 +54,17 @@ func (p peer) playClient(t *testing.T) (results []result) {
 func (p peer) playServer(t *testing.T) (results []result) {
 	t.Helper()
 	r := newReports()
-	url := p.serve(t, r)
+	relay := newRelay(t, p.serve(t, r))
 	for _, sc := range scenarios {
 		if report, ok := r.get(sc.path); ok { // said before it is tried
 			results = append(results, report)
 			continue
 		}
-		verdict := playAsClient(url, sc)
-		results = append(results, combine(r.wait(sc.path), verdict))
+		if err := playAsClient(relay, sc); err != nil {
+			results = append(results, combine(fail("did not pass"), err))
+		} else {
+			results = append(results, r.wait(sc.path))
+		}
 	}
 	return results
 }

@@ -83,7 +83,7 @@ func (p *process) line() (line string, ok bool) {
 	select {
 	case line, ok = <-p.lines:
 		return line, ok
-	case <-time.After(patience):
+	case <-time.After(2 * patience): // it may have to be compiled first
 		p.t.Errorf("%s says nothing", p.cmd.Path)
 		return "", false
 	}

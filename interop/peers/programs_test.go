@@ -31,12 +31,12 @@ func clientProgram(command func(url string) []string) func(t *testing.T, s *serv
 	}
 }
 
-// serverProgram is a server that says at which URL it listens, and reports in its output.
+// serverProgram is a server that says at which address it listens, and reports in its output.
 func serverProgram(command ...string) func(t *testing.T, r reports) string {
 	return func(t *testing.T, r reports) string {
 		p := start(t, command...)
 		for line, ok := p.line(); ok; line, ok = p.line() {
-			if url, ok := strings.CutPrefix(line, "listening: "); ok {
+			if address, ok := strings.CutPrefix(line, "listening: "); ok {
 				reported := make(chan struct{})
 				go func() { // ends with the process
 					defer close(reported)
@@ -45,7 +45,7 @@ func serverProgram(command ...string) func(t *testing.T, r reports) string {
 					}
 				}()
 				t.Cleanup(func() { p.kill(); <-reported })
-				return url
+				return address
 			}
 			r.add(line)
 		}
@@ -74,18 +74,18 @@ var clients = []peer{
 		return []string{"java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "testdata/Client.java", url}
 	})},
 	{name: "curl", version: curlVersion, dial: playCurl},
-	{name: "gorilla/websocket", version: moduleVersion("github.com/gorilla/websocket"), pinned: true, dial: goClient(dialGorilla)},
-	{name: "coder/websocket", version: moduleVersion("github.com/coder/websocket"), pinned: true, dial: goClient(dialCoder)},
-	{name: "gobwas/ws", version: moduleVersion("github.com/gobwas/ws"), pinned: true, dial: goClient(dialGobwas)},
-	{name: "gws", version: moduleVersion("github.com/lxzan/gws"), pinned: true, dial: goClient(dialGws)},
+	gorilla.client(dialGorilla),
+	coder.client(dialCoder),
+	gobwas.client(dialGobwas),
+	lxzan.client(dialGws),
 }
 
 var servers = []peer{
 	{name: "ws", version: wsVersion, pinned: true, serve: serverProgram("node", "testdata/server-ws.mjs")},
 	{name: "Bun", version: bunVersion, pinned: true, serve: serverProgram(bun, "testdata/server-bun.mjs")},
 	{name: "Python's websockets", version: websocketsVersion, serve: serverProgram(python, "-B", "testdata/server.py")},
-	{name: "gorilla/websocket", version: moduleVersion("github.com/gorilla/websocket"), pinned: true, serve: goServer(upgradeGorilla)},
-	{name: "coder/websocket", version: moduleVersion("github.com/coder/websocket"), pinned: true, serve: goServer(upgradeCoder)},
-	{name: "gws", version: moduleVersion("github.com/lxzan/gws"), pinned: true, serve: goServer(upgradeGws)},
-	{name: "nbio", version: nbioVersion, pinned: true, serve: serveNbio},
+	gorilla.server(upgradeGorilla),
+	coder.server(upgradeCoder),
+	lxzan.server(upgradeGws),
+	nbio,
 }

@@ -6,35 +6,30 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"slices"
-	"sync"
 
 	"github.com/gobwas/ws"
-	"github.com/switching-protocols/websocket"
 )
 
-// A recorder is a network connection that keeps what was read from it.
-type recorder struct {
-	net.Conn
-	mu   sync.Mutex
-	read []byte
+// A wire has the headers of the frames of a connection, as this library and the peer have sent them.
+type wire struct {
+	ours, theirs []ws.Header
 }
 
-func (r *recorder) Read(p []byte) (int, error) {
-	n, err := r.Conn.Read(p)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.read = append(r.read, p[:n]...)
-	return n, err
+// readWire reads what both sides have sent.
+func readWire(ours, theirs []byte) (w wire, err error) {
+	if w.ours, err = readFrames(ours); err != nil {
+		return w, fmt.Errorf("frames of this library: %w", err)
+	}
+	if w.theirs, err = readFrames(theirs); err != nil {
+		return w, fmt.Errorf("frames of the peer: %w", err)
+	}
+	return w, nil
 }
 
-// frames returns the headers of all frames that were received on the connection.
-func frames(c *websocket.Conn) (headers []ws.Header, err error) {
-	r := c.NetConn().(*recorder)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	_, rest, ok := bytes.Cut(r.read, []byte("\r\n\r\n")) // behind the handshake
+// readFrames reads the headers of all frames behind a handshake.
+func readFrames(b []byte) (headers []ws.Header, err error) {
+	_, rest, ok := bytes.Cut(b, []byte("\r\n\r\n"))
 	if !ok {
 		return nil, errors.New("got no handshake")
 	}
@@ -54,42 +49,22 @@ func frames(c *websocket.Conn) (headers []ws.Header, err error) {
 	}
 }
 
-// wantFrame wants a frame with the property among those that were received.
-func wantFrame(c *websocket.Conn, what string, property func(h ws.Header) bool) error {
-	headers, err := frames(c)
-	if err != nil {
-		return err
+// wantFrame wants a frame with the property among the frames of a side.
+func wantFrame(frames []ws.Header, what string, property func(h ws.Header) bool) error {
+	if !slices.ContainsFunc(frames, property) {
+		return fmt.Errorf("got frames %+v, want %s", frames, what)
 	}
-	if slices.ContainsFunc(headers, property) {
-		return nil
-	}
-	return fmt.Errorf("got frames %+v, want %s", headers, what)
+	return nil
 }
 
-func wantFragments(c *websocket.Conn) error {
-	return wantFrame(c, "fragments", func(h ws.Header) bool { return h.OpCode == ws.OpContinuation })
+func wantFragments(frames []ws.Header) error {
+	return wantFrame(frames, "fragments", func(h ws.Header) bool { return h.OpCode == ws.OpContinuation })
 }
 
-func wantPing(c *websocket.Conn) error {
-	return wantFrame(c, "a ping", func(h ws.Header) bool { return h.OpCode == ws.OpPing })
+func wantPing(frames []ws.Header) error {
+	return wantFrame(frames, "a ping", func(h ws.Header) bool { return h.OpCode == ws.OpPing })
 }
 
-// wantCompressed wants a compressed message. A peer may send none (RFC 7692, 6), but then it cannot play this scenario.
-func wantCompressed(c *websocket.Conn) error {
-	headers, err := frames(c)
-	if err == nil && !slices.ContainsFunc(headers, func(h ws.Header) bool { return h.OpCode.IsData() && h.Rsv1() }) {
-		err = errNothingCompressed
-	}
-	return err
-}
-
-// A recordingListener has recorders.
-type recordingListener struct{ net.Listener }
-
-func (l recordingListener) Accept() (net.Conn, error) {
-	nc, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return &recorder{Conn: nc}, nil
+func wantCompressed(frames []ws.Header) error {
+	return wantFrame(frames, "a compressed message", func(h ws.Header) bool { return h.OpCode.IsData() && h.Rsv1() })
 }

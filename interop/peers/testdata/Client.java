@@ -11,8 +11,8 @@ import java.util.function.Supplier;
 /** A client of java.net.http: java Client.java URL. */
 public class Client {
     static final String[] PATHS = {
-        "echo", "empty", "large", "read-fragments", "send-fragments", "answer-ping", "send-ping", "read-close", "send-close",
-        "subprotocol", "read-compressed", "send-compressed", "refusal",
+        "echo", "empty", "large", "read-fragments", "send-fragments", "answer-ping", "send-ping",
+        "read-close", "send-close", "subprotocol", "read-compressed", "send-compressed", "refusal",
     };
 
     public static void main(String[] args) {

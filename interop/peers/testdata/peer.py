@@ -7,8 +7,8 @@ from websockets.exceptions import ConnectionClosed
 logging.disable(logging.CRITICAL)
 
 PATHS = [
-    "echo", "empty", "large", "read-fragments", "send-fragments", "answer-ping", "send-ping", "read-close", "send-close",
-    "subprotocol", "read-compressed", "send-compressed", "refusal",
+    "echo", "empty", "large", "read-fragments", "send-fragments", "answer-ping", "send-ping",
+    "read-close", "send-close", "subprotocol", "read-compressed", "send-compressed", "refusal",
 ]
 
 

@@ -2,8 +2,8 @@
 // node and Bun as servers.
 
 export const paths = [
-	'echo', 'empty', 'large', 'read-fragments', 'send-fragments', 'answer-ping', 'send-ping', 'read-close', 'send-close',
-	'subprotocol', 'read-compressed', 'send-compressed', 'refusal',
+	'echo', 'empty', 'large', 'read-fragments', 'send-fragments', 'answer-ping', 'send-ping',
+	'read-close', 'send-close', 'subprotocol', 'read-compressed', 'send-compressed', 'refusal',
 ];
 
 // cannot returns why sockets of a kind cannot play a scenario, or undefined.

@@ -50,5 +50,5 @@ const server = Bun.serve({
 		close: (ws, code, reason) => ws.data.socket.dispatch('close', { code, reason }),
 	},
 });
-console.log(`listening: http://127.0.0.1:${server.port}`);
+console.log(`listening: 127.0.0.1:${server.port}`);
 process.stdin.on('end', () => process.exit()).resume();

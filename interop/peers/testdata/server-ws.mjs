@@ -18,5 +18,5 @@ server.on('upgrade', (request, socket, head) => {
 	}
 	servers.handleUpgrade(request, socket, head, async (ws) => console.log(`${path}: ${await play(ws, path)}`));
 });
-server.listen(0, '127.0.0.1', () => console.log(`listening: http://127.0.0.1:${server.address().port}`));
+server.listen(0, '127.0.0.1', () => console.log(`listening: 127.0.0.1:${server.address().port}`));
 process.stdin.on('end', () => process.exit()).resume();

@@ -33,7 +33,7 @@ async def main():
         max_size=None,
     )
     port = server.sockets[0].getsockname()[1]
-    print(f"listening: http://127.0.0.1:{port}", flush=True)
+    print(f"listening: 127.0.0.1:{port}", flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
 
