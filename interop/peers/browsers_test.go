@@ -86,7 +86,14 @@ func playChromium(t *testing.T, s *server, r reports) {
 	allocated, release := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(release) // waits for the process and removes its profile
 	ctx, cancel := chromedp.NewContext(allocated)
-	t.Cleanup(cancel)
+	t.Cleanup(func() {
+		bounded, stop := context.WithTimeout(ctx, patience)
+		defer stop()
+		if err := chromedp.Cancel(bounded); err != nil {
+			t.Errorf("closing the browser: %v", err)
+		}
+		cancel()
+	})
 	late := time.AfterFunc(patience, cancel) // a deadline of the context would end the browser later
 	if err := chromedp.Do(ctx, chromedp.Navigate(s.url+"/page.html")); err != nil {
 		t.Fatal(err)

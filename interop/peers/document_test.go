@@ -93,7 +93,7 @@ func (d *document) compare(t *testing.T, table string, r row) {
 		case got.outcome == "passes" && !same:
 			t.Logf("%s: passes with version %s, and %s in INTEROP.md with %s", sc.path, r.version, outcome, want[1])
 		default:
-			t.Errorf("%s: %s (%s), want %s as in INTEROP.md", sc.path, got.outcome, got.reason, outcome)
+			t.Errorf("%s: got %q, want %s as in INTEROP.md", sc.path, strings.TrimSpace(got.outcome+" "+got.reason), outcome)
 		}
 	}
 }
