@@ -8,16 +8,19 @@ import (
 // python is Debian's, for which Debian has the package websockets, and not another one that may come first in the path.
 const python = "/usr/bin/python3"
 
-// bun is the binary of the npm package.
-const bun = "node_modules/.bin/bun"
+// Programs that are in packages of npm. Debian's node may be too old to have a client.
+const (
+	node = "node_modules/.bin/node"
+	bun  = "node_modules/.bin/bun"
+)
 
-func nodeVersion(t *testing.T) string { return versionOf(t, 0, "node", "--version") }
+func nodeVersion(t *testing.T) string { return versionOf(t, 0, node, "--version") }
 func bunVersion(t *testing.T) string  { return versionOf(t, 0, bun, "--version") }
 func javaVersion(t *testing.T) string { return versionOf(t, 1, "java", "--version") }
 func curlVersion(t *testing.T) string { return versionOf(t, 1, "curl", "--version") }
 
 func wsVersion(t *testing.T) string {
-	return versionOf(t, 0, "node", "-p", "require('ws/package.json').version")
+	return versionOf(t, 0, node, "-p", "require('ws/package.json').version")
 }
 
 func websocketsVersion(t *testing.T) string {
@@ -57,11 +60,11 @@ func serverProgram(command ...string) func(t *testing.T, r reports) string {
 var clients = []peer{
 	{name: "Chromium", version: chromiumVersion, dial: playChromium},
 	{name: "Firefox", version: firefoxVersion, dial: playFirefox},
-	{name: "node's WebSocket", version: nodeVersion, dial: clientProgram(func(url string) []string {
-		return []string{"node", "--no-warnings", "--experimental-websocket", "testdata/client.mjs", url}
+	{name: "node's WebSocket", version: nodeVersion, pinned: true, dial: clientProgram(func(url string) []string {
+		return []string{node, "testdata/client.mjs", url}
 	})},
 	{name: "ws", version: wsVersion, pinned: true, dial: clientProgram(func(url string) []string {
-		return []string{"node", "testdata/client.mjs", url, "ws"}
+		return []string{node, "testdata/client.mjs", url, "ws"}
 	})},
 	{name: "Bun", version: bunVersion, pinned: true, dial: clientProgram(func(url string) []string {
 		return []string{bun, "testdata/client.mjs", url}
@@ -81,7 +84,7 @@ var clients = []peer{
 }
 
 var servers = []peer{
-	{name: "ws", version: wsVersion, pinned: true, serve: serverProgram("node", "testdata/server-ws.mjs")},
+	{name: "ws", version: wsVersion, pinned: true, serve: serverProgram(node, "testdata/server-ws.mjs")},
 	{name: "Bun", version: bunVersion, pinned: true, serve: serverProgram(bun, "testdata/server-bun.mjs")},
 	{name: "Python's websockets", version: websocketsVersion, serve: serverProgram(python, "-B", "testdata/server.py")},
 	gorilla.server(upgradeGorilla),
