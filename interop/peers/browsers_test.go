@@ -51,6 +51,7 @@ func (r reports) waitPage(t *testing.T, reported <-chan string) {
 	}
 }
 
+// lookAny returns the path of the first of the programs that is installed.
 func lookAny(t *testing.T, names ...string) string {
 	t.Helper()
 	var err error

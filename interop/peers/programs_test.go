@@ -73,7 +73,7 @@ var clients = []peer{
 		return []string{python, "-B", "testdata/client.py", url}
 	})},
 	{name: "java.net.http", version: javaVersion, dial: clientProgram(func(url string) []string {
-		// It takes as long to start as to play, so it shall not optimise itself.
+		// The program runs for so short a time that the options make it faster.
 		return []string{"java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "testdata/Client.java", url}
 	})},
 	{name: "curl", version: curlVersion, dial: playCurl},

@@ -18,10 +18,10 @@ const patience = 30 * time.Second
 // A scenario is played on a connection of its own. This library leads, whichever side is the server: the peer sends
 // every message back, and does what else the scenario is about when a message arrives.
 type scenario struct {
-	path string // of its URL; also its name in the reports of peers
-	name string // of its column in INTEROP.md
-	play func(c *websocket.Conn) error
-	wire func(w wire) error // what the frames must have been, if that matters
+	path string                        // of its URL; also its name in the reports of peers
+	name string                        // of its column in INTEROP.md
+	play func(c *websocket.Conn) error // to the end of the connection
+	wire func(w wire) error            // what the frames must have been, if that matters
 }
 
 // The subprotocols that a client asks for, of which the server supports the last.
@@ -31,26 +31,28 @@ var (
 )
 
 var scenarios = []scenario{
-	{"echo", "echo", func(c *websocket.Conn) error {
+	{path: "echo", name: "echo", play: func(c *websocket.Conn) error {
 		return exchange(c,
 			message{websocket.TextMessage, []byte("Grüße, 世界 👋")},
 			message{websocket.BinaryMessage, allBytes()})
-	}, nil},
-	{"empty", "empty messages", func(c *websocket.Conn) error {
+	}},
+	{path: "empty", name: "empty messages", play: func(c *websocket.Conn) error {
 		return exchange(c,
 			message{websocket.TextMessage, nil},
 			message{websocket.BinaryMessage, nil},
 			message{websocket.TextMessage, []byte("the end")})
-	}, nil},
-	{"large", "1 MiB", func(c *websocket.Conn) error {
+	}},
+	{path: "large", name: "1 MiB", play: func(c *websocket.Conn) error {
 		return exchange(c, message{websocket.BinaryMessage, bytes.Repeat(allBytes(), 1<<12)})
-	}, nil},
-	{"read-fragments", "reads fragments", sendFragments, func(w wire) error { return wantFragments(w.ours) }},
-	{"send-fragments", "sends fragments", func(c *websocket.Conn) error {
+	}},
+	{path: "read-fragments", name: "reads fragments", play: sendFragments, wire: func(w wire) error {
+		return errors.Join(wantFragments(w.ours), wantPong(w.theirs))
+	}},
+	{path: "send-fragments", name: "sends fragments", play: func(c *websocket.Conn) error {
 		return exchange(c, message{websocket.BinaryMessage, bytes.Repeat(allBytes(), 60)})
-	}, func(w wire) error { return wantFragments(w.theirs) }},
-	{"answer-ping", "answers a ping", sendPing, nil},
-	{"send-ping", "sends a ping", func(c *websocket.Conn) error {
+	}, wire: func(w wire) error { return wantFragments(w.theirs) }},
+	{path: "answer-ping", name: "answers a ping", play: sendPing},
+	{path: "send-ping", name: "sends a ping", play: func(c *websocket.Conn) error {
 		if err := send(c, message{websocket.TextMessage, []byte("ping")}); err != nil {
 			return err
 		}
@@ -58,11 +60,11 @@ var scenarios = []scenario{
 			return err
 		}
 		return shutdown(c, websocket.CloseNormalClosure, "")
-	}, func(w wire) error { return wantPing(w.theirs) }},
-	{"read-close", "reads a close code", func(c *websocket.Conn) error {
+	}, wire: func(w wire) error { return wantPing(w.theirs) }},
+	{path: "read-close", name: "reads a close code", play: func(c *websocket.Conn) error {
 		return shutdown(c, 4001, "bye")
-	}, nil},
-	{"send-close", "sends a close code", func(c *websocket.Conn) error {
+	}},
+	{path: "send-close", name: "sends a close code", play: func(c *websocket.Conn) error {
 		if err := send(c, message{websocket.TextMessage, []byte("close")}); err != nil {
 			return err
 		}
@@ -72,23 +74,23 @@ var scenarios = []scenario{
 			return fmt.Errorf("got message %.20q and error %v, want close 4002 with %q", p, err, "done")
 		}
 		return nil
-	}, nil},
-	{"subprotocol", "subprotocol", func(c *websocket.Conn) error {
+	}},
+	{path: "subprotocol", name: "subprotocol", play: func(c *websocket.Conn) error {
 		if got := c.Subprotocol(); got != subprotocol {
 			return fmt.Errorf("got subprotocol %q, want %q", got, subprotocol)
 		}
 		return exchange(c, message{websocket.TextMessage, []byte("Hello")})
-	}, nil},
-	{"read-compressed", "reads compressed messages", exchangeCompressible, func(w wire) error {
+	}},
+	{path: "read-compressed", name: "reads compressed messages", play: exchangeCompressible, wire: func(w wire) error {
 		return wantCompressed(w.ours)
 	}},
-	{"send-compressed", "sends compressed messages", exchangeCompressible, func(w wire) error {
+	{path: "send-compressed", name: "sends compressed messages", play: exchangeCompressible, wire: func(w wire) error {
 		if wantCompressed(w.theirs) != nil {
 			return errNothingCompressed // which is no mistake (RFC 7692, 6)
 		}
 		return nil
 	}},
-	{refusal, "refusal", nil, nil},
+	{path: refusal, name: "refusal"},
 }
 
 // checkWire checks what both sides have sent, after the closing handshake.

@@ -65,6 +65,10 @@ func wantPing(frames []ws.Header) error {
 	return wantFrame(frames, "a ping", func(h ws.Header) bool { return h.OpCode == ws.OpPing })
 }
 
+func wantPong(frames []ws.Header) error {
+	return wantFrame(frames, "a pong", func(h ws.Header) bool { return h.OpCode == ws.OpPong })
+}
+
 func wantCompressed(frames []ws.Header) error {
 	return wantFrame(frames, "a compressed message", func(h ws.Header) bool { return h.OpCode.IsData() && h.Rsv1() })
 }
