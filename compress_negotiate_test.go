@@ -6,7 +6,6 @@ import (
 	"maps"
 	"os"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -91,6 +90,7 @@ func ngLines(t *testing.T, file string, f func(before, mark, text string)) {
 	}
 }
 
+// ngServerCases is the table of servers, which TestUpgradeNegotiationTable plays.
 func ngServerCases(t *testing.T) (cases []*ngServerCase) {
 	var c *ngServerCase
 	ngLines(t, "testdata/negotiation/server.txt", func(before, mark, text string) {
@@ -106,6 +106,9 @@ func ngServerCases(t *testing.T) (cases []*ngServerCase) {
 			c.refused = text
 		}
 	})
+	if len(cases) < 35 {
+		t.Errorf("got %d cases, want 35 or more", len(cases))
+	}
 	return cases
 }
 
@@ -135,52 +138,27 @@ func ngClientCases(t *testing.T) (cases []*ngClientCase) {
 	return cases
 }
 
-// A server answers the first offer that it can honour, with exactly what it will do.
-func TestNegotiationServerTable(t *testing.T) {
-	cases := ngServerCases(t)
-	if len(cases) < 35 {
-		t.Errorf("got %d cases, want 35 or more", len(cases))
-	}
-	for _, c := range cases {
-		offers, err := parseExtensions(c.offers)
-		reason := ""
-		if err != nil {
-			reason = err.Error()
-		}
-		if reason != c.refused {
-			t.Errorf("%s: got error %q, want %q", c.name, reason, c.refused)
-		}
-		if (c.refused == "") != (len(c.answers) > 0) {
-			t.Errorf("%s: got %d answers and refusal %q, want one of them", c.name, len(c.answers), c.refused)
-		}
-		for _, want := range c.answers {
-			got := ""
-			if answer, ok := want.options.answerOffers(offers); ok {
-				got = string(answer.append(nil))
-			}
-			if got != want.answer {
-				t.Errorf("%s, with %+v: got %q, want %q", c.name, want.options, got, want.answer)
-			}
-		}
-	}
-}
-
 // A client offers what its options say, and accepts only what RFC 7692 lets a server
-// answer to that.
+// answer to that. One that has offered nothing gets nothing (RFC 6455, 4.1).
 func TestNegotiationClientTable(t *testing.T) {
 	cases := ngClientCases(t)
 	if len(cases) < 8 {
 		t.Errorf("got %d cases, want 8 or more", len(cases))
 	}
-	for _, c := range cases {
-		if got := c.options.offers(); got != c.offers {
+	offersNothing := &ngClientCase{name: "no offer", answers: []ngClientAnswer{
+		{nil, "no compression", ""},
+		{[]string{"permessage-deflate"}, "", "extension permessage-deflate was not offered"},
+	}}
+	for _, c := range append(cases, offersNothing) {
+		offered := c != offersNothing
+		if got := c.options.offers(); offered && got != c.offers {
 			t.Errorf("%s: got offers %q, want %q", c.name, got, c.offers)
 		}
 		for _, a := range c.answers {
 			if (a.want == "") == (a.reason == "") {
 				t.Errorf("%s, %q: got result %q and reason %q in the table, want one of them", c.name, a.lines, a.want, a.reason)
 			}
-			got, reason := ngCheckAnswer(c.options, true, a.lines)
+			got, reason := ngCheckAnswer(c.options, offered, a.lines)
 			if got != a.want || reason != a.reason {
 				t.Errorf("%s, %q: got %q, error %q, want %q, error %q", c.name, a.lines, got, reason, a.want, a.reason)
 			}
@@ -190,18 +168,19 @@ func TestNegotiationClientTable(t *testing.T) {
 
 // ngCheckAnswer is what a client makes of an answer, or why the connection fails.
 func ngCheckAnswer(o CompressionOptions, offered bool, lines []string) (got, reason string) {
+	var k *compression
 	extensions, err := parseExtensions(lines)
+	if err == nil {
+		var answer deflateParams
+		var agreed bool
+		if answer, agreed, err = checkAnswer(offered, extensions); agreed {
+			k = newCompression(o, answer, false)
+		}
+	}
 	if err != nil {
 		return "", err.Error()
 	}
-	answer, agreed, err := checkAnswer(offered, extensions)
-	switch {
-	case err != nil:
-		return "", err.Error()
-	case !agreed:
-		return ngDescribe(nil), ""
-	}
-	return ngDescribe(newCompression(o, answer, false)), ""
+	return ngDescribe(k), ""
 }
 
 // ngInvalid are options that are a mistake of the program, and what is said of them.
@@ -249,11 +228,8 @@ func TestCompressionOptionsInvalid(t *testing.T) {
 var ngBad = func() (bad []string) {
 	for _, name := range []string{"server_max_window_bits", "client_max_window_bits"} {
 		// "a decimal integer value without leading zeroes between 8 to 15, inclusive"
-		for _, value := range []string{
-			"0", "1", "7", "16", "80", "150", "256", "264", "4294967304", "18446744073709551624", "-8", "-0", "+9",
-			"09", "010", "0008", `"09"`, `"+9"`, "8.0", "15.0", "8.", ".8", "1e1", "0x8", "0xf", "0b1000", "0o10",
-			"1_0", "1_5", "8a", "a8", "x", "true", "''",
-		} {
+		for _, value := range strings.Fields(`0 1 7 16 80 150 256 264 4294967304 18446744073709551624 -8 -0 +9 09 010 0008
+			"09" "+9" 8.0 15.0 8. .8 1e1 0x8 0xf 0b1000 0o10 1_0 1_5 8a a8 x true ''`) {
 			bad = append(bad, name+"="+value)
 		}
 		// "multiple extension parameters with the same name", be they equal.
@@ -276,17 +252,6 @@ var ngBad = func() (bad []string) {
 		"Client_Max_Window_Bits", "server-max-window-bits=10", "Server_No_Context_Takeover",
 		"server_max_window_bits=10; x", "x; server_max_window_bits=10")
 }()
-
-// A client that has offered nothing gets nothing (RFC 6455, 4.1).
-func TestNegotiationClientThatOffersNothing(t *testing.T) {
-	if got, reason := ngCheckAnswer(CompressionOptions{}, false, nil); got != "no compression" || reason != "" {
-		t.Errorf("got %q and error %q, want no compression", got, reason)
-	}
-	_, reason := ngCheckAnswer(CompressionOptions{}, false, []string{"permessage-deflate"})
-	if reason != "extension permessage-deflate was not offered" {
-		t.Errorf("got error %q, want an extension that was not offered", reason)
-	}
-}
 
 // ngParams takes permessage-deflate apart, without the code that is tested. The value of a
 // parameter without one is -1.
@@ -320,9 +285,10 @@ func ngWindow(params map[string]int, name string) int {
 
 // ngAllOptions are all options that have to do with the negotiation.
 func ngAllOptions() (all []CompressionOptions) {
+	windows := []int{0, 8, 9, 10, 11, 12, 13, 14, 15}
 	for _, takeover := range []bool{false, true} {
-		for _, bits := range []int{0, 8, 9, 10, 11, 12, 13, 14, 15} {
-			for _, peer := range []int{0, 8, 9, 10, 11, 12, 13, 14, 15} {
+		for _, bits := range windows {
+			for _, peer := range windows {
 				all = append(all, CompressionOptions{ContextTakeover: takeover, WindowBits: bits, PeerWindowBits: peer})
 			}
 		}
@@ -373,18 +339,40 @@ func ngAnswer(o CompressionOptions, offer map[string]int) map[string]int {
 	return answer
 }
 
+// ngWantAnswer checks that the answer to an offer is the only right one, and that a client that has made it accepts it.
+func ngWantAnswer(t *testing.T, o CompressionOptions, offer deflateParams, answer deflateParams) {
+	t.Helper()
+	made, got := string(offer.append(nil)), string(answer.append(nil))
+	if want := ngAnswer(o, ngParams(t, made)); !maps.Equal(ngParams(t, got), want) {
+		t.Fatalf("%s with %+v: got %s, want %v", made, o, got, want)
+	}
+	wantAccepted(t, answer)
+}
+
+// wantAccepted checks that a client that offers compression accepts the answer, as it is in a header.
+func wantAccepted(t testing.TB, answer deflateParams) {
+	t.Helper()
+	list, err := parseExtensions([]string{string(answer.append(nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if checked, agreed, err := checkAnswer(true, list); err != nil || !agreed || checked != answer {
+		t.Fatalf("got %+v, %v, error %v from the client for %+v", checked, agreed, err, answer)
+	}
+}
+
 // Whatever the offer and whatever the options, the answer obeys the rules, and a client
 // that has made such an offer accepts it.
 func TestNegotiationOfEveryOffer(t *testing.T) {
+	skipRace(t)
 	options := ngAllOptions()
 	for _, text := range ngAllOffers() {
-		params := ngParams(t, text)
 		offers, err := parseExtensions([]string{text})
 		if err != nil {
 			t.Fatal(err)
 		}
 		offer, err := parseDeflateParams(offers[0], true)
-		if err != nil || !maps.Equal(ngParams(t, string(offer.append(nil))), params) {
+		if err != nil || !maps.Equal(ngParams(t, string(offer.append(nil))), ngParams(t, text)) {
 			t.Fatalf("got %+v and error %v, want %s", offer, err, text)
 		}
 		for _, o := range options {
@@ -392,25 +380,15 @@ func TestNegotiationOfEveryOffer(t *testing.T) {
 			if !ok {
 				t.Fatalf("%s with %+v: got no answer, want one", text, o)
 			}
-			got := string(answer.append(nil))
-			if want := ngAnswer(o, params); !maps.Equal(ngParams(t, got), want) {
-				t.Fatalf("%s with %+v: got %s, want %v", text, o, got, want)
-			}
-			answers, err := parseExtensions([]string{got})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if checked, agreed, err := checkAnswer(true, answers); err != nil || !agreed || checked != answer {
-				t.Fatalf("%s: got %+v, %v, error %v from the client for %s", text, checked, agreed, err, got)
-			}
+			ngWantAnswer(t, o, offer, answer)
 		}
 	}
 }
 
-// With any options on both sides, both do the same: nobody uses a window that the other
-// does not keep, and nobody keeps what is never used. A client that has said nothing of its window uses the largest.
+// With any options on both sides, both do the same, and say so: nobody uses a window that the other does not keep,
+// and nobody keeps what is never used. A client that has said nothing of its window uses the largest.
 func TestNegotiationBothSidesAgree(t *testing.T) {
-	takeover := map[bool]string{true: " with takeover"}
+	skipRace(t)
 	for _, so := range ngAllOptions() {
 		for _, co := range ngAllOptions() {
 			agreed := negotiate(t, so, co)
@@ -418,16 +396,19 @@ func TestNegotiationBothSidesAgree(t *testing.T) {
 			if co.WindowBits != 0 {
 				ofClient = min(co.WindowBits, cmp.Or(so.PeerWindowBits, 15))
 			}
-			with := takeover[so.ContextTakeover && co.ContextTakeover]
-			server := fmt.Sprintf("sends %d%s, receives %d%s", ofServer, with, ofClient, with)
-			client := fmt.Sprintf("sends %d%s, receives %d%s", ofClient, with, ofServer, with)
-			gotServer := ngDescribe(newCompression(so, agreed, true))
-			gotClient := ngDescribe(newCompression(co, agreed, false))
-			if gotServer != server || gotClient != client {
-				t.Fatalf("%+v and %+v: got a server that %s, want %s, and a client that %s, want %s",
-					so, co, gotServer, server, gotClient, client)
+			takeover := so.ContextTakeover && co.ContextTakeover
+			want := [2]CompressionState{
+				{true, takeover, takeover, ofServer, ofClient}, {true, takeover, takeover, ofClient, ofServer},
+			}
+			server := Conn{compression: newCompression(so, agreed, true)}
+			client := Conn{compression: newCompression(co, agreed, false)}
+			if got := [2]CompressionState{server.CompressionState(), client.CompressionState()}; got != want {
+				t.Fatalf("%+v and %+v: got %+v of server and client, want %+v", so, co, got, want)
 			}
 		}
+	}
+	if got := new(Conn).CompressionState(); got != (CompressionState{}) {
+		t.Errorf("got %+v without compression, want nothing", got)
 	}
 }
 
@@ -460,24 +441,18 @@ func FuzzNegotiation(f *testing.F) {
 			t.Errorf("got an agreement and error %v, want one of them", err)
 		}
 
+		var offer *deflateParams // the first that is valid
+		for _, e := range list {
+			if p, err := parseDeflateParams(e, true); e.name == "permessage-deflate" && err == nil && offer == nil {
+				offer = &p
+			}
+		}
 		answer, ok := o.answerOffers(list)
-		first := slices.IndexFunc(list, func(e extension) bool {
-			_, err := parseDeflateParams(e, true)
-			return e.name == "permessage-deflate" && err == nil
-		})
-		if ok != (first >= 0) {
-			t.Fatalf("got an answer: %v, want %v", ok, first >= 0)
+		if ok != (offer != nil) {
+			t.Fatalf("got an answer: %v, want %v", ok, offer != nil)
 		}
-		if !ok {
-			return
-		}
-		offer, _ := parseDeflateParams(list[first], true)
-		got := string(answer.append(nil))
-		if want := ngAnswer(o, ngParams(t, string(offer.append(nil)))); !maps.Equal(ngParams(t, got), want) {
-			t.Errorf("got %s, want %v", got, want)
-		}
-		if got, reason := ngCheckAnswer(o, true, []string{got}); reason != "" || got == ngDescribe(nil) {
-			t.Errorf("got %q and error %q from the client, want it accepted", got, reason)
+		if ok {
+			ngWantAnswer(t, o, *offer, answer)
 		}
 	})
 }

@@ -33,14 +33,7 @@ func negotiate(t testing.TB, server, client CompressionOptions) deflateParams {
 	if !ok {
 		t.Fatalf("got no answer to %v", offers)
 	}
-	answers, err := parseExtensions([]string{string(answer.append(nil))})
-	if err != nil {
-		t.Fatal(err)
-	}
-	checked, agreed, err := checkAnswer(true, answers)
-	if err != nil || !agreed || checked != answer {
-		t.Fatalf("got %v, %v, %v for the answer %v", checked, agreed, err, answer)
-	}
+	wantAccepted(t, answer)
 	return answer
 }
 
