@@ -163,29 +163,26 @@ func (s *strictInflater) compressed(literals, distances strictCode) error {
 // codes reads the codes of a block with codes of its own (RFC 1951, 3.2.7).
 func (s *strictInflater) codes() (literals, distances strictCode, err error) {
 	nLiterals, nDistances, n := 257+s.take(5), 1+s.take(5), 4+s.take(4)
-	if nLiterals > 286 || nDistances > 30 {
-		return literals, distances, errStrictCode
-	}
 	lengths := make([]int, 19)
 	for _, i := range []int{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}[:n] {
 		lengths[i] = s.take(3)
 	}
 	code := newStrictCode(lengths)
-	if !code.complete() {
+	if nLiterals > 286 || nDistances > 30 || !code.complete() {
 		return literals, distances, errStrictCode
 	}
 	lengths = nil
 	for len(lengths) < nLiterals+nDistances {
 		symbol, err := code.next(s)
+		if err == nil && symbol == 16 && len(lengths) == 0 {
+			err = errStrictCode
+		}
 		if err != nil {
 			return literals, distances, err
 		}
 		length, repeat := symbol, 1
 		switch symbol {
 		case 16:
-			if len(lengths) == 0 {
-				return literals, distances, errStrictCode
-			}
 			length, repeat = lengths[len(lengths)-1], 3+s.take(2)
 		case 17:
 			length, repeat = 0, 3+s.take(3)
@@ -194,14 +191,11 @@ func (s *strictInflater) codes() (literals, distances strictCode, err error) {
 		}
 		lengths = append(lengths, slices.Repeat([]int{length}, repeat)...)
 	}
-	if len(lengths) > nLiterals+nDistances {
-		return literals, distances, errStrictCode
-	}
 	literals, distances = newStrictCode(lengths[:nLiterals]), newStrictCode(lengths[nLiterals:])
-	if !literals.complete() || !distances.complete() {
-		return literals, distances, errStrictCode
+	if len(lengths) > nLiterals+nDistances || !literals.complete() || !distances.complete() {
+		err = errStrictCode
 	}
-	return literals, distances, nil
+	return literals, distances, err
 }
 
 // strictCode is a prefix code: how many codes there are of each length, and the symbols

@@ -88,16 +88,16 @@ func eachWindow(f func(o CompressionOptions)) {
 
 // sentMessage is a data message as it has left.
 type sentMessage struct {
-	op         opcode
 	compressed bool // RSV1 of its first frame
 	payload    []byte
 	fragments  int
 }
 
-// sentMessages takes the data messages off the wire. The only frame that may have RSV1 is
-// the first of one: "An endpoint MUST NOT set the "Per-Message Compressed" bit of control
-// frames and non-first fragments of a data message" (RFC 7692, 6).
-func sentMessages(t testing.TB, wire *pipeConn) (list []sentMessage) {
+// wantSent takes the data messages off the wire, decoded by the decoder where they are compressed, and says which
+// they are. It returns them as they were on the wire. The only frame that may have RSV1 is the first of one: "An
+// endpoint MUST NOT set the "Per-Message Compressed" bit of control frames and non-first fragments of a data message"
+// (RFC 7692, 6).
+func wantSent(t testing.TB, wire *pipeConn, s *strictInflater, want ...[]byte) (list []sentMessage) {
 	t.Helper()
 	open := false
 	for b := wire.take(); len(b) > 0; {
@@ -116,27 +116,16 @@ func sentMessages(t testing.TB, wire *pipeConn) (list []sentMessage) {
 		if h.opcode.isControl() {
 			continue
 		}
-		if h.opcode != opContinuation {
-			list = append(list, sentMessage{op: h.opcode, compressed: h.rsv1})
+		if !open {
+			list = append(list, sentMessage{compressed: h.rsv1})
 		}
 		m := &list[len(list)-1]
 		m.payload = append(m.payload, payload...)
 		m.fragments++
 		open = !h.fin
 	}
-	if open {
-		t.Error("got a message without an end")
-	}
-	return list
-}
-
-// wantSent says which messages have left, decoded by the decoder where they are compressed.
-// It returns them as they were on the wire.
-func wantSent(t testing.TB, wire *pipeConn, s *strictInflater, want ...[]byte) []sentMessage {
-	t.Helper()
-	list := sentMessages(t, wire)
-	if len(list) != len(want) {
-		t.Fatalf("got %d messages, want %d", len(list), len(want))
+	if len(list) != len(want) || open {
+		t.Fatalf("got %d messages, the last open: %v, want %d", len(list), open, len(want))
 	}
 	for i, m := range list {
 		got, err := m.payload, error(nil)
@@ -233,21 +222,6 @@ var receiveWays = []struct {
 		_, err = io.CopyBuffer(struct{ io.Writer }{&b}, r, make([]byte, 7))
 		return messageType, b.Bytes(), err
 	}},
-}
-
-// transfer sends a message in one of the ways and receives it in another. Any 60 numbers in a row are all of them.
-func transfer(t *testing.T, what string, ends [2]*Conn, n, messageType int, message []byte) {
-	t.Helper()
-	from, to := ends[n/30%2], ends[1-n/30%2]
-	w, r := sendWays[n%len(sendWays)], receiveWays[n/len(sendWays)%len(receiveWays)]
-	if err := w.write(from, messageType, message); err != nil {
-		t.Fatalf("%s, %s: %v", what, w.name, err)
-	}
-	got, p, err := r.read(to)
-	if got != messageType || !bytes.Equal(p, message) || err != nil {
-		t.Fatalf("%s, %s, %s: got type %d, %d bytes, %v, want type %d, %d bytes",
-			what, w.name, r.name, got, len(p), err, messageType, len(message))
-	}
 }
 
 // compressing is a connection that compresses, and its peer, a decoder with just the window that was agreed on.
@@ -356,37 +330,38 @@ func FuzzCompressedRoundTrip(f *testing.F) {
 		for len(script) >= 4 && len(script) < 200 {
 			v := binary.LittleEndian.Uint32(script)
 			script = script[4:]
-			ends := [2]*Conn{s, c}
+			from, to := s, c
 			if v&1 != 0 {
-				ends = [2]*Conn{c, s}
+				from, to = c, s
 			}
 			size := int(v>>1&0xff) << (v >> 9 % 10)
 			message := text[v>>13%1000:][:size]
 			if v&(1<<10) != 0 {
 				message = random[:size]
 			}
-			ends[0].EnableWriteCompression(v>>11&3 > 0)
+			from.EnableWriteCompression(v>>11&3 > 0)
 			if v>>20&7 == 0 {
-				ends[0].SetCompressionLevel(int(v>>23)%12 - 2)
+				from.SetCompressionLevel(int(v>>23)%12 - 2)
 			}
-			if v>>27&7 == 0 { // is discarded
-				if err := writePieces(ends[0], BinaryMessage, message, 5000); err != nil {
-					t.Fatal(err)
+			w, r := sendWays[v>>16%uint32(len(sendWays))], receiveWays[v>>19%uint32(len(receiveWays))]
+			if err := w.write(from, BinaryMessage, message); err != nil {
+				t.Fatalf("%s: %v", w.name, err)
+			}
+			if v>>27&7 == 0 { // some of it is read, or nothing, or all
+				if _, part, err := to.NextReader(); err == nil {
+					io.CopyN(io.Discard, part, int64(size)*int64(v>>25&3)/3)
 				}
-				_, r, err := ends[1].NextReader()
-				if err != nil {
-					t.Fatal(err)
-				}
-				io.CopyN(io.Discard, r, int64(size)*int64(v>>25&3)/3) // nothing, some or all of it
 				continue
 			}
-			transfer(t, "", ends, int(v>>16)%30, BinaryMessage, message)
+			if got, p, err := r.read(to); got != BinaryMessage || !bytes.Equal(p, message) || err != nil {
+				t.Fatalf("%s, %s: got type %d, %d bytes, %v, want %d", w.name, r.name, got, len(p), err, len(message))
+			}
 		}
 	})
 }
 
 // "An endpoint MUST NOT set the "Per-Message Compressed" bit of control frames and non-first
-// fragments of a data message" (RFC 7692, 6), which sentMessages looks for. NextWriter ends a message left open.
+// fragments of a data message" (RFC 7692, 6), which wantSent looks for. NextWriter ends a message left open.
 func TestRSV1IsOfTheFirstFrame(t *testing.T) {
 	text, ping := textLike(100_000, 1), strings.Repeat("p", 125)
 	for _, takeover := range []bool{false, true} {
@@ -1131,6 +1106,7 @@ func TestCompressionAllocatesNothing(t *testing.T) {
 	}
 	message := textLike(1<<10, 1)
 	payload := deflateMessages(1, message)[0] // refers to no other, so that it may come again and again
+	pm := bhPrepare(t, TextMessage, string(message))
 	for _, o := range []CompressionOptions{
 		{},
 		{ContextTakeover: true},
@@ -1139,23 +1115,23 @@ func TestCompressionAllocatesNothing(t *testing.T) {
 		bothSides(t, func(t *testing.T, server bool) {
 			loop := &loopTransport{bytes: closingFrame(server, "\xc1"+string(payload))}
 			c := newConn(loop, server, nil, compressedOptions(t, o))
-			pm := bhPrepare(t, TextMessage, string(message))
+			defer c.Close()
 			buf := make([]byte, 0, 2<<10)
 			for _, tt := range []struct {
 				name string
-				call func() error
 				want float64
+				call func() error
 			}{
-				{"WriteMessage", func() error { return c.WriteMessage(TextMessage, message) }, 0},
-				{"WritePreparedMessage", func() error { return c.WritePreparedMessage(pm) }, 0},
-				{"AppendMessage", func() error { return second3(c.AppendMessage(buf)) }, 0},
-				{"NextWriter", func() error { return writePieces(c, TextMessage, message, len(message)) }, 1}, // the writer
-				{"NextReader", func() error {
+				{"WriteMessage", 0, func() error { return c.WriteMessage(TextMessage, message) }},
+				{"WritePreparedMessage", 0, func() error { return c.WritePreparedMessage(pm) }},
+				{"AppendMessage", 0, func() error { return second3(c.AppendMessage(buf)) }},
+				{"NextWriter", 1, func() error { return writePieces(c, TextMessage, message, len(message)) }}, // the writer
+				{"NextReader", 1, func() error { // the reader
 					_, r, err := c.NextReader()
 					return errors.Join(err, second(io.ReadFull(r, buf[:len(message)])))
-				}, 1}, // the reader
-				{"discarding", func() error { return second3(c.NextReader()) }, 1},
-				{"ReadMessage", func() error { return second3(c.ReadMessage()) }, 1}, // the message
+				}},
+				{"discarding", 1, func() error { return second3(c.NextReader()) }},
+				{"ReadMessage", 1, func() error { return second3(c.ReadMessage()) }}, // the message
 			} {
 				n := testing.AllocsPerRun(300, func() {
 					if err := tt.call(); err != nil {
@@ -1166,7 +1142,6 @@ func TestCompressionAllocatesNothing(t *testing.T) {
 					t.Errorf("%+v: %s: got %v allocations, want %v", o, tt.name, n, tt.want)
 				}
 			}
-			c.Close()
 		})
 	}
 }
@@ -1257,26 +1232,16 @@ func TestPreparedMessageOnEveryConnection(t *testing.T) {
 // sides read: every message is whole, and those of a goroutine in order. Any goroutine may change the settings at any
 // time, and a prepared message is for any number of connections.
 func TestManyWritersOfACompressedConnection(t *testing.T) {
-	const writers, most = 16, 25
-	messages := most
-	if raceEnabled {
-		messages = 8
-	}
-	// Message j of writer i: some become no shorter, and all have something in common with others.
-	text, random := textLike(41_000, 1), noise(41_000, 1)
-	var all [writers][most + 1][]byte // nil behind the last
+	const writers, messages = 16, 9
+	text := textLike(41_000, 1) // of which messages have much in common
+	var all [writers][messages + 1][]byte
+	var prepared [messages]*PreparedMessage // of writer 1
 	for i := range all {
-		for j := range most {
-			from := text
-			if (i+j)%5 == 0 {
-				from = random
-			}
-			size := []int{2, 3, 50, 125, 300, 1000, 4096, 9000, 40_000}[(i*3+j)%9]
-			all[i][j] = bytes.Clone(from[j%3*300:][:size])
+		for j := range messages {
+			all[i][j] = bytes.Clone(text[j%3*300:][:[]int{2, 3, 50, 125, 300, 1000, 4096, 9000, 40_000}[(i*4+j)%9]])
 			all[i][j][0], all[i][j][1] = byte(i), byte(j)
 		}
 	}
-	var prepared [most]*PreparedMessage // of writer 1
 	for j := range prepared {
 		prepared[j] = bhPrepare(t, BinaryMessage, string(all[1][j]))
 	}
@@ -1298,8 +1263,7 @@ func TestManyWritersOfACompressedConnection(t *testing.T) {
 		{ContextTakeover: true, WindowBits: 12}, // likewise
 	} {
 		s, c := compressedPair(t, o, o)
-		for _, ends := range [][2]*Conn{{s, c}, {c, s}} {
-			from, to := ends[0], ends[1]
+		for from, to := range map[*Conn]*Conn{s: c, c: s} {
 			for i := range writers {
 				calls.Go(func() {
 					for j := range messages {
@@ -1309,13 +1273,9 @@ func TestManyWritersOfACompressedConnection(t *testing.T) {
 							from.SetReadLimit(int64(1<<20 + i))
 						}
 						err := write(from, i, j)
-						if j%5 == i%5 && err == nil {
-							err = from.WriteControl(PingMessage, []byte{byte(i), byte(j)}, time.Time{})
-						}
-						if err != nil {
+						if err = errors.Join(err, from.WriteControl(PongMessage, nil, time.Time{})); err != nil {
 							t.Errorf("writer %d, message %d: %v", i, j, err)
-							from.Close()
-							return
+							from.Close() // the peer waits
 						}
 					}
 				})
