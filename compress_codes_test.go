@@ -22,6 +22,7 @@ func huffmanCost(counts []uint32) (bits int) {
 // A code is complete, none of it is longer than it may be, and rarer symbols have no shorter codes. No code is
 // better where none is as long as it may be.
 func TestMakeCode(t *testing.T) {
+	skipRace(t)
 	random := rand.New(rand.NewPCG(1, 1))
 	b := new(block)
 	for round := range 2000 {
@@ -76,6 +77,7 @@ func TestMakeCode(t *testing.T) {
 // The description of the codes of a block is that of these codes, whatever symbols occur, and the number of
 // bits is known before it is written.
 func TestWriteCodes(t *testing.T) {
+	skipRace(t)
 	random := rand.New(rand.NewPCG(3, 3))
 	b := new(block)
 	for round := range 2000 {

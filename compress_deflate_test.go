@@ -80,6 +80,7 @@ func TestDeflaterFromThePool(t *testing.T) {
 // A message that becomes as long as it was or longer is not compressed, and what comes next
 // does not refer to it: the peer has not got it so.
 func TestDeflaterMessageThatGrows(t *testing.T) {
+	skipRace(t)
 	text := textLike(1000, 1)
 	messages := [][]byte{text, noise(1000, 1), text, {1}, noise(70_000, 2), text, []byte("ab"), text}
 	const digits = "128129130131132133134135136137" // become as long as they were at some length

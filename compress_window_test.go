@@ -10,6 +10,7 @@ import (
 
 // A window is the last bytes of all that was put there, in memory of no more bytes than it may have.
 func TestWindow(t *testing.T) {
+	skipRace(t)
 	for bits := minWindowBits; bits <= maxWindowBits; bits++ {
 		size := 1 << bits
 		random := rand.New(rand.NewPCG(uint64(bits), 0))
