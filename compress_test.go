@@ -309,7 +309,7 @@ func FuzzCompressedRoundTrip(f *testing.F) {
 		for range 20 {
 			script = binary.LittleEndian.AppendUint32(script, seeds.Uint32())
 		}
-		f.Add(script, flags%16|flags/16<<7|seeds.Uint32()&^0x3ff80f)
+		f.Add(script, flags%16|flags/16<<7|flags%2<<21|seeds.Uint32()&^0x3fff8f) // both with takeover, or neither
 	}
 	text := textLike(200_000, 1)
 	random := noise(200_000, 1)
@@ -318,7 +318,7 @@ func FuzzCompressedRoundTrip(f *testing.F) {
 			ContextTakeover: flags&1 != 0,
 			WindowBits:      8 + int(flags>>1&7),
 			PeerWindowBits:  8 + int(flags>>4&7),
-			Level:           int(flags>>7)%12 - 2,
+			Level:           int(flags>>7&15)%12 - 2,
 			Threshold:       int(flags >> 11 & 0x3ff),
 		}
 		client := CompressionOptions{ContextTakeover: flags&(1<<21) != 0, WindowBits: 8 + int(flags>>22&7)}
@@ -745,7 +745,7 @@ func TestCorruptMessageByEachWayOfReading(t *testing.T) {
 						errCorruptMessage: "compressed message is corrupt", errInvalidUTF8: "text is not valid UTF-8",
 					}[tt.want]
 					if !errors.Is(err, tt.want) || err.Error() != "websocket: "+reason {
-						t.Errorf("%s: got %v, want %v", what, err, tt.want)
+						t.Fatalf("%s: got %v, want %v", what, err, tt.want)
 					}
 					wantFrames(t, wire, frameSent(server, CloseMessage, "\x03\xef"+reason))
 					for j := range limited {
