@@ -25,18 +25,12 @@ func readFrames(t testing.TB, peer *pipeConn, n int) (frames []string) {
 		synctest.Wait()
 		b = append(b, peer.take()...)
 	}
-	for len(b) > 0 {
-		h, n, err := parseHeader(b)
-		if err != nil || n == 0 || int(h.length) > len(b)-n {
-			t.Fatalf("not a whole frame: % x, %v", b, err)
-		}
-		payload := b[n : n+int(h.length)]
-		if h.masked {
-			maskEach(payload, h.key, 0)
+	eachFrame(t, b, func(h header, payload []byte) {
+		if int64(len(payload)) < h.length {
+			t.Fatalf("not a whole frame: % x", b)
 		}
 		frames = append(frames, fmt.Sprintf("fin=%v op=%d masked=%v %q", h.fin, h.opcode, h.masked, payload))
-		b = b[n+int(h.length):]
-	}
+	})
 	return frames
 }
 
@@ -64,6 +58,7 @@ func wantWritesFail(t testing.TB, reason string, c *Conn, want error) {
 		"WriteJSON":            c.WriteJSON(1),
 		"WritePreparedMessage": c.WritePreparedMessage(bhPrepare(t, TextMessage, "")),
 		"NextWriter":           second(c.NextWriter(TextMessage)),
+		"NextWriter, ping":     second(c.NextWriter(PingMessage)),
 		"Ping":                 second(c.Ping(context.Background())),
 	} {
 		if err != want {

@@ -74,10 +74,9 @@ func (l *loggedConn) take(t testing.TB) (writes []string) {
 	return writes
 }
 
-// describeFrames is what loggedConn.take says of one write.
-func describeFrames(t testing.TB, b []byte) string {
+// eachFrame calls f for each frame of b with its payload, unmasked. The last frame may be cut off.
+func eachFrame(t testing.TB, b []byte, f func(h header, payload []byte)) {
 	t.Helper()
-	var list []string
 	for len(b) > 0 {
 		h, n, err := parseHeader(b)
 		if err != nil || n == 0 {
@@ -88,11 +87,20 @@ func describeFrames(t testing.TB, b []byte) string {
 			maskEach(payload, h.key, 0)
 		}
 		b = b[n+len(payload):]
+		f(h, payload)
+	}
+}
+
+// describeFrames is what loggedConn.take says of one write.
+func describeFrames(t testing.TB, b []byte) string {
+	t.Helper()
+	var list []string
+	eachFrame(t, b, func(h header, payload []byte) {
 		if len(payload) > 20 {
 			payload = fmt.Appendf(nil, "%d bytes", h.length)
 		}
 		list = append(list, fmt.Sprintf("%d %s", h.opcode, payload))
-	}
+	})
 	return strings.Join(list, "|")
 }
 
@@ -145,34 +153,31 @@ func TestCork(t *testing.T) {
 		"200 microseconds": {func(*Conn) { time.Sleep(1) }, false},
 	} {
 		for _, through := range []bool{false, true} {
-			bothSides(t, func(t *testing.T, server bool) {
-				synctest.Test(t, func(t *testing.T) {
-					c, wire := newLoggedConn(t, server, connOptions{writeThrough: through})
-					if err := c.Flush(); err != nil {
-						t.Errorf("Flush without Cork: got %v, want nil", err)
-					}
-					for range 2 {
-						writeCorked(t, c)
-						c.LocalAddr()
-						c.RemoteAddr()
-						time.Sleep(corkTime - 1)
-						wire.wantWrites(t, "corked")
-						tt.leave(c)
-						synctest.Wait()
-						wire.wantWrites(t, name, "1 a|1 b|1 c")
-						c.wantNothingUnsent(t)
-						time.Sleep(time.Second)
-						wire.wantWrites(t, "the timer finds nothing")
-					}
-					wantWrite(t, c, "d")
-					if !tt.ends {
-						wire.wantWrites(t, "still corked")
-						c.Flush()
-					}
-					wire.wantWrites(t, "not corked any more", "1 d")
-					c.NetConn()
-					wire.wantWrites(t, "nothing is corked")
-				})
+			eachLogged(t, connOptions{writeThrough: through}, nil, func(t *testing.T, c *Conn, wire *loggedConn) {
+				if err := c.Flush(); err != nil {
+					t.Errorf("Flush without Cork: got %v, want nil", err)
+				}
+				for range 2 {
+					writeCorked(t, c)
+					c.LocalAddr()
+					c.RemoteAddr()
+					time.Sleep(corkTime - 1)
+					wire.wantWrites(t, "corked")
+					tt.leave(c)
+					synctest.Wait()
+					wire.wantWrites(t, name, "1 a|1 b|1 c")
+					c.wantNothingUnsent(t)
+					time.Sleep(time.Second)
+					wire.wantWrites(t, "the timer finds nothing")
+				}
+				wantWrite(t, c, "d")
+				if !tt.ends {
+					wire.wantWrites(t, "still corked")
+					c.Flush()
+				}
+				wire.wantWrites(t, "not corked any more", "1 d")
+				c.NetConn()
+				wire.wantWrites(t, "nothing is corked")
 			})
 		}
 	}
@@ -180,87 +185,50 @@ func TestCork(t *testing.T) {
 
 // All ways of writing are corked, control frames too, and pongs, in order. A read does not end the cork.
 func TestCorkAllFrames(t *testing.T) {
-	bothSides(t, func(t *testing.T, server bool) {
-		for name, way := range answers {
-			synctest.Test(t, func(t *testing.T) {
-				c, wire := newLoggedConn(t, server, connOptions{})
-				c.Cork()
-				for range 2 {
-					if err := way(c, TextMessage, []byte("x")); err != nil {
-						t.Errorf("%s: got %v, want nil", name, err)
-					}
-				}
-				go c.ReadMessage()
-				wire.peer().Write(peerFrames(server, pingFrame("p")))
-				synctest.Wait()
-				wire.wantWrites(t, name)
-				c.Flush()
-				if got := wire.take(t); len(got) != 1 || strings.Count(got[0], "|") != 2 || !strings.HasSuffix(got[0], "|10 p") {
-					t.Errorf("%s: got the writes %q, want one of two frames and the pong", name, got)
-				}
-				c.Close()
-			})
-		}
-	})
-}
-
-// Corked messages are sent "when there are 16 KiB of them".
-func TestCorkSize(t *testing.T) {
-	bothSides(t, func(t *testing.T, server bool) {
-		synctest.Test(t, func(t *testing.T) {
-			c, wire := newLoggedConn(t, server, connOptions{})
+	for name, way := range answers {
+		eachLogged(t, connOptions{}, []peerFrame{pingFrame("p")}, func(t *testing.T, c *Conn, wire *loggedConn) {
+			defer c.Close()
 			c.Cork()
-			for range 17 {
-				c.WriteMessage(BinaryMessage, make([]byte, 1000))
-			}
-			wire.wantWrites(t, "before the last", strings.TrimSuffix(strings.Repeat("2 1000 bytes|", 16), "|"))
-			c.WriteMessage(BinaryMessage, make([]byte, maxCopied-maxHeaderSize))
-			wire.wantWrites(t, "as many as have room", "2 1000 bytes")
-			c.Flush()
-			wire.wantWrites(t, "the largest that is corked", fmt.Sprintf("2 %d bytes", maxCopied-maxHeaderSize))
-		})
-	})
-}
-
-// Flush returns the error of the write, whether it is its own or that of the timer before.
-func TestFlushError(t *testing.T) {
-	for _, wait := range []time.Duration{0, corkTime} {
-		synctest.Test(t, func(t *testing.T) {
-			c, wire := newLoggedConn(t, true, connOptions{})
-			writeCorked(t, c)
-			wire.peer().Close()
-			time.Sleep(wait)
-			synctest.Wait()
 			for range 2 {
-				if err := c.Flush(); err != io.ErrClosedPipe {
-					t.Errorf("after %v: got %v, want the network's error", wait, err)
+				if err := way(c, TextMessage, []byte("x")); err != nil {
+					t.Errorf("%s: got %v, want nil", name, err)
 				}
 			}
-			if err := c.WriteMessage(TextMessage, nil); err != io.ErrClosedPipe {
-				t.Errorf("after %v: got %v, want the same of a write", wait, err)
+			go c.ReadMessage()
+			synctest.Wait()
+			wire.wantWrites(t, name)
+			c.Flush()
+			if got := wire.take(t); len(got) != 1 || strings.Count(got[0], "|") != 2 || !strings.HasSuffix(got[0], "|10 p") {
+				t.Errorf("%s: got the writes %q, want one of two frames and the pong", name, got)
 			}
-			wantLost(t, c, io.ErrClosedPipe.Error())
-			c.wantNothingUnsent(t)
 		})
 	}
 }
 
+// Corked messages are sent "when there are 16 KiB of them".
+func TestCorkSize(t *testing.T) {
+	eachLogged(t, connOptions{}, nil, func(t *testing.T, c *Conn, wire *loggedConn) {
+		c.Cork()
+		for range 17 {
+			c.WriteMessage(BinaryMessage, make([]byte, 1000))
+		}
+		wire.wantWrites(t, "before the last", strings.TrimSuffix(strings.Repeat("2 1000 bytes|", 16), "|"))
+		c.WriteMessage(BinaryMessage, make([]byte, maxCopied-maxHeaderSize))
+		wire.wantWrites(t, "as many as have room", "2 1000 bytes")
+		c.Flush()
+		wire.wantWrites(t, "the largest that is corked", fmt.Sprintf("2 %d bytes", maxCopied-maxHeaderSize))
+	})
+}
+
 // A ping of Ping is not corked: its time is measured.
 func TestPingIsNotCorked(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, c := newConnPair(t)
-		go s.ReadMessage() // which gets the pong
-		go func() {
-			c.ReadMessage() // which gets the message
-			c.ReadMessage() // which gets the ping
-		}()
-		s.Cork()
-		wantWrite(t, s, "before")
-		if rtt, err := s.Ping(t.Context()); rtt != 0 || err != nil {
-			t.Errorf("got %v, %v, want no time at all", rtt, err)
+	eachBubble(t, connOptions{}, func(b *bubble) {
+		b.c.Cork()
+		wantWrite(b, b.c, "before")
+		go b.c.Ping(b.Context())
+		if got := join(b.take()); !strings.HasPrefix(got, "1 before|9 ") || time.Since(b.start) != 0 {
+			b.Errorf("got %q after %v, want the message and the ping at once", got, time.Since(b.start))
 		}
-		s.Close()
-		c.Close()
 	})
 }
 
@@ -280,16 +248,15 @@ var endings = []struct {
 	{"bad text", textFrame("\xff"), "websocket: text is not valid UTF-8", "8 \x03\xeftext is not valid UTF-8"},
 }
 
-// unsentCase is a way in which a connection comes to have something to send that the network does not
-// take.
+// unsentCase is a way in which a connection comes to have frames to send that the network does not take.
 type unsentCase struct {
 	name   string
 	begin  func(b *bubble)
 	frames []string
+	lost   bool   // one of them, which was reported as written, if the network fails
 	closes bool   // the last of them is a Close frame
 	broken string // the error of the read, where the peer has broken a rule
 	corked bool   // their time is not over
-	stream bool
 }
 
 func unsentCases() []unsentCase {
@@ -298,51 +265,51 @@ func unsentCases() []unsentCase {
 		wantWrite(b, b.c, "a")
 	}
 	list := []unsentCase{
-		{name: "corked", begin: cork, frames: []string{"1 a"}, corked: true},
+		{name: "corked", begin: cork, frames: []string{"1 a"}, lost: true, corked: true},
 		// A write deadline ends with the call that it bounds.
 		{name: "corked, its time is over, and so is its deadline", begin: func(b *bubble) {
 			b.c.SetWriteDeadline(time.Now().Add(time.Microsecond))
 			cork(b)
 			time.Sleep(time.Minute)
 			b.c.SetWriteDeadline(time.Time{})
-		}, frames: []string{"1 a"}},
+		}, frames: []string{"1 a"}, lost: true},
 		{name: "corked, close", begin: func(b *bubble) {
 			cork(b)
 			b.send(peerClose)
 			b.wantReadNow("", endings[0].err)
-		}, frames: []string{"1 a", endings[0].reply}, closes: true},
-		{name: "stream", begin: func(b *bubble) {
-			s := NewStream(b.c, BinaryMessage)
-			s.SetWriteDeadline(time.Now().Add(time.Second))
-			if n, err := s.Write([]byte("abc")); err == nil && n == 3 {
-				return
-			}
-			b.c.Cork() // it has taken nothing
-			b.c.WriteMessage(BinaryMessage, []byte("abc"))
-		}, frames: []string{"2 abc"}, stream: true},
+		}, frames: []string{"1 a", endings[0].reply}, lost: true, closes: true},
 	}
-	for _, behind := range []bool{false, true} {
-		add := func(name string, closes bool, in []peerFrame, p, err, reply string) {
-			u := unsentCase{name: name, frames: []string{reply}, closes: closes}
-			u.begin = func(b *bubble) {
-				if behind {
+	for _, behind := range []string{"", " behind a writer that waits"} {
+		add := func(u unsentCase) {
+			if behind != "" {
+				begin := u.begin
+				u.begin = func(b *bubble) {
 					go b.c.WriteMessage(TextMessage, []byte("first"))
 					synctest.Wait()
+					begin(b)
 				}
-				b.send(in...)
-				b.wantReadNow(p, err)
-			}
-			if closes && !strings.HasPrefix(err, "websocket: close ") {
-				u.broken = err
-			}
-			if behind {
-				u.name, u.frames = name+" behind a writer that waits", []string{"1 first", reply}
+				u.name, u.frames = u.name+behind, append([]string{"1 first"}, u.frames...)
 			}
 			list = append(list, u)
 		}
-		add("pong", false, []peerFrame{pingFrame("p"), textFrame("b")}, "b", noError, "10 p")
+		add(unsentCase{name: "stream", begin: func(b *bubble) {
+			if n, err := NewStream(b.c, BinaryMessage).Write([]byte("abc")); n != 3 || err != nil {
+				b.Errorf("got %d, %v, want 3: the slot has room", n, err)
+			}
+		}, frames: []string{"2 abc"}, lost: true})
+		add(unsentCase{name: "pong", begin: func(b *bubble) {
+			b.send(pingFrame("p"), textFrame("b"))
+			b.wantReadNow("b", noError)
+		}, frames: []string{"10 p"}})
 		for _, e := range endings {
-			add(e.name, true, []peerFrame{e.frame}, "", e.err, e.reply)
+			u := unsentCase{name: e.name, frames: []string{e.reply}, closes: true, begin: func(b *bubble) {
+				b.send(e.frame)
+				b.wantReadNow("", e.err)
+			}}
+			if !strings.HasPrefix(e.err, "websocket: close ") {
+				u.broken = e.err
+			}
+			add(u)
 		}
 	}
 	return list
@@ -373,12 +340,9 @@ func (b *bubble) wantGood() {
 	wantRead(b, b.c, "good")
 }
 
-// eachUnsent runs f in all these cases but those that skip names.
-func eachUnsent(t *testing.T, skip func(u unsentCase) bool, f func(b *bubble, u unsentCase)) {
+// eachUnsent runs f in all these cases.
+func eachUnsent(t *testing.T, f func(b *bubble, u unsentCase)) {
 	for _, u := range unsentCases() {
-		if skip(u) {
-			continue
-		}
 		t.Run(u.name, func(t *testing.T) {
 			eachBubble(t, connOptions{}, func(b *bubble) {
 				b.full()
@@ -389,13 +353,9 @@ func eachUnsent(t *testing.T, skip func(u unsentCase) bool, f func(b *bubble, u 
 	}
 }
 
-func noUnsent(unsentCase) bool          { return false }
-func closingUnsent(u unsentCase) bool   { return u.closes }
-func unflushedUnsent(u unsentCase) bool { return u.closes || u.stream }
-
-// It leaves when the network takes it, however late that is, and the connection is good.
+// They leave when the network takes them, however late that is, and the connection is good.
 func TestUnsentFramesLeaveLate(t *testing.T) {
-	eachUnsent(t, noUnsent, func(b *bubble, u unsentCase) {
+	eachUnsent(t, func(b *bubble, u unsentCase) {
 		if d := took(func() { b.c.NetConn() }); d != 0 {
 			b.Errorf("NetConn: got a wait of %v, want none", d)
 		}
@@ -410,11 +370,34 @@ func TestUnsentFramesLeaveLate(t *testing.T) {
 	})
 }
 
-// Close gives it a second at most, against a peer that reads nothing. One that reads within the second
-// gets all of it, and then the end.
+// If the network fails, Flush, writes and Shutdown return its error, and reads say that what was reported as written is
+// lost, unless they say how the reading has ended.
+func TestLossOfUnsentFrames(t *testing.T) {
+	eachUnsent(t, func(b *bubble, u unsentCase) {
+		b.pipe.Close()
+		for range 2 {
+			if err := b.c.Flush(); err != io.ErrClosedPipe {
+				b.Errorf("Flush: got %v, want that of the network", err)
+			}
+		}
+		if err := b.c.WriteMessage(TextMessage, nil); err != io.ErrClosedPipe {
+			b.Errorf("write: got %v, want the same", err)
+		}
+		if u.lost && !u.closes {
+			wantLost(b.T, b.c, io.ErrClosedPipe.Error())
+		}
+		if err := b.c.Shutdown(b.Context(), CloseNormalClosure, ""); err != io.ErrClosedPipe {
+			b.Errorf("Shutdown: got %v, want the same", err)
+		}
+		b.c.wantNothingUnsent(b)
+	})
+}
+
+// Close gives them a second at most, against a peer that reads nothing. One that reads within the second gets all of
+// them, and then the end.
 func TestCloseAndUnsentFrames(t *testing.T) {
 	for _, reads := range []time.Duration{time.Hour, 900 * time.Millisecond} {
-		eachUnsent(t, noUnsent, func(b *bubble, u unsentCase) {
+		eachUnsent(t, func(b *bubble, u unsentCase) {
 			time.AfterFunc(reads, b.open)
 			d := took(func() {
 				if err := b.c.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
@@ -435,144 +418,128 @@ func TestCloseAndUnsentFrames(t *testing.T) {
 	}
 }
 
-// Flush waits for the network as long as that takes. When it returns nil, the network has everything.
-func TestFlushWaitsForTheNetwork(t *testing.T) {
-	eachUnsent(t, unflushedUnsent, func(b *bubble, u unsentCase) {
-		time.AfterFunc(time.Minute, b.open)
-		if d := took(func() {
-			if err := b.c.Flush(); err != nil {
-				b.Errorf("got %v, want nil", err)
-			}
-		}); d != time.Minute {
-			b.Errorf("got a wait of %v, want 1m", d)
+// Flush waits "until the write deadline; the rest is then sent later", even in the middle of a frame. Without a deadline
+// it waits as long as it takes, and when it returns nil, the network has everything.
+func TestFlushUnsentFrames(t *testing.T) {
+	eachUnsent(t, func(b *bubble, u unsentCase) {
+		if u.closes {
+			return
 		}
-		b.c.NetConn().Close()
-		b.want("flushed", u.frames...)
-	})
-}
-
-// Flush waits "until the write deadline; the rest is then sent later", even in the middle of a frame.
-func TestFlushDeadline(t *testing.T) {
-	eachUnsent(t, unflushedUnsent, func(b *bubble, u unsentCase) {
+		flush := func(wait time.Duration, want error) {
+			b.Helper()
+			var err error
+			if d := took(func() { err = b.c.Flush() }); err != want || d != wait {
+				b.Errorf("got %v after %v, want %v after %v", err, d, want, wait)
+			}
+		}
 		b.room(2)
 		for range 2 {
 			b.c.SetWriteDeadline(time.Now().Add(time.Second))
-			var err error
-			if d := took(func() { err = b.c.Flush() }); err != errWriteTimeout || d != time.Second {
-				b.Errorf("got %v after %v, want a write timeout after 1s", err, d)
-			}
+			flush(time.Second, errWriteTimeout)
 		}
 		b.open()
 		b.want("the network is free", u.frames...)
 		b.wantGood()
 		b.c.wantNothingUnsent(b)
+
+		b.full()
+		u.begin(b)
+		time.AfterFunc(time.Minute, b.open)
+		flush(time.Minute, nil)
+		b.c.NetConn().Close()
+		b.want("flushed", u.frames...)
 	})
 }
 
 // Shutdown sends everything before its Close frame, as long as its context allows, and returns nil when
 // the peer has answered, unless that has broken a rule. Its context bounds it against a peer that reads nothing.
 func TestShutdownAndUnsentFrames(t *testing.T) {
-	eachUnsent(t, noUnsent, func(b *bubble, u unsentCase) {
-		result := make(chan error, 1)
-		go func() { result <- b.c.Shutdown(b.Context(), CloseGoingAway, "") }()
+	eachUnsent(t, func(b *bubble, u unsentCase) {
+		shutdown := inBackground(b.T, func() error { return b.c.Shutdown(b.Context(), CloseGoingAway, "") })
 		time.Sleep(time.Minute)
 		b.open()
+		want := noError
 		if u.closes {
 			b.want("everything", u.frames...)
 		} else {
 			b.want("everything, and the Close frame", append(u.frames, "8 \x03\xe9")...)
 			b.send(peerClose)
 		}
+		if u.broken != "" {
+			want = u.broken
+		}
 		synctest.Wait()
 		b.far.Close()
-		if err := <-result; err != nil && err.Error() != u.broken || err == nil && u.broken != "" {
-			b.Errorf("got %v, want nil or %q", err, u.broken)
-		}
+		shutdown.want("the handshake is over", anyTime, want)
 	})
-	// If the peer has closed, Shutdown need not wait.
-	eachUnsent(t, closingUnsent, func(b *bubble, u unsentCase) {
+	eachUnsent(t, func(b *bubble, u unsentCase) {
+		if u.closes { // then Shutdown need not wait
+			return
+		}
 		ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
 		defer cancel()
-		var err error
-		d := took(func() { err = b.c.Shutdown(ctx, CloseGoingAway, "") })
-		if !errors.Is(err, context.DeadlineExceeded) || d != time.Minute {
-			b.Errorf("got %v after %v, want context.DeadlineExceeded after 1m", err, d)
-		}
+		shutdown := inBackground(b.T, func() error { return b.c.Shutdown(ctx, CloseGoingAway, "") })
+		shutdown.wantIs("its context ends", time.Minute, context.DeadlineExceeded)
 	})
 }
 
-// A write whose deadline passes behind it has done nothing, over TLS too, unless it has what is corked leave:
+// A write whose deadline passes behind them has done nothing, over TLS too, unless it has what is corked leave:
 // of that a part may have left then.
 func TestDeadlineBehindUnsentFrames(t *testing.T) {
-	eachUnsent(t, closingUnsent, func(b *bubble, u unsentCase) {
-		if u.corked && b.tls {
+	eachUnsent(t, func(b *bubble, u unsentCase) {
+		if u.closes || u.corked && b.tls {
 			return
 		}
-		wantWriteTimeouts(b)
+		wantWriteTimeouts(b, b.c, time.Second)
 		b.open()
 		b.want("the network is free", u.frames...)
 		b.wantGood()
 	})
 }
 
-// limitedWrites are the ways to write that a deadline bounds. The first is not corked.
-var limitedWrites = []struct {
-	name  string
-	write func(c *Conn, deadline time.Time) error
-}{
-	{"WriteControl, close", func(c *Conn, d time.Time) error { return c.WriteControl(CloseMessage, nil, d) }},
-	{"WriteControl", func(c *Conn, d time.Time) error { return c.WriteControl(PingMessage, []byte("never"), d) }},
-	{"WriteMessage", limitedWrite("WriteMessage", TextMessage, []byte("never"))},
-	{"WriteMessage, 100 KB", limitedWrite("WriteMessage", BinaryMessage, make([]byte, 100_000))},
-	{"WriteMessage, close", limitedWrite("WriteMessage", CloseMessage, nil)},
-	{"NextWriter", limitedWrite("NextWriter", TextMessage, []byte("never"))},
-	{"WriteJSON", limitedWrite("WriteJSON", TextMessage, []byte("never"))},
-	{"WritePreparedMessage", limitedWrite("WritePreparedMessage", TextMessage, []byte("never"))},
-}
-
-func limitedWrite(way string, messageType int, p []byte) func(c *Conn, deadline time.Time) error {
-	return func(c *Conn, deadline time.Time) error {
-		c.SetWriteDeadline(deadline)
-		return answers[way](c, messageType, p)
-	}
-}
-
-// wantWriteTimeouts makes each of these writes, which end at their deadlines.
-func wantWriteTimeouts(b *bubble) {
-	b.Helper()
-	for _, w := range limitedWrites {
-		var err error
-		if d := took(func() { err = w.write(b.c, time.Now().Add(time.Second)) }); !isWriteTimeout(err) || d != time.Second {
-			b.Errorf("%s: got %v after %v, want a write timeout after 1s", w.name, err, d)
-		}
-	}
-	b.c.SetWriteDeadline(time.Time{})
-}
-
 // takeoverTexts are messages that resemble each other.
 var takeoverTexts = [][]byte{textLike(1000, 1), textLike(1000, 2), textLike(1000, 3), textLike(3000, 2)}
+
+// wantWriteTimeouts makes every call that a write deadline bounds, with one after the timeout. Each call ends then, in
+// simulated time to the nanosecond, and has done nothing.
+func wantWriteTimeouts(t testing.TB, c *Conn, timeout time.Duration) {
+	t.Helper()
+	want := func(name string, size int, write func(deadline time.Time) error) {
+		t.Helper()
+		deadline := time.Now().Add(timeout)
+		c.SetWriteDeadline(deadline)
+		var err error
+		d := took(func() { err = write(deadline) })
+		if !isWriteTimeout(err) || inBubble() && d != max(timeout, 0) {
+			t.Errorf("%s, %d bytes: got %v after %v, want a write timeout after %v", name, size, err, d, timeout)
+		}
+	}
+	for _, messageType := range []int{CloseMessage, PingMessage} { // the Close frame first: it is not corked
+		want("WriteControl", 0, func(d time.Time) error { return c.WriteControl(messageType, nil, d) })
+		want("WriteMessage", 0, func(time.Time) error { return c.WriteMessage(messageType, nil) })
+	}
+	for name, way := range answers {
+		if name == "WriteControl" { // has a deadline of its own
+			continue
+		}
+		for _, p := range slices.Concat(takeoverTexts, [][]byte{nil, make([]byte, 100_000)}) {
+			want(name, len(p), func(time.Time) error { return way(c, TextMessage, p) })
+		}
+	}
+	c.SetWriteDeadline(time.Time{})
+}
 
 // wantInflated writes the messages, and checks that the peer gets them.
 func wantInflated(t testing.TB, c, peer *Conn, messages ...[]byte) {
 	t.Helper()
-	for _, way := range []string{"WriteMessage", "NextWriter", "WritePreparedMessage"} {
+	for _, w := range sendWays {
 		for i, want := range messages {
-			if err := answers[way](c, TextMessage, want); err != nil {
-				t.Fatalf("%s: message %d: got %v, want nil", way, i, err)
+			if err := w.write(c, TextMessage, want); err != nil {
+				t.Fatalf("%s: message %d: got %v, want nil", w.name, i, err)
 			}
 			if _, p, err := peer.ReadMessage(); !bytes.Equal(p, want) || err != nil {
-				t.Fatalf("%s: message %d: got %d bytes, %v, want %d", way, i, len(p), err, len(want))
+				t.Fatalf("%s: message %d: got %d bytes, %v, want %d", w.name, i, len(p), err, len(want))
 			}
-		}
-	}
-}
-
-// wantTimeoutsWithin has the writes of these messages time out.
-func wantTimeoutsWithin(t testing.TB, c *Conn, timeout time.Duration) {
-	t.Helper()
-	for _, way := range []string{"WriteMessage", "NextWriter", "WritePreparedMessage"} {
-		for _, p := range takeoverTexts {
-			wantWriteTimeout(t, way, limitedWrite(way, TextMessage, p)(c, time.Now().Add(timeout)))
 		}
 	}
 }
@@ -590,9 +557,7 @@ func TestAttackPeerNeverReads(t *testing.T) {
 			peer := newConn(b.far, !b.server, nil, options)
 			for range 2 { // the second time with the window of earlier messages
 				room(b.pipe, 0)
-				wantWriteTimeouts(b)
-				wantTimeoutsWithin(b, b.c, time.Second)
-				b.c.SetWriteDeadline(time.Time{})
+				wantWriteTimeouts(b, b.c, time.Second)
 				room(b.pipe, 1<<20)
 				wantInflated(b, b.c, peer, takeoverTexts...)
 			}
@@ -608,70 +573,33 @@ func TestDeadlineInThePast(t *testing.T) {
 			c, far := l.conn(t, o)
 			peer := newConn(far.Conn, !far.server, nil, o)
 			wantInflated(t, c, peer, takeoverTexts[:2]...)
-			for _, w := range limitedWrites {
-				wantWriteTimeout(t, w.name, w.write(c, time.Unix(1, 0)))
-			}
-			wantTimeoutsWithin(t, c, -time.Second)
-			c.SetWriteDeadline(time.Time{})
+			wantWriteTimeouts(t, c, -time.Second)
 			wantInflated(t, c, peer, takeoverTexts...)
 		})
 	}
 }
 
-// A network of the kernel that is full: writes time out and have done nothing, and neither a read nor NetConn
-// waits. Of goroutines that write at the same time, the messages of those whose time passes never arrive, and
-// all others do.
+// A network of the kernel that is full: writes time out and have done nothing, and neither NetConn nor a read waits for
+// the network to take what is corked, and replies.
 func TestFullKernel(t *testing.T) {
 	eachFull(t, connOptions{}, func(t *testing.T, c *Conn, peer *farEnd) {
-		for _, w := range limitedWrites {
-			wantWriteTimeout(t, w.name, w.write(c, time.Now().Add(2*time.Millisecond)))
-		}
-		c.SetWriteDeadline(time.Time{})
+		wantWriteTimeouts(t, c, time.Millisecond)
 		c.Cork()
 		wantWrite(t, c, "corked")
 		within(t, "NetConn", func() error { c.NetConn(); return nil })
 		if !c.send.hasUnsent() {
 			t.Error("got nothing unsent, want what the network does not take")
 		}
-
-		const n = 20
-		want := []string{"1 corked"}
-		late, others := make(chan error, n), make(chan error, n)
-		for i := range n {
-			text := fmt.Sprint("message ", i)
-			deadline := time.Now().Add(time.Duration(1+i*7%n) * time.Millisecond)
-			go func() { late <- c.WriteControl(PingMessage, []byte(text), deadline) }()
-			go func() { others <- c.WriteMessage(TextMessage, []byte(text)) }()
-			want = append(want, "1 "+text)
-		}
-		for range n {
-			wantWriteTimeout(t, "a call whose time passes", <-late)
-		}
-		peer.drain(t)
-		for range n {
-			if err := <-others; err != nil {
-				t.Fatalf("got %v, want nil", err)
-			}
-		}
-		if err := c.Flush(); err != nil {
-			t.Errorf("Flush: got %v, want nil", err)
-		}
-		peer.wantAll(t, "without those whose time has passed", want...)
-		wantWrite(t, c, "later")
-		peer.want(t, "the connection is good", "1 later")
-	})
-	eachFull(t, connOptions{}, func(t *testing.T, c *Conn, peer *farEnd) {
 		tt := endings[1]
 		peer.send(t, pingFrame("p"), textFrame("a"), tt.frame)
 		if err := within(t, "the read", func() error { return readText(c, "a") }); err != nil {
 			t.Fatalf("got %v, want the message behind the ping", err)
 		}
-		err := within(t, "the read", func() error { return third(c.ReadMessage()) })
-		if err == nil || err.Error() != tt.err {
+		if err := within(t, "the read", func() error { return third(c.ReadMessage()) }); fmt.Sprint(err) != tt.err {
 			t.Errorf("got %v, want %s", err, tt.err)
 		}
 		peer.drain(t)
-		peer.want(t, "the network is free", "10 p", tt.reply)
+		peer.want(t, "the network is free", "1 corked", "10 p", tt.reply)
 	})
 }
 
@@ -681,49 +609,20 @@ func third(_ int, _ []byte, err error) error { return err }
 func TestCloseDuringAWrite(t *testing.T) {
 	eachBubble(t, connOptions{}, func(b *bubble) {
 		b.full()
-		results := make(chan error, 3)
-		for range cap(results) {
-			go func() { results <- b.c.WriteMessage(TextMessage, make([]byte, 1000)) }()
+		var writes []*call
+		for range 3 {
+			writes = append(writes, inBackground(b.T, func() error { return b.c.WriteMessage(TextMessage, make([]byte, 1000)) }))
 		}
 		synctest.Wait()
-		if d := took(func() {
-			b.c.Close()
-			for range cap(results) {
-				if err := <-results; !errors.Is(err, net.ErrClosed) {
-					b.Errorf("got %v, want net.ErrClosed", err)
-				}
-			}
-		}); d > time.Second {
+		if d := took(func() { b.c.Close() }); d > time.Second {
 			b.Errorf("got a wait of %v, want at most 1s", d)
 		}
-	})
-}
-
-// Over the kernel's transports and TLS it is bounded, too, in real time, which passes for all of them at once.
-func TestCloseIsBoundedOverTheKernel(t *testing.T) {
-	var all sync.WaitGroup
-	defer all.Wait()
-	for name, wrap := range map[string]func(near, far net.Conn) net.Conn{
-		"tcp":     func(near, _ net.Conn) net.Conn { return near },
-		"wrapped": func(near, _ net.Conn) net.Conn { return wrappedConn{near} },
-		"tls":     func(near, far net.Conn) net.Conn { near, _ = overTLS(t, near, far); return near },
-	} {
-		near := wrap(tcpPair(t))
-		smallBuffer(near)
-		c := newConn(near, true, nil, connOptions{})
-		s := NewStream(c, BinaryMessage)
-		s.SetWriteDeadline(time.Now().Add(20 * time.Millisecond))
-		if n, err := s.Write(make([]byte, 16<<20)); err == nil {
-			t.Fatalf("%s: the network has taken %d bytes", name, n)
-		}
-		all.Go(func() {
-			start := time.Now()
-			c.Close()
-			if d := time.Since(start); d > 3*time.Second {
-				t.Errorf("%s: got a wait of %v, want 1s", name, d)
+		for _, w := range writes {
+			if w.wantIs("Close", anyTime, net.ErrClosed); w.took > time.Second {
+				b.Errorf("got the end of a write after %v, want it after at most 1s", w.took)
 			}
-		})
-	}
+		}
+	})
 }
 
 // What is corked, and replies, arrive though the program calls Close at once, or ends the network connection
@@ -734,7 +633,7 @@ func TestCorkedFramesArrive(t *testing.T) {
 		"Flush": func(c *Conn) error { return errors.Join(c.Flush(), c.NetConn().Close()) },
 	} {
 		eachLink(t, func(t *testing.T, l testLink) {
-			for range 10 {
+			for range 3 {
 				c, peer := l.conn(t, connOptions{})
 				peer.send(t, pingFrame("p"), textFrame("a"))
 				var want []string
@@ -761,13 +660,14 @@ func TestCorkedFramesArrive(t *testing.T) {
 // The Close frame that ended a read arrives though the program calls Close at once, whoever is
 // writing meanwhile. One that is lost now and then shows in the number of rounds.
 func TestCloseWaitsForTheReadersCloseFrame(t *testing.T) {
+	message := strings.Repeat("x", 8<<10) // a smaller one keeps the peer busy with the frames before the last
 	eachLink(t, func(t *testing.T, l testLink) {
 		for i := range 12 {
 			c, peer := l.conn(t, connOptions{})
 			var all sync.WaitGroup
 			for range i % 3 { // so many goroutines write
 				all.Go(func() {
-					for c.WriteMessage(TextMessage, []byte("x")) == nil {
+					for c.WriteMessage(TextMessage, []byte(message)) == nil {
 					}
 				})
 			}
@@ -777,15 +677,15 @@ func TestCloseWaitsForTheReadersCloseFrame(t *testing.T) {
 			})
 			tt := endings[i%len(endings)]
 			peer.send(t, tt.frame)
-			frame, err := "1 x", error(nil)
-			for frame == "1 x" {
+			frame, err := peer.next()
+			for frame == "1 "+message {
 				frame, err = peer.next()
 			}
 			if frame != tt.reply {
-				t.Fatalf("round %d: got %q, %v, want %q", i, frame, err, tt.reply)
+				t.Fatalf("round %d: got %.40q, %v, want %q", i, frame, err, tt.reply)
 			}
 			if frame, err := peer.next(); err != io.EOF {
-				t.Fatalf("round %d: got %q, %v behind the Close frame, want the end", i, frame, err)
+				t.Fatalf("round %d: got %.40q, %v behind the Close frame, want the end", i, frame, err)
 			}
 			all.Wait()
 			peer.Close()
@@ -793,89 +693,63 @@ func TestCloseWaitsForTheReadersCloseFrame(t *testing.T) {
 	})
 }
 
-// messageWrites are the calls that wait behind an open message: those without NextWriter, which would finish that.
-func messageWrites() map[string]func(c *Conn) error {
-	calls := map[string]func(c *Conn) error{
-		"WriteMessage, 1 MB": func(c *Conn) error { return c.WriteMessage(TextMessage, make([]byte, 1<<20)) },
-	}
-	for name, way := range answers {
-		if name != "WriteControl" && name != "ReadFrom" && !strings.HasPrefix(name, "NextWriter") {
-			calls[name] = func(c *Conn) error { return way(c, TextMessage, nil) }
-		}
-	}
-	return calls
-}
-
 // Whatever ends the writing, the writers that wait behind a message that is open are told so at
 // once, and no writer can be had any more.
 func TestEndWakesWaitingWriters(t *testing.T) {
-	shutdown := func(b *bubble) { go b.c.Shutdown(b.Context(), CloseNormalClosure, "") }
 	writeClose := func(way string) func(b *bubble) {
 		return func(b *bubble) { answers[way](b.c, CloseMessage, nil) }
 	}
+	closeSent := ErrCloseSent.Error()
 	for name, tt := range map[string]struct {
-		end  func(b *bubble)
-		want error
+		end   func(b *bubble)
+		want  string
+		after time.Duration
 	}{
-		"Close":                       {func(b *bubble) { b.c.Close() }, net.ErrClosed},
-		"the peer's Close frame":      {func(b *bubble) { b.send(peerClose) }, ErrCloseSent},
-		"a rule that the peer breaks": {func(b *bubble) { b.send(endings[1].frame) }, ErrCloseSent},
-		"keepalive":                   {func(*bubble) { time.Sleep(14 * time.Second) }, nil}, // the error of the read
-		"WriteControl":                {func(b *bubble) { b.c.WriteControl(CloseMessage, nil, time.Time{}) }, ErrCloseSent},
-		"WriteMessage":                {writeClose("WriteMessage"), ErrCloseSent},
-		"WritePreparedMessage":        {writeClose("WritePreparedMessage"), ErrCloseSent},
-		"Shutdown":                    {shutdown, ErrCloseSent},
+		"Close":                  {func(b *bubble) { b.c.Close() }, "write pipe pipe->pipe: use of closed network connection", 0},
+		"the peer's Close frame": {func(b *bubble) { b.send(peerClose) }, closeSent, 0},
+		"a rule that is broken":  {func(b *bubble) { b.send(endings[1].frame) }, closeSent, 0},
+		"keepalive":              {func(*bubble) {}, "websocket: nothing came for 4s after a ping", 14 * time.Second},
+		"WriteControl":           {func(b *bubble) { b.c.WriteControl(CloseMessage, nil, time.Time{}) }, closeSent, 0},
+		"WriteMessage":           {writeClose("WriteMessage"), closeSent, 0},
+		"WritePreparedMessage":   {writeClose("WritePreparedMessage"), closeSent, 0},
+		"Shutdown":               {func(b *bubble) { go b.c.Shutdown(b.Context(), CloseNormalClosure, "") }, closeSent, 0},
 	} {
 		for _, source := range []bool{false, true} { // the writer reads from one that blocks
 			t.Run(fmt.Sprintf("%s, source %t", name, source), func(t *testing.T) {
 				eachPipe(t, keepaliveOptions, func(b *bubble) {
-					readErr := make(chan error, 1)
-					go func() { readErr <- third(b.c.ReadMessage()) }()
+					go b.c.ReadMessage()
 					w, err := b.c.NextWriter(TextMessage)
 					if err != nil {
 						b.Fatal(err)
 					}
 					blocked, release := io.Pipe()
+					defer release.Close()
 					if source {
 						go w.(io.ReaderFrom).ReadFrom(blocked)
 					} else {
 						w.Write([]byte("not sent"))
 					}
-					b.Cleanup(func() { release.Close() })
 					synctest.Wait()
-					calls := messageWrites()
-					results := make(chan func(), len(calls)) // each checks one
-					want := tt.want
-					for call, write := range calls {
-						go func() {
-							err := write(b.c)
-							at := time.Since(b.start)
-							results <- func() {
-								ok := err == want || want == net.ErrClosed && errors.Is(err, want)
-								if !ok || at > 0 && tt.want != nil || at != 14*time.Second && tt.want == nil {
-									b.Errorf("%s: got %v after %v, want %v", call, err, at, want)
-								}
-							}
-						}()
+					calls := map[string]*call{}
+					for name, way := range answers {
+						if name == "WriteControl" || name == "ReadFrom" || strings.HasPrefix(name, "NextWriter") {
+							continue // it does not wait, or finishes the open message
+						}
+						for _, size := range []int{0, 1 << 20} {
+							write := func() error { return way(b.c, TextMessage, make([]byte, size)) }
+							calls[fmt.Sprint(name, " ", size)] = inBackground(b.T, write)
+						}
 					}
 					synctest.Wait()
 					tt.end(b)
-					synctest.Wait()
-					if want == nil {
-						want = <-readErr
-						wantKeepaliveError(b, "the reading", want, "4s")
+					for name, x := range calls {
+						x.want(name, tt.after, tt.want)
 					}
-					if n := len(results); n != len(calls) {
-						b.Fatalf("got %d writes that wait still, want none", len(calls)-n)
-					}
-					for range calls {
-						(<-results)()
-					}
-					if source {
+					if source { // NextWriter would wait for it
 						return
 					}
-					if _, err := b.c.NextWriter(TextMessage); !errors.Is(err, want) {
-						b.Errorf("NextWriter: got %v, want %v", err, want)
+					if _, err := b.c.NextWriter(TextMessage); fmt.Sprint(err) != tt.want {
+						b.Errorf("NextWriter: got %v, want %s", err, tt.want)
 					}
 				})
 			})
@@ -883,26 +757,16 @@ func TestEndWakesWaitingWriters(t *testing.T) {
 	}
 }
 
-// After Close nothing can be written, whichever call is the first to find out.
+// After Close nothing can be written, over every transport.
 func TestEveryWriteAfterClose(t *testing.T) {
-	calls := messageWrites()
-	calls["NextWriter"] = func(c *Conn) error { return second(c.NextWriter(TextMessage)) }
-	calls["NextWriter, ping"] = func(c *Conn) error { return second(c.NextWriter(PingMessage)) }
-	calls["WriteControl"] = func(c *Conn) error { return c.WriteControl(PingMessage, nil, time.Time{}) }
-	calls["WriteControl, close"] = func(c *Conn) error {
-		return c.WriteControl(CloseMessage, nil, time.Now().Add(time.Hour))
-	}
-	calls["Ping"] = func(c *Conn) error { return second(c.Ping(context.Background())) }
 	eachLink(t, func(t *testing.T, l testLink) {
-		for name, call := range calls {
-			c, _ := l.conn(t, connOptions{})
-			c.Close()
-			for range 2 {
-				if err := call(c); !errors.Is(err, net.ErrClosed) {
-					t.Errorf("%s: got %v, want net.ErrClosed", name, err)
-				}
-			}
+		c, _ := l.conn(t, connOptions{})
+		c.Close()
+		err := c.WriteControl(PingMessage, nil, time.Now().Add(time.Hour))
+		if !errors.Is(err, net.ErrClosed) {
+			t.Errorf("got %v, want net.ErrClosed", err)
 		}
+		wantWritesFail(t, "Close", c, err)
 	})
 }
 
@@ -937,10 +801,11 @@ func TestWriteThatIsShort(t *testing.T) {
 				if writes < short {
 					continue // the frame is written at once
 				}
-				later := c.WriteMessage(BinaryMessage, nil)
-				if err != io.ErrShortWrite || later != io.ErrShortWrite || writes != short {
-					t.Errorf("%d bytes, write %d: got %v, later %v, and %d writes, want %v twice, and none behind it",
-						size, short, err, later, writes, io.ErrShortWrite)
+				if err != io.ErrShortWrite {
+					t.Errorf("%d bytes, write %d: got %v, want %v", size, short, err, io.ErrShortWrite)
+				}
+				if wantWritesFail(t, "a short write", c, io.ErrShortWrite); writes != short {
+					t.Errorf("%d bytes, write %d: got %d writes, want none behind it", size, short, writes)
 				}
 			}
 		}
@@ -969,117 +834,27 @@ func TestWriteOfANegativeNumber(t *testing.T) {
 	})
 }
 
-// If the network fails when a corked message is to leave together with the reply to the peer's
-// Close frame, Flush and Shutdown say that the message is lost.
-func TestLossBehindTheReplyToAClose(t *testing.T) {
-	bothSides(t, func(t *testing.T, server bool) {
-		synctest.Test(t, func(t *testing.T) {
-			c, peer := newWriteFuncConn(t, server, func([]byte) (int, error) { return 0, errMine })
-			c.Cork()
-			wantWrite(t, c, "lost")
-			peer.Write(peerFrames(server, peerClose))
-			var closed *CloseError
-			if _, _, err := c.ReadMessage(); !errors.As(err, &closed) {
-				t.Errorf("read: got %v, want a *CloseError", err)
-			}
-			if err := c.Flush(); err != errMine {
-				t.Errorf("Flush: got %v, want %v", err, errMine)
-			}
-			if err := c.Shutdown(t.Context(), CloseNormalClosure, ""); err != errMine {
-				t.Errorf("Shutdown: got %v, want %v", err, errMine)
-			}
-		})
-	})
-}
-
-// lookedAtContext calls looked when Done is called.
-type lookedAtContext struct {
-	*countedContext
-	looked func()
-}
-
-func (c lookedAtContext) Done() <-chan struct{} {
-	c.looked()
-	return c.countedContext.Done()
-}
-
-// Close that comes just before a write registers with its context leaves nothing registered.
-func TestCloseBeforeAWriteRegisters(t *testing.T) {
-	c, _ := newTestConn(t, true)
-	ctx := lookedAtContext{newCountedContext(), func() {
-		if c.send.lock.has(stateLocked) && c.send.lock.phase() == phaseOpen {
-			c.Close()
-		}
-	}}
-	if err := c.WriteMessageContext(ctx, TextMessage, nil); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("got %v, want net.ErrClosed", err)
-	}
-	ctx.want(t, "after Close", 0, ctx.total)
-}
-
-// While one goroutine flushes to a slow network, the context of another is heeded.
-func TestCorkAndContext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a, wire := newPipe(t, 4)
-		c := newQuickConn(a, true, nil, connOptions{})
-		writeCorked(t, c)
-		flushed := make(chan error)
-		go func() { flushed <- c.Flush() }()
-		synctest.Wait()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		if err := c.WriteMessageContext(ctx, TextMessage, nil); err != context.DeadlineExceeded {
-			t.Errorf("got %v, want context.DeadlineExceeded", err)
-		}
-		l := &loggedConn{pipeConn: &pipeConn{in: wire.out, out: wire.in}}
-		if got := drainFrames(t, l, 3); got != "1 a|1 b|1 c" {
-			t.Errorf("got %q, want a, b and c", got)
-		}
-		if err := <-flushed; err != nil {
-			t.Errorf("got %v, want nil", err)
-		}
-	})
-}
-
 // After a write has failed, the reader still waits for what the peer sends: nothing that was reported as written is
 // lost.
 func TestReadingGoesOnAfterAFailedWrite(t *testing.T) {
 	for _, takes := range []int{0, 1} { // of the frame that fails
 		synctest.Test(t, func(t *testing.T) {
-			near, far := newPipe(t, 1<<10)
-			failing := &failsLater{pipeConn: near, takes: takes}
-			c := newConn(failing, true, nil, connOptions{})
-			if err := c.WriteMessage(TextMessage, []byte("sent")); err != nil {
-				t.Fatal(err)
-			}
-			failing.fails = true
-			if err := c.WriteMessage(TextMessage, []byte("lost")); err != errMine {
+			fails := false
+			c, far := newWriteFuncConn(t, true, func(p []byte) (int, error) {
+				if fails {
+					return takes, errMine
+				}
+				return len(p), nil
+			})
+			wantWrite(t, c, "sent")
+			fails = true
+			if err := c.WriteMessage(TextMessage, []byte("not sent")); err != errMine {
 				t.Errorf("got %v, want that of the network", err)
 			}
-			read := begin(t, func() (string, error) {
-				_, p, err := c.ReadMessage()
-				return string(p), err
-			})
-			synctest.Wait()
-			far.Write(closingFrame(true, "\x81later"))
-			if synctest.Wait(); read.err != nil || read.result != "later" {
-				t.Errorf("%d bytes have left: got %q, %v, want later", takes, read.result, read.err)
-			}
+			read := inBackground(t, func() error { return readText(c, "later") })
+			read.wantWaiting("nothing has come")
+			far.Write(peerFrames(true, textFrame("later")))
+			read.want(fmt.Sprint(takes, " bytes have left"), 0, noError)
 		})
 	}
-}
-
-// failsLater is a connection whose writes fail once fails is set, having taken some bytes.
-type failsLater struct {
-	*pipeConn
-	takes int
-	fails bool
-}
-
-func (c *failsLater) Write(p []byte) (int, error) {
-	if !c.fails {
-		return c.pipeConn.Write(p)
-	}
-	n, _ := c.pipeConn.Write(p[:min(c.takes, len(p))])
-	return n, errMine
 }
