@@ -5,12 +5,10 @@ package websocket
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net"
-	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -65,7 +63,7 @@ func TestBatch(t *testing.T) {
 				})
 			}
 			all.Wait()
-			var next [writers]int
+			next := make([]int, writers)
 			writes := wire.take(t)
 			for _, text := range strings.Split(strings.Join(writes, "|"), "|") {
 				var i, j int
@@ -75,10 +73,8 @@ func TestBatch(t *testing.T) {
 				}
 				next[i]++
 			}
-			for i, n := range next {
-				if n != messages {
-					t.Errorf("writer %d: got %d messages, want %d", i, n, messages)
-				}
+			if want := slices.Repeat([]int{messages}, writers); !slices.Equal(next, want) {
+				t.Errorf("got %d messages of the writers, want %d of each", next, messages)
 			}
 			if most := writers * messages / 20; len(writes) > most {
 				t.Errorf("got %d writes, want at most %d", len(writes), most)
@@ -109,120 +105,37 @@ func TestBatchOnOneProcessor(t *testing.T) {
 	}
 }
 
-// Over the kernel's connections nothing is lost or mixed up, of small messages and of large ones.
-func TestBatchOverTheKernel(t *testing.T) {
-	eachTransport(t, func(t *testing.T, near, far net.Conn) {
-		server, client := newConn(near, true, nil, connOptions{}), newConn(far, false, nil, connOptions{readLimit: -1})
-		for _, pair := range [][2]*Conn{{server, client}, {client, server}} {
-			const writers, messages = 64, 20
-			payload := func(i, j int) []byte { return bytes.Repeat([]byte{byte(i), byte(j)}, 1+i*j) }
-			var all sync.WaitGroup
-			for i := range writers {
-				all.Go(func() {
-					for j := range messages {
-						if err := pair[0].WriteMessage(BinaryMessage, payload(i, j)); err != nil {
-							t.Errorf("got %v, want nil", err)
-						}
-					}
-				})
-			}
-			var next [writers]int
-			for range writers * messages {
-				_, p, err := pair[1].ReadMessage()
-				if err != nil {
-					t.Fatal(err)
-				}
-				i, j := int(p[0]), int(p[1])
-				if next[i] != j || !bytes.Equal(p, payload(i, j)) {
-					t.Fatalf("got message %d of writer %d, or a part of it, want message %d", j, i, next[i])
-				}
-				next[i]++
-			}
-			all.Wait()
-		}
-		for _, size := range []int{defaultBufferSize, 100_000, headStart - 1, headStart, headStart + 1, 3 << 20} {
-			want := noise(size, 1)
-			written := make(chan error)
-			go func() { written <- server.WriteMessage(BinaryMessage, want) }()
-			if _, p, err := client.ReadMessage(); !bytes.Equal(p, want) || err != nil {
-				t.Errorf("%d bytes: got %d others, %v", size, len(p), err)
-			}
-			if err := <-written; err != nil {
-				t.Errorf("%d bytes: got %v, want nil", size, err)
-			}
-		}
-	})
-}
-
 // An error of the network is returned by each call whose frame was to leave, and all later ones.
 func TestBatchAndAnError(t *testing.T) {
 	for fails := 1; fails <= 2; fails++ { // the first, alone; the second, with the frames of all others
 		synctest.Test(t, func(t *testing.T) {
 			c, wire := newBusyConn(t, true)
 			wire.fails = fails
-			const writers = 10
-			errs := make(chan error, writers)
-			for range writers {
-				go func() { errs <- c.WriteMessage(TextMessage, []byte("x")) }()
-			}
-			good := 0
-			for range writers {
-				if err := <-errs; err == nil {
-					good++
-				} else if err != errMine {
-					t.Errorf("got %v, want the network's error", err)
+			for i := range 10 {
+				took, want := time.Duration(fails)*time.Millisecond, errMine.Error()
+				if i+1 < fails {
+					took, want = time.Millisecond, noError
 				}
+				x := inBackground(t, func() error { return c.WriteMessage(TextMessage, []byte("x")) })
+				defer x.want(fmt.Sprint("call ", i), took, want)
+				synctest.Wait()
 			}
-			if good != fails-1 {
-				t.Errorf("got %d calls without an error, want %d", good, fails-1)
-			}
-			if err := c.WriteMessage(TextMessage, nil); err != errMine {
-				t.Errorf("later: got %v, want the same", err)
-			}
+			time.Sleep(time.Second)
+			wantWritesFail(t, "later", c, errMine)
 		})
 	}
 }
 
-// writers are calls of WriteMessage, each in a goroutine, and how they have ended.
-type writers struct {
-	b       *bubble
-	results map[string]string // by message: the error, and when
-	mu      sync.Mutex
-}
-
-// begin begins to write a message with a deadline, or with none if timeout is 0. The calls before have got as
+// beginWrite begins to write a message with a deadline, or with none if the timeout is 0. The calls before have got as
 // far as they can.
-func (w *writers) begin(text string, timeout time.Duration) {
-	w.b.c.SetWriteDeadline(time.Time{})
+func (b *bubble) beginWrite(text string, timeout time.Duration) *call {
+	b.c.SetWriteDeadline(time.Time{})
 	if timeout > 0 {
-		w.b.c.SetWriteDeadline(time.Now().Add(timeout))
+		b.c.SetWriteDeadline(time.Now().Add(timeout))
 	}
-	go func() {
-		err := w.b.c.WriteMessage(TextMessage, []byte(text))
-		result := fmt.Sprint(err)
-		if err == errWriteTimeout {
-			result = fmt.Sprint("timeout at ", time.Since(w.b.start))
-		} else if errors.Is(err, os.ErrDeadlineExceeded) {
-			result = "network"
-		}
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.results[text] = result
-	}()
+	x := inBackground(b.T, func() error { return b.c.WriteMessage(TextMessage, []byte(text)) })
 	synctest.Wait()
-}
-
-// want checks how the calls for the messages have ended.
-func (w *writers) want(results map[string]string) {
-	w.b.Helper()
-	synctest.Wait()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for text, want := range results {
-		if got := w.results[text]; got != want {
-			w.b.Errorf("%s: got %q, want %q", text, got, want)
-		}
-	}
+	return x
 }
 
 // Frames that wait to leave together, of which the network has taken n bytes when the time of the first has
@@ -234,35 +147,38 @@ func TestDeadlineWithinABatch(t *testing.T) {
 		eachPipe(t, connOptions{}, func(b *bubble) {
 			size := len(peerFrames(!b.server, textFrame("a")))
 			b.full()
-			w := &writers{b: b, results: map[string]string{}}
-			w.begin("a", 0) // the others wait meanwhile
-			w.begin("b", time.Second)
-			w.begin("c", 2*time.Second)
-			w.begin("d", 0)
-			w.begin("e", 0)
+			names := []string{"a", "b", "c", "d", "e"}
+			var calls []*call
+			for i, timeout := range []time.Duration{0, time.Second, 2 * time.Second, 0, 0} { // a is written, the others wait
+				calls = append(calls, b.beginWrite(names[i], timeout))
+			}
 			b.room(size + n)
 			time.Sleep(3 * time.Second)
 			if torn := n > size && n < 4*size && n%size != 0; torn && !b.c.send.lock.has(stateUnsent) {
 				b.Errorf("%d bytes have left: got nothing unsent, want the frame that has begun to leave", n)
 			}
 			b.open()
-			results := map[string]string{"a": noError, "b": noError, "c": noError, "d": noError, "e": noError}
-			frames := []string{"1 a", "1 b", "1 c", "1 d", "1 e"}
+			const timeout = "websocket: write timeout"
+			errs := []string{noError, noError, noError, noError, noError}
 			switch {
 			case n == 0: // nothing of the batch has left
-				results["b"], results["c"] = "timeout at 1s", "timeout at 2s"
-				frames = []string{"1 a", "1 d", "1 e"}
+				errs[1], errs[2] = timeout, timeout
 			case n < size: // some of the call's own frame has
-				frames = frames[:1]
-				for text := range results {
-					results[text] = "network"
-				}
-				results["a"] = noError
+				errs = []string{noError, "i/o timeout", "i/o timeout", "i/o timeout", "i/o timeout"}
 			case n == size: // all of that has, and nothing of the next
-				results["c"] = "timeout at 2s"
-				frames = []string{"1 a", "1 b", "1 d", "1 e"}
+				errs[2] = timeout
 			}
-			w.want(results)
+			var frames []string
+			for i, x := range calls {
+				took := time.Duration(anyTime)
+				switch errs[i] {
+				case noError:
+					frames = append(frames, "1 "+names[i])
+				case timeout:
+					took = time.Duration(i) * time.Second
+				}
+				x.want(fmt.Sprint(names[i], ": ", n, " bytes have left in time"), took, errs[i])
+			}
 			b.want(fmt.Sprint(n, " bytes have left in time"), frames...)
 			if len(frames) > 1 {
 				b.wantGood()
@@ -275,20 +191,15 @@ func TestDeadlineWithinABatch(t *testing.T) {
 // If the network fails then, the frame that has begun to leave, whose call has returned, is lost.
 func TestLossOfATornFrame(t *testing.T) {
 	eachPipe(t, connOptions{}, func(b *bubble) {
-		size := len(peerFrames(!b.server, textFrame("a")))
 		b.full()
-		w := &writers{b: b, results: map[string]string{}}
-		w.begin("a", 0)
-		w.begin("b", time.Second)
-		w.begin("c", time.Hour)
-		b.room(2*size + 1)
-		time.Sleep(2 * time.Second)
-		w.want(map[string]string{"a": noError, "b": noError, "c": noError})
+		b.beginWrite("a", 0)
+		b.beginWrite("b", time.Second)
+		torn := b.beginWrite("c", time.Hour)
+		b.room(2*len(peerFrames(!b.server, textFrame("a"))) + 1)
+		torn.want("its frame has begun to leave", time.Second, noError)
 		b.far.Close()
 		synctest.Wait()
-		if err := b.c.send.lock.lost(); err == nil {
-			b.Error("got nothing lost, want the end of c")
-		}
+		wantLost(b.T, b.c, io.ErrClosedPipe.Error())
 	})
 }
 
@@ -296,28 +207,17 @@ func TestLossOfATornFrame(t *testing.T) {
 func TestBatchOfMoreThanTheOutbox(t *testing.T) {
 	eachPipe(t, connOptions{}, func(b *bubble) {
 		b.full()
-		const n, size = 10, 10_000
-		results := make(chan error, n)
-		for i := range n {
-			go func() { results <- b.c.WriteMessage(BinaryMessage, noise(size, uint64(i))) }()
-			synctest.Wait()
+		var calls []*call
+		var frames []string
+		for i := range 10 {
+			text := strings.Repeat(fmt.Sprint(i), 10_000)
+			calls, frames = append(calls, b.beginWrite(text, 0)), append(frames, "1 "+text)
 		}
 		b.open()
-		synctest.Wait()
-		got := 0
-		for _, frame := range b.take() {
-			if len(frame.frame) >= size {
-				got++
-			}
+		for _, x := range calls {
+			x.want("the network is free", 0, noError)
 		}
-		for range n {
-			if err := <-results; err != nil {
-				b.Error(err)
-			}
-		}
-		if got != n {
-			b.Errorf("got %d frames, want %d", got, n)
-		}
+		b.want("all of them", frames...)
 	})
 }
 
@@ -326,67 +226,38 @@ func TestBatchOfMoreThanTheOutbox(t *testing.T) {
 func TestBatchAndDeadlines(t *testing.T) {
 	eachPipe(t, connOptions{}, func(b *bubble) {
 		b.full()
-		w := &writers{b: b, results: map[string]string{}}
-		w.begin("first", 0)
-		w.begin("next", 0)
-		w.begin("late", time.Second)
-		w.begin("early enough", time.Hour)
+		first, next := b.beginWrite("first", 0), b.beginWrite("next", 0)
+		late, early := b.beginWrite("late", time.Second), b.beginWrite("early enough", time.Hour)
 		b.room(len(peerFrames(!b.server, textFrame("first"))))
 		// Now the next one is in the system call, with the frames that may join it.
 		time.Sleep(time.Minute)
-		w.want(map[string]string{"first": noError, "next": "", "late": "timeout at 1s", "early enough": ""})
+		first.want("the network has taken it", 0, noError)
+		late.want("its deadline has passed", time.Second, "websocket: write timeout")
+		next.wantWaiting("the network is full")
+		early.wantWaiting("the network is full")
 		b.open()
 		b.want("without the one that is late", "1 first", "1 next", "1 early enough")
-		w.want(map[string]string{"next": noError, "early enough": noError})
+		next.want("the network is free", time.Minute, noError)
+		early.want("the network is free", time.Minute, noError)
 	})
 }
 
 // A frame whose context can end does not join either, and its call can give up.
 func TestBatchAndContexts(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, wire := newBusyConn(t, true)
-		ctx, cancel := context.WithTimeoutCause(t.Context(), 1500*time.Microsecond, errMine)
-		defer cancel()
-		go c.WriteMessage(TextMessage, []byte("a"))
-		synctest.Wait()
-		go c.WriteMessage(TextMessage, []byte("b"))
-		synctest.Wait()
-		given := make(chan error)
-		go func() { given <- c.WriteMessageContext(ctx, TextMessage, []byte("c")) }()
-		synctest.Wait()
-		go c.WriteMessage(TextMessage, []byte("d"))
-		if err := <-given; !errors.Is(err, errMine) || c.send.lock.err() != nil {
-			t.Errorf("got %v, want the cause, and a good connection", err)
-		}
-		time.Sleep(time.Second)
-		wire.wantWrites(t, "without the one that gave up", "1 a", "1 b|1 d")
-	})
-}
-
-// Goroutines that write to a full network at the same time, with different deadlines: the
-// messages of those whose time has passed never arrive, and all others do.
-func TestDeadlinesOfManyWriters(t *testing.T) {
 	eachPipe(t, connOptions{}, func(b *bubble) {
+		ctx, cancel := context.WithTimeoutCause(b.Context(), time.Minute, errMine)
+		defer cancel()
 		b.full()
-		w := &writers{b: b, results: map[string]string{}}
-		results := map[string]string{}
-		var frames []string
-		const n = 100
-		for i := range n {
-			text, timeout := fmt.Sprint("message ", i), time.Duration(0)
-			if i%2 == 0 {
-				timeout = time.Duration(1+i*37%n) * time.Second
-				results[text] = fmt.Sprint("timeout at ", timeout)
-			} else {
-				results[text] = noError
-				frames = append(frames, "1 "+text)
-			}
-			w.begin(text, timeout)
-		}
-		time.Sleep(n * time.Second)
+		b.beginWrite("a", 0)
+		b.beginWrite("b", 0)
+		given := inBackground(b.T, func() error { return b.c.WriteMessageContext(ctx, TextMessage, []byte("c")) })
+		synctest.Wait()
+		b.beginWrite("d", 0)
+		b.room(len(peerFrames(!b.server, textFrame("a"))) + 1) // now b and d are in the system call
+		given.want("its context has ended", time.Minute, "websocket: context deadline exceeded: mine")
 		b.open()
-		w.want(results)
-		b.want("without those whose time has passed", frames...)
+		b.want("without the one that gave up", "1 a", "1 b", "1 d")
+		b.wantGood()
 	})
 }
 
@@ -398,27 +269,19 @@ func TestNothingFollowsACloseFrame(t *testing.T) {
 		"Shutdown":     func(c *Conn) error { return c.Shutdown(context.Background(), CloseNoStatusReceived, "") },
 		"prepared":     func(c *Conn) error { return answers["WritePreparedMessage"](c, CloseMessage, nil) },
 	} {
-		bothSides(t, func(t *testing.T, server bool) {
-			synctest.Test(t, func(t *testing.T) {
-				c, wire := newBusyConn(t, server)
-				go c.WriteMessage(TextMessage, []byte("a"))
-				synctest.Wait()
-				go sendClose(c)
-				synctest.Wait()
-				errs := make(chan error, 2)
-				go func() { errs <- c.WriteMessage(TextMessage, []byte("b")) }()
-				go func() { errs <- c.WriteControl(PongMessage, nil, time.Time{}) }()
-				go c.NextWriter(TextMessage) // takes its turn before
-				time.Sleep(time.Second)
-				for range cap(errs) {
-					if err := <-errs; err != ErrCloseSent {
-						t.Errorf("%s: got %v, want ErrCloseSent", name, err)
-					}
-				}
-				wire.wantWrites(t, name, "1 a", "8 ")
-				wire.peer().Close()
-				c.Close()
-			})
+		eachPipe(t, connOptions{}, func(b *bubble) {
+			b.full()
+			b.beginWrite("a", 0)
+			go sendClose(b.c)
+			synctest.Wait()
+			message := b.beginWrite("b", 0)
+			control := inBackground(b.T, func() error { return b.c.WriteControl(PongMessage, nil, time.Time{}) })
+			go b.c.NextWriter(TextMessage) // takes its turn before
+			synctest.Wait()
+			b.open()
+			b.want(name, "1 a", "8 ")
+			message.want(name, 0, ErrCloseSent.Error())
+			control.want(name, 0, ErrCloseSent.Error())
 		})
 	}
 }
@@ -429,32 +292,31 @@ func TestMemoryAfterAStorm(t *testing.T) {
 	bothSides(t, func(t *testing.T, server bool) {
 		synctest.Test(t, func(t *testing.T) {
 			const conns, calls, most = 100, 200, 1000
-			storm := func(c *Conn, far *pipeConn) {
-				room(far, 0)
+			var list [1 + conns]*Conn
+			var fars [1 + conns]*pipeConn
+			storm := func(i int) {
+				room(fars[i], 0)
 				for range calls {
 					go func() {
-						if err := c.WriteMessage(TextMessage, []byte("storm")); err != nil {
+						if err := list[i].WriteMessage(TextMessage, []byte("storm")); err != nil {
 							t.Error(err)
 						}
 					}()
 				}
 				synctest.Wait() // all of them wait
-				room(far, 1<<20)
+				room(fars[i], 1<<20)
 				synctest.Wait()
-				far.take()
+				fars[i].take()
 			}
-			var list []*Conn
-			var fars []*pipeConn
-			for range 1 + conns {
-				c, far := newTestConn(t, server)
-				wantWrite(t, c, "first")
-				far.take()
-				list, fars = append(list, c), append(fars, far)
+			for i := range list {
+				list[i], fars[i] = newTestConn(t, server)
+				wantWrite(t, list[i], "first")
+				fars[i].take()
 			}
-			storm(list[conns], fars[conns]) // now the runtime has its goroutines
+			storm(conns) // now the runtime has its goroutines
 			before := heapInUse()
-			for i, c := range list[:conns] {
-				storm(c, fars[i])
+			for i := range conns {
+				storm(i)
 			}
 			after := heapInUse()
 			runtime.KeepAlive(list)
@@ -468,37 +330,29 @@ func TestMemoryAfterAStorm(t *testing.T) {
 // takenNothing is the verdict of a write.
 const takenNothing = "websocket: the peer has taken nothing for 14s"
 
-// The network may be full, and somebody in the middle of a frame.
+// The network may be full, and a call in the middle of a frame.
 func TestKeepaliveWhileAWriteIsBlocked(t *testing.T) {
+	// begin begins to write a message of which the network has no room for a part.
+	begin := func(tc *keepaliveScript, size int) *call {
+		return inBackground(tc.T, func() error { return tc.c.WriteMessage(BinaryMessage, make([]byte, size)) })
+	}
 	keepaliveTest(t, "a peer that is gone", keepaliveOptions, func(tc *keepaliveScript) {
-		done := make(chan error, 1)
-		go func() { done <- tc.c.WriteMessage(BinaryMessage, make([]byte, 5000)) }()
+		write := begin(tc, 5000)
 		tc.read()
 		time.Sleep(14 * time.Second)
 		tc.wait()
 		wantKeepaliveError(tc, "the verdict does not wait for the write", tc.err, "4s")
-		if err := <-done; err == nil {
-			tc.Error("got nil, want that the write ends")
-		}
-		if err := tc.c.WriteMessage(TextMessage, nil); err != tc.err {
-			tc.Errorf("got %v, want the verdict", err)
-		}
+		write.want("the write ends", 14*time.Second, tc.err.Error())
+		wantWritesFail(tc, "the verdict", tc.c, tc.err)
 	})
 
 	for _, pause := range []time.Duration{14*time.Second - 1, 15 * time.Second} {
 		keepaliveTest(t, fmt.Sprint("a peer that reads every ", pause), keepaliveOptions, func(tc *keepaliveScript) {
 			// Each piece is twice what the network holds, and the next one waits for all of it.
-			const pieces = 100
-			done := make(chan error, 1)
-			go func() {
-				w, err := tc.c.NextWriter(BinaryMessage)
-				for range pieces {
-					if err == nil {
-						_, err = w.Write(make([]byte, 5000))
-					}
-				}
-				done <- err
-			}()
+			const pieces = 20
+			write := inBackground(tc.T, func() error {
+				return writePieces(tc.c, BinaryMessage, make([]byte, pieces*5000), 5000)
+			})
 			for range pieces {
 				time.Sleep(pause)
 				for synctest.Wait(); len(tc.wire.take()) > 0; synctest.Wait() {
@@ -508,68 +362,53 @@ func TestKeepaliveWhileAWriteIsBlocked(t *testing.T) {
 			if pause > 14*time.Second {
 				want = takenNothing
 			}
-			if err := <-done; fmt.Sprint(err) != want {
-				tc.Errorf("got %v, want %s", err, want)
-			}
+			write.want("all pieces", anyTime, want)
 		})
 	}
 
 	// A large frame leaves in pieces. Each that the peer takes is a sign, also for the reader.
 	const pieces = 4
-	for _, stuck := range []int{0, 1, pieces - 1, pieces} {
-		name := fmt.Sprintf("a peer that takes %d of %d pieces", stuck, pieces)
+	for _, taken := range []int{0, 1, pieces - 1, pieces} {
+		name := fmt.Sprintf("a peer that takes %d of %d pieces", taken, pieces)
 		keepaliveTest(t, name, keepaliveOptions, func(tc *keepaliveScript) {
 			room(tc.wire, maxPiece) // so that with the header a few bytes of each piece wait
 			message := noise(pieces*maxPiece+1, 1)
-			done := make(chan error, 1)
-			go func() { done <- tc.c.WriteMessage(BinaryMessage, message) }()
-			if stuck == pieces {
+			write := inBackground(tc.T, func() error { return tc.c.WriteMessage(BinaryMessage, message) })
+			if taken == pieces {
 				tc.read()
 			}
 			var got []byte
-			for range stuck {
+			for range taken {
 				time.Sleep(14*time.Second - 1)
 				synctest.Wait() // for a verdict
 				got = append(got, tc.wire.take()...)
 				synctest.Wait()
 			}
-			if stuck < pieces {
-				time.Sleep(14*time.Second - 1)
-				if synctest.Wait(); tc.c.send.lock.err() != nil {
-					tc.Errorf("got %v, want a verdict after 14s", tc.c.send.lock.err())
-				}
-				time.Sleep(1)
-				if err := <-done; fmt.Sprint(err) != takenNothing {
-					tc.Errorf("got %v, want the verdict", err)
-				}
+			if taken < pieces {
+				write.want("the verdict comes 14s after the last piece",
+					time.Duration(taken)*(14*time.Second-1)+14*time.Second, takenNothing)
 				return
 			}
-			err := <-done
+			write.want("all pieces", pieces*(14*time.Second-1), noError)
 			got = append(got, tc.wire.take()...)
-			h, n, _ := parseHeader(got)
-			if err != nil || h.length != int64(len(message)) || !bytes.HasPrefix(got[n:], message) {
-				tc.Errorf("got %d bytes, %v, want the message of %d", len(got), err, len(message))
+			if h, n, _ := parseHeader(got); h.length != int64(len(message)) || !bytes.HasPrefix(got[n:], message) {
+				tc.Errorf("got %d bytes, want the message of %d", len(got), len(message))
 			}
 		})
 	}
 
 	keepaliveTest(t, "a peer that is gone, and nobody reads", keepaliveOptions, func(tc *keepaliveScript) {
-		var err error
-		d := took(func() { err = tc.c.WriteMessage(BinaryMessage, make([]byte, 5000)) })
-		if fmt.Sprint(err) != takenNothing || d != 14*time.Second {
-			tc.Errorf("got %v after %v, want the verdict after 14s", err, d)
-		}
+		begin(tc, 5000).want("the verdict", 14*time.Second, takenNothing)
 	})
 
 	// What the network holds proves nothing.
 	keepaliveTest(t, "a server that pushes to a peer that is gone", keepaliveOptions, func(tc *keepaliveScript) {
 		room(tc.wire, 1<<20)
 		tc.read()
-		for range 13 {
+		for range 14 {
+			begin(tc, 1000)
 			time.Sleep(time.Second)
-			tc.c.WriteMessage(BinaryMessage, make([]byte, 1000))
 		}
-		time.Sleep(time.Second)
 		tc.wait()
 		wantKeepaliveError(tc, "it was asked and has not answered", tc.err, "4s")
 	})
@@ -577,10 +416,10 @@ func TestKeepaliveWhileAWriteIsBlocked(t *testing.T) {
 	often := connOptions{pingInterval: time.Millisecond, pongTimeout: time.Hour}
 	keepaliveTest(t, "pings do not pile up", often, func(tc *keepaliveScript) {
 		before := runtime.NumGoroutine()
-		go tc.c.WriteMessage(BinaryMessage, make([]byte, 5000))
-		time.Sleep(time.Minute + time.Microsecond)
+		begin(tc, 5000)
+		time.Sleep(10*time.Second + time.Microsecond)
 		if n := runtime.NumGoroutine() - before; n > 100 { // some are of other tests
-			tc.Errorf("got %d goroutines more after 60,000 intervals", n)
+			tc.Errorf("got %d goroutines more after 10,000 intervals", n)
 		}
 		if b := tc.c.send.slot.Load(); b == nil || b.n != 2 {
 			tc.Error("got more than one ping that waits, or none")
@@ -591,90 +430,40 @@ func TestKeepaliveWhileAWriteIsBlocked(t *testing.T) {
 		tc.read()
 		w, _ := tc.c.NextWriter(TextMessage)
 		io.WriteString(w, "open")
-		done := make(chan error, 1)
-		go func() { done <- tc.c.WriteMessage(TextMessage, nil) }()
+		write := begin(tc, 0)
 		time.Sleep(10 * time.Second)
 		tc.wantPing("pings pass")
 		time.Sleep(4 * time.Second)
 		tc.wantDead("and so does the verdict")
-		if err := <-done; err != tc.err {
-			tc.Errorf("got %v, want the verdict for who waits behind the writer", err)
-		}
+		write.want("it waits behind the writer", 14*time.Second, tc.err.Error())
 	})
 }
 
-// chunkConn reads in chunks.
-type chunkConn struct {
-	*pipeConn
-	chunk int
-}
-
-func (c chunkConn) Read(p []byte) (int, error) { return c.pipeConn.Read(p[:min(len(p), c.chunk)]) }
-
-// largePair returns a client and a server without a read limit, which read in chunks.
-func largePair(t testing.TB, chunk int) (client, server *Conn) {
-	a, b := newPipe(t, 1<<30)
-	o := connOptions{readLimit: -1}
-	return newConn(chunkConn{a, chunk}, false, nil, o), newConn(chunkConn{b, chunk}, true, nil, o)
-}
-
-// largePayload returns a message: text with characters of 1 to 4 bytes, which no size
-// of frame or chunk respects, or bytes that are no text.
-func largePayload(messageType, size int) []byte {
-	unit := "Text is cut anywhere: é, 한 and 😀 are cut too, sooner or later."
-	if messageType == BinaryMessage {
-		unit = "\xff\x00\xc3\x80\xfe\xed\xa0\x01\x02\x03\x04\x05\x06"
-	}
-	b := bytes.Repeat([]byte(unit), size/len(unit))
-	return append(b, bytes.Repeat([]byte("."), size-len(b))...)
-}
-
-// largeSend sends the message in frames of the given size; 0 means one frame.
-func largeSend(t *testing.T, c *Conn, messageType int, b []byte, size int) {
-	t.Helper()
-	if size == 0 {
-		size = max(len(b), 1)
-	}
-	h := header{opcode: opcode(messageType)}
-	for !h.fin {
-		n := min(size, len(b))
-		h.fin = n == len(b)
-		if err := c.send.write(&frame{opcode: h.opcode, fin: h.fin, payload: b[:n]}, modeFrame, &limit{}); err != nil {
-			t.Fatal(err)
-		}
-		h.opcode = opContinuation
-		b = b[n:]
-	}
-}
-
 // Large messages arrive as they were sent, whole and in frames of any size, to a reader that gets all at once
-// or chunks.
+// or what the network holds: text with characters of 1 to 4 bytes, which no such size respects, and bytes that are no
+// text.
 func TestLargeMessages(t *testing.T) {
 	skipRace(t)
-	type size struct{ message, frame, chunk int }
-	const all = 1 << 30
-	sizes := []size{{64 << 10, 0, all}, {256 << 10, 0, all}, {1 << 20, 0, all}, {4 << 20, 0, all}, {64 << 10, 1300, all}}
-	for frame := 64; frame <= 4<<20; frame *= 4 {
-		sizes = append(sizes, size{max(frame, 256<<10), frame, all})
+	units := map[int]string{
+		TextMessage:   "Text is cut anywhere: é, 한 and 😀 are cut too, sooner or later.",
+		BinaryMessage: "\xff\x00\xc3\x80\xfe\xed\xa0\x01\x02\x03\x04\x05\x06",
 	}
-	for chunk := 64; chunk <= 2048; chunk *= 2 {
-		sizes = append(sizes, size{1 << 20, 0, chunk}, size{1 << 20, 1000, chunk})
-	}
-	if !testing.Short() {
-		sizes = append(sizes, size{16 << 20, 0, all})
-	}
-	for _, s := range sizes {
-		client, server := largePair(t, s.chunk)
-		for _, messageType := range []int{TextMessage, BinaryMessage} {
-			want := largePayload(messageType, s.message)
-			for _, way := range [][2]*Conn{{client, server}, {server, client}} {
-				largeSend(t, way[0], messageType, want, s.frame)
-				gotType, got, err := way[1].ReadMessage()
-				if err != nil || gotType != messageType || !bytes.Equal(got, want) {
-					t.Fatalf("%+v, server %t: got type %d, %d bytes, %v, want type %d, the bytes as they were sent",
-						s, way[0] == server, gotType, len(got), err, messageType)
+	for _, tt := range []struct{ message, frame, network int }{
+		{64 << 10, 1300, 1 << 30}, {256 << 10, 64, 1 << 30}, {4 << 20, 64 << 10, 1 << 30}, {16 << 20, 0, 1 << 30},
+		{1 << 20, 0, 64}, {1 << 20, 1000, 128}, {1 << 20, 0, 2048}, {1 << 20, 1000, 2048},
+	} {
+		for messageType, unit := range units {
+			bothSides(t, func(t *testing.T, server bool) {
+				near, far := newPipe(t, tt.network)
+				c := newConn(near, server, nil, connOptions{maxFrameSize: tt.frame})
+				peer := newConn(far, !server, nil, connOptions{readLimit: -1})
+				want := strings.Repeat(unit, tt.message/len(unit))
+				go c.WriteMessage(messageType, []byte(want))
+				gotType, got, err := peer.ReadMessage()
+				if gotType != messageType || string(got) != want || err != nil {
+					t.Fatalf("%+v: got type %d, %d bytes, %v, want type %d, and what was sent", tt, gotType, len(got), err, messageType)
 				}
-			}
+			})
 		}
 	}
 }
