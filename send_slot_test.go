@@ -3,7 +3,6 @@
 package websocket
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -15,16 +14,6 @@ import (
 	"testing/synctest"
 	"time"
 )
-
-// wantFree checks that the lock is free, and that nothing waits to be sent.
-func (s *send) wantFree(t *testing.T) {
-	t.Helper()
-	if s.hasUnsent() || !s.lock.tryAcquire(modeFlush) {
-		t.Error("the lock is not free, or something waits to be sent")
-		return
-	}
-	s.unlock()
-}
 
 // The holder of the lock writes the replies before it gives the lock back. Nothing follows a Close frame,
 // whoever sends it, and no pong replaces it.
@@ -61,7 +50,7 @@ func TestHolderOfTheLockWritesReplies(t *testing.T) {
 			if then := describeFrames(t, wire.take()); now != tt.now || then != tt.then {
 				t.Errorf("%s: got %q, and then %q, want %q, %q", name, now, then, tt.now, tt.then)
 			}
-			c.send.wantFree(t)
+			c.wantNothingUnsent(t)
 			if err := c.WriteMessage(TextMessage, nil); err != tt.err {
 				t.Errorf("%s: got %v, want %v", name, err, tt.err)
 			}
@@ -74,35 +63,32 @@ func TestHolderOfTheLockWritesReplies(t *testing.T) {
 // most recently processed Ping frame." That is done where the slot is full, of pongs or of what a stream
 // has posted, which itself waits for room then. A Close frame has room in any case.
 func TestReplySlotIsFull(t *testing.T) {
-	bothSides(t, func(t *testing.T, server bool) {
-		for _, full := range []bool{false, true} {
-			synctest.Test(t, func(t *testing.T) {
-				c, wire := newLoggedConn(t, server, connOptions{})
-				c.send.lock.acquire(modeFrame, nil, &limit{})
-				least, most := 25, 300
-				if full {
-					s := NewStream(c, BinaryMessage)
-					least = len(fillStream(t, s)) + 2
-					most = least
-					s.SetWriteDeadline(time.Now().Add(time.Second))
-					if n, err := s.Write([]byte("more")); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
-						t.Errorf("got %d, %v, want a timeout: the slot is full", n, err)
-					}
+	for _, full := range []bool{false, true} {
+		eachLogged(t, connOptions{}, nil, func(t *testing.T, c *Conn, wire *loggedConn) {
+			c.send.lock.acquire(modeFrame, nil, &limit{})
+			least, most := 25, 300
+			if full {
+				s := NewStream(c, BinaryMessage)
+				least = len(fillStream(t, s)) + 2
+				most = least
+				s.SetWriteDeadline(time.Now().Add(time.Second))
+				if n, err := s.Write([]byte("more")); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("got %d, %v, want a timeout: the slot is full", n, err)
 				}
-				for i := range 1000 {
-					c.reply(opPong, fmt.Appendf(nil, "%020d", i))
-				}
-				c.replyClose(CloseGoingAway)
-				c.send.unlock()
-				synctest.Wait()
-				got := strings.Split(strings.Join(wire.take(t), "|"), "|")
-				last := []string{fmt.Sprintf("10 %020d", 999), "8 \x03\xe9"}
-				if len(got) < least || len(got) > most || !slices.Equal(got[len(got)-2:], last) {
-					t.Errorf("got %d frames, at the end %q, want %d to %d, and then %q", len(got), got[len(got)-2:], least, most, last)
-				}
-			})
-		}
-	})
+			}
+			for i := range 1000 {
+				c.reply(opPong, fmt.Appendf(nil, "%020d", i))
+			}
+			c.replyClose(CloseGoingAway)
+			c.send.unlock()
+			synctest.Wait()
+			got := strings.Split(strings.Join(wire.take(t), "|"), "|")
+			last := []string{fmt.Sprintf("10 %020d", 999), "8 \x03\xe9"}
+			if len(got) < least || len(got) > most || !slices.Equal(got[len(got)-2:], last) {
+				t.Errorf("got %d frames, at the end %q, want %d to %d, and then %q", len(got), got[len(got)-2:], least, most, last)
+			}
+		})
+	}
 }
 
 // The rest of a pong that the network did not take goes out before the next frame. A write whose deadline
@@ -124,54 +110,42 @@ func TestTornPongGoesOnFirst(t *testing.T) {
 			return c.WriteMessage(TextMessage, next)
 		},
 	} {
-		synctest.Test(t, func(t *testing.T) {
-			a, wire := newPipe(t, 4)
-			c := newConn(a, true, nil, connOptions{})
-			c.reply(opPong, []byte("123456"))
+		eachPipe(t, connOptions{}, func(b *bubble) {
+			b.room(4)
+			b.c.reply(opPong, []byte("123456"))
 			synctest.Wait()
-			done := make(chan error, 1)
-			go func() { done <- write(c) }()
+			done := inBackground(b.T, func() error { return write(b.c) })
 			time.Sleep(time.Minute)
-			room(wire, 1<<20)
-			if got := describeFrames(t, wire.takeFrames(2)); got != "10 123456|1 next" {
-				t.Errorf("%s: got %q, want the pong and the message", name, got)
-			}
-			if err := <-done; err != nil {
-				t.Errorf("%s: got %v, want nil", name, err)
-			}
-			c.wantNothingUnsent(t)
+			b.open()
+			b.want(name+": the pong and the message", "10 123456", "1 next")
+			done.want(name, anyTime, noError)
+			b.c.wantNothingUnsent(b)
 		})
 	}
 }
 
 // Where the outbox has no room for what is in the slot, that still leaves before any later frame.
 func TestSlotBehindACorkedOutbox(t *testing.T) {
-	for name, tt := range map[string]struct {
-		last func(c *Conn) error
-		want string
-	}{
-		"a Close frame": {func(c *Conn) error { return c.WriteControl(CloseMessage, nil, time.Time{}) }, "8 "},
-		"a posted frame": {func(c *Conn) error {
+	for want, last := range map[string]func(c *Conn) error{
+		"8 ": func(c *Conn) error { return c.WriteControl(CloseMessage, nil, time.Time{}) },
+		"1 7000 bytes": func(c *Conn) error {
 			return c.send.post(&frame{fin: true, opcode: opText, payload: make([]byte, 7000)}, &noLimit, false)
-		}, "1 7000 bytes"},
+		},
 	} {
-		synctest.Test(t, func(t *testing.T) {
-			c, wire := newTestConn(t, true)
+		eachLogged(t, connOptions{}, nil, func(t *testing.T, c *Conn, wire *loggedConn) {
 			c.Cork()
 			c.WriteMessage(BinaryMessage, make([]byte, 10_000))
-			want := []string{"2 10000 bytes"}
-			// Nobody has flushed the slot yet.
-			for c.send.tryPost(&frame{fin: true, opcode: opBinary, payload: make([]byte, 8000)}) {
-				want = append(want, "2 8000 bytes")
+			all := []string{"2 10000 bytes"}
+			for c.send.tryPost(batchFrame(opBinary, 8000)) { // nothing has flushed the slot yet
+				all = append(all, "2 8000 bytes")
 			}
-			if err := tt.last(c); err != nil {
-				t.Errorf("%s: got %v, want nil", name, err)
+			if err := last(c); err != nil {
+				t.Errorf("%s: got %v, want nil", want, err)
 			}
 			time.Sleep(corkTime)
 			synctest.Wait()
-			want = append(want, tt.want)
-			if got := describeFrames(t, wire.take()); got != strings.Join(want, "|") {
-				t.Errorf("%s: got %q, want %q", name, got, want)
+			if got := strings.Join(wire.take(t), "|"); got != strings.Join(append(all, want), "|") {
+				t.Errorf("got %q, want %q, and then %q", got, all, want)
 			}
 		})
 	}
@@ -179,20 +153,15 @@ func TestSlotBehindACorkedOutbox(t *testing.T) {
 
 // A Close frame whose limit ends before it begins has done nothing: frames are posted as before, without waiting.
 func TestCloseFrameThatIsTakenBack(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		near, wire := newPipe(t, 0)
-		c := newConn(near, true, nil, connOptions{})
-		if err := c.WriteControl(CloseMessage, nil, time.Now().Add(time.Second)); err != errWriteTimeout {
-			t.Errorf("got %v, want %v", err, errWriteTimeout)
+	eachPipe(t, connOptions{}, func(b *bubble) {
+		b.full()
+		wantWriteTimeout(b, "Close frame", b.c.WriteControl(CloseMessage, nil, time.Now().Add(time.Second)))
+		if !b.c.send.tryPost(batchFrame(opText, 1)) {
+			b.Error("got no room in the slot")
 		}
-		if !c.send.tryPost(&frame{fin: true, opcode: opText, payload: []byte("a")}) {
-			t.Error("got no room in the slot")
-		}
-		c.send.tryFlush()
-		room(wire, 1<<20)
-		if got := describeFrames(t, wire.takeFrames(1)); got != "1 a" {
-			t.Errorf("got %q, want what was posted", got)
-		}
+		b.c.send.tryFlush()
+		b.open()
+		b.want("what was posted", "1 \x00")
 	})
 }
 
@@ -233,19 +202,14 @@ func TestPostedFramesHoldUpNoWrite(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c, _ := newBusyConn(t, true)
 			s := NewStream(c, BinaryMessage)
-			stop := time.Now().Add(time.Second)
 			go func() {
-				for time.Now().Before(stop) {
+				for range 2000 {
 					post(c, s)
 					time.Sleep(time.Millisecond / 2)
 				}
 			}()
 			time.Sleep(10 * time.Millisecond)
-			d := took(func() {
-				if err := c.WriteControl(PingMessage, nil, time.Now().Add(time.Minute)); err != nil {
-					t.Errorf("%s: got %v, want nil", name, err)
-				}
-			})
+			d := took(func() { wantWrite(t, c, "a") })
 			if d > 10*time.Millisecond {
 				t.Errorf("%s: got a wait of %v behind a network that takes a frame each millisecond, want little", name, d)
 			}
@@ -259,18 +223,14 @@ func TestPostedFramesHoldUpNoWrite(t *testing.T) {
 func TestReplyBorrowsNoDeadline(t *testing.T) {
 	eachPipe(t, connOptions{}, func(b *bubble) {
 		b.full()
-		done := make(chan error)
-		go func() { done <- b.c.WriteControl(PingMessage, []byte("1"), time.Now().Add(time.Second)) }()
-		synctest.Wait()
+		write := b.beginWrite("1", time.Second)
 		b.c.reply(opPong, []byte("2"))
 		time.Sleep(time.Second - 1)
-		b.room(len(peerFrames(!b.server, pingFrame("1")))) // the ping goes through, and fills the network again
+		b.room(len(peerFrames(!b.server, textFrame("1")))) // the message goes through, and fills the network again
 		time.Sleep(time.Hour)
-		if err := <-done; err != nil {
-			b.Errorf("got %v, want nil", err)
-		}
+		write.want("it has met its deadline", time.Second-1, noError)
 		b.open()
-		b.want("the ping, and the pong, which has no deadline", "9 1", "10 2")
+		b.want("the message, and the pong, which has no deadline", "1 1", "10 2")
 		b.wantGood()
 	})
 }
@@ -288,90 +248,50 @@ func TestReplyDuringACloseFrame(t *testing.T) {
 	})
 }
 
-// What a stream has posted is lost if the network fails while another frame is being written: the reads say so.
-func TestLossOfPostedFrames(t *testing.T) {
-	eachPipe(t, connOptions{}, func(b *bubble) {
-		b.full()
-		go b.c.WriteMessage(TextMessage, []byte("first"))
-		synctest.Wait()
-		if _, err := NewStream(b.c, BinaryMessage).Write([]byte("lost")); err != nil {
-			b.Errorf("got %v, want nil: the slot has room", err)
-		}
-		b.far.Close()
-		synctest.Wait()
-		wantLost(b.T, b.c, io.ErrClosedPipe.Error())
-	})
-}
-
 // A read deadline is for reads: what replies to a frame leaves also where the frame is handled by a read whose
 // deadline has passed, and the connection is good.
 func TestRepliesAfterTheReadDeadline(t *testing.T) {
-	eachLink(t, func(t *testing.T, l testLink) {
-		for _, tt := range endings[:2] {
-			c, peer := l.conn(t, connOptions{})
-			peer.send(t, textFrame("a"), pingFrame("p")) // the read of the message brings the ping
-			wantRead(t, c, "a")
-			c.SetReadDeadline(time.Unix(1, 0))
-			if err := third(c.ReadMessage()); !errors.Is(err, os.ErrDeadlineExceeded) {
-				t.Fatalf("got %v, want a timeout", err)
-			}
-			c.SetReadDeadline(time.Time{})
-			peer.send(t, textFrame("b"), tt.frame)
-			wantRead(t, c, "b")
-			wantWrite(t, c, "later")
-			c.SetReadDeadline(time.Unix(1, 0))
-			err := third(c.ReadMessage())
-			if errors.Is(err, os.ErrDeadlineExceeded) { // the frame was not here yet
-				c.SetReadDeadline(time.Time{})
-				err = third(c.ReadMessage())
-			}
-			if err == nil || err.Error() != tt.err {
-				t.Errorf("got %v, want %s", err, tt.err)
-			}
-			peer.wantAll(t, "the ping was read", "10 p", "1 later")
-			peer.want(t, "the reading has ended", tt.reply)
-		}
-	})
+	for _, tt := range endings[:2] {
+		eachBubble(t, connOptions{}, func(b *bubble) {
+			b.send(textFrame("a"), pingFrame("p")) // the read of the message brings the ping
+			wantRead(b, b.c, "a")
+			b.c.SetReadDeadline(time.Unix(1, 0))
+			wantTimeout(b.T, third(b.c.ReadMessage()))
+			b.want("the ping was read", "10 p")
+			b.c.SetReadDeadline(time.Time{})
+			b.send(textFrame("b"), tt.frame)
+			wantRead(b, b.c, "b")
+			wantWrite(b, b.c, "later")
+			b.c.SetReadDeadline(time.Unix(1, 0))
+			b.wantReadNow("", tt.err)
+			b.want("the reading has ended", "1 later", tt.reply)
+		})
+	}
 }
 
 // A peer that sends pings and does not read what they are answered with holds up no read. The
 // last of the pings is answered in the end (RFC 6455, 5.5.3), and the connection is good.
 func TestPingFloodHoldsUpNoRead(t *testing.T) {
-	eachLink(t, func(t *testing.T, l testLink) {
-		near, far := l.pair(t)
-		smallBuffer(near)
-		c, peer := newConn(near, l.server, nil, connOptions{}), &farEnd{Conn: far, server: l.server}
-		flood := bytes.Repeat(peerFrames(l.server, pingFrame(strings.Repeat("x", 125))), 20_000)
-		go peer.Write(append(flood, peerFrames(l.server, pingFrame("last"), textFrame("a"))...))
-		if err := within(t, "the read", func() error { return readText(c, "a") }); err != nil {
-			t.Fatalf("got %v, want the message behind the pings", err)
+	eachBubble(t, connOptions{}, func(b *bubble) {
+		b.room(1000)
+		b.send(slices.Repeat([]peerFrame{pingFrame(strings.Repeat("x", 125))}, 2000)...)
+		b.send(pingFrame("last"), textFrame("a"))
+		b.wantReadNow("a", noError)
+		later := b.beginWrite("later", 0)
+		b.open()
+		later.want("the network is free", 0, noError)
+		if got := join(b.take()); !strings.HasSuffix(got, "|10 last|1 later") || len(got) > 200_000 {
+			b.Errorf("got %d bytes that end in %q, want fewer, and the pong of the last ping", len(got), got[max(0, len(got)-100):])
 		}
-		written := make(chan error, 1)
-		go func() { written <- c.WriteMessage(TextMessage, []byte("later")) }()
-		for last, later := false, false; !last || !later; {
-			switch frame, err := peer.next(); {
-			case err != nil:
-				t.Fatalf("got %v, want the pong of the last ping: got it %t; and what was written later: %t", err, last, later)
-			case frame == "1 later":
-				later = true
-			default:
-				last = frame == "10 last"
-			}
-		}
-		if err := <-written; err != nil {
-			t.Errorf("got %v, want nil", err)
-		}
+		b.wantGood()
 	})
 }
 
 // A pong does not wait until a handler of the program returns that runs for a frame behind the
 // ping.
 func TestPongDoesNotWaitForHandlers(t *testing.T) {
-	for name, tt := range map[string]struct {
-		op  opcode
-		set func(c *Conn, run func() error)
-	}{
-		"ping": {opPing, func(c *Conn, run func() error) {
+	for op, set := range map[opcode]func(c *Conn, run func() error){
+		opPing: func(c *Conn, run func() error) {
 			answer, pings := c.PingHandler(), 0
 			c.SetPingHandler(func(data string) error {
 				if pings++; pings > 1 {
@@ -379,21 +299,19 @@ func TestPongDoesNotWaitForHandlers(t *testing.T) {
 				}
 				return answer(data)
 			})
-		}},
-		"pong":  {opPong, func(c *Conn, run func() error) { c.SetPongHandler(func(string) error { return run() }) }},
-		"close": {opClose, func(c *Conn, run func() error) { c.SetCloseHandler(func(int, string) error { return run() }) }},
+		},
+		opPong:  func(c *Conn, run func() error) { c.SetPongHandler(func(string) error { return run() }) },
+		opClose: func(c *Conn, run func() error) { c.SetCloseHandler(func(int, string) error { return run() }) },
 	} {
 		for what, run := range map[string]func() error{
 			"blocks": func() error { time.Sleep(time.Minute); return nil },
 			"fails":  func() error { return errMine },
 		} {
-			t.Run(name+" "+what, func(t *testing.T) {
-				eachBubble(t, connOptions{}, func(b *bubble) {
-					tt.set(b.c, run)
-					go b.c.ReadMessage()
-					b.send(pingFrame("p"), peerFrame{true, tt.op, ""})
-					b.want("the handler is at work, or has failed", "10 p")
-				})
+			eachBubble(t, connOptions{}, func(b *bubble) {
+				set(b.c, run)
+				go b.c.ReadMessage()
+				b.send(pingFrame("p"), peerFrame{true, op, ""})
+				b.want(fmt.Sprintf("the handler of opcode %d %s", op, what), "10 p")
 			})
 		}
 	}
@@ -401,7 +319,6 @@ func TestPongDoesNotWaitForHandlers(t *testing.T) {
 
 // A pong does not wait for a handler that takes long, also where it seemed worth while to wait.
 func TestPongsDoNotWaitForAHandler(t *testing.T) {
-	quick := texts("1", "2", "3", "4", "5", "6", "7", "8")
 	for name, tt := range map[string]struct {
 		in   []peerFrame
 		want []string // when the program has got the message at the ping, and has answered those before
@@ -415,22 +332,15 @@ func TestPongsDoNotWaitForAHandler(t *testing.T) {
 			[]peerFrame{{false, opText, "a"}, pingFrame("p"), {true, opContinuation, "b"}, textFrame("c")}, []string{"10 p"},
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			eachBubble(t, connOptions{}, func(b *bubble) {
-				for range 3 {
-					b.send(quick...)
-					answer(b, b.c, len(quick), writeBack)
-				}
-				time.Sleep(time.Second)
-				b.take()
-				b.send(tt.in...)
-				answer(b, b.c, len(tt.want)-1, writeBack)
-				if err := third(b.c.ReadMessage()); err != nil {
-					b.Fatal(err)
-				}
-				time.Sleep(time.Millisecond) // much less than what the handler takes
-				b.want("the handler is at work", tt.want...)
-			})
+		eachBubble(t, connOptions{}, func(b *bubble) {
+			b.c.burst.quick = true
+			b.send(tt.in...)
+			answer(b, b.c, len(tt.want)-1, writeBack)
+			if err := third(b.c.ReadMessage()); err != nil {
+				b.Fatal(err)
+			}
+			time.Sleep(time.Millisecond) // much less than what the handler takes
+			b.want(name+": the handler is at work", tt.want...)
 		})
 	}
 }
