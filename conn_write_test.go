@@ -156,29 +156,6 @@ func TestWriteControl(t *testing.T) {
 	})
 }
 
-// Past its deadline WriteControl sends nothing, and the connection stays good.
-func TestWriteControlTimeout(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, wire := newTestConn(t, true)
-		if err := c.WriteControl(PingMessage, nil, time.Now()); err != errWriteTimeout {
-			t.Errorf("past deadline: got %v, want write timeout", err)
-		}
-		c.send.lock.acquire(modeFrame, nil, &limit{}) // somebody is writing
-		if d := took(func() {
-			if err := c.WriteControl(PingMessage, nil, time.Now().Add(time.Second)); err != errWriteTimeout {
-				t.Errorf("the lock is held: got %v, want write timeout", err)
-			}
-		}); d != time.Second {
-			t.Errorf("got a wait of %v, want 1s", d)
-		}
-		c.send.unlock()
-		if err := c.WriteControl(PingMessage, nil, time.Now().Add(time.Second)); err != nil {
-			t.Errorf("later: got %v, want nil", err)
-		}
-		wantFrames(t, wire, frameSent(true, PingMessage, ""))
-	})
-}
-
 // A fragment with its header is as large as the WriteBufferSize, and a Write of twice that is a fragment of its own,
 // which is not copied. A full buffer is kept until there is more, so that no empty fragment follows.
 func TestNextWriterFragments(t *testing.T) {
@@ -243,29 +220,30 @@ func TestNextWriterFragments(t *testing.T) {
 // NextWriter finishes a message writer that was forgotten open.
 func TestNextWriterFinishesTheOneBefore(t *testing.T) {
 	c, wire := newTestConn(t, true)
-	w1, _ := c.NextWriter(TextMessage)
-	io.WriteString(w1, "forgotten")
-	w2, err := c.NextWriter(TextMessage)
-	if err != nil {
-		t.Fatal(err)
+	open := func(text string) *messageWriter {
+		w, err := c.NextWriter(TextMessage)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(w, text)
+		return w.(*messageWriter)
 	}
-	for name, err := range map[string]error{
-		"WriteString": second(io.WriteString(w1, "x")),
-		"large Write": second(w1.Write(make([]byte, 10_000))),
-		"ReadFrom":    second(w1.(io.ReaderFrom).ReadFrom(strings.NewReader("x"))),
-		"Close":       w1.Close(),
-	} {
-		if fmt.Sprint(err) != "websocket: write closed" {
-			t.Errorf("%s of the one before: got %v, want write closed", name, err)
+	wantClosed := func(when string, w *messageWriter) {
+		for name, err := range map[string]error{
+			"WriteString": second(w.WriteString("x")),
+			"large Write": second(w.Write(make([]byte, 10_000))),
+			"ReadFrom":    second(w.ReadFrom(strings.NewReader("x"))),
+			"Close":       w.Close(),
+		} {
+			if fmt.Sprint(err) != "websocket: write closed" {
+				t.Errorf("%s %s: got %v, want write closed", name, when, err)
+			}
 		}
 	}
-	io.WriteString(w2, "second")
-	w2.Close()
-	for name, err := range map[string]error{"WriteString": second(io.WriteString(w2, "x")), "Close": w2.Close()} {
-		if fmt.Sprint(err) != "websocket: write closed" {
-			t.Errorf("%s after Close: got %v, want write closed", name, err)
-		}
-	}
+	forgotten, last := open("forgotten"), open("second")
+	wantClosed("of the one before", forgotten)
+	last.Close()
+	wantClosed("after Close", last)
 	wantFrames(t, wire, frameSent(true, TextMessage, "forgotten"), frameSent(true, TextMessage, "second"))
 }
 
@@ -302,31 +280,26 @@ func TestOpenMessageWriter(t *testing.T) {
 	for _, way := range []string{"WriteMessage", "WriteMessageContext", "WritePreparedMessage"} {
 		for most, later := range map[int][]string{-1: {"1 later"}, 0: {"1 later"}, 3: {"01 lat", "0 er"}} {
 			eachPipe(t, connOptions{maxFrameSize: most}, func(b *bubble) {
-				c, ping := b.c, bhPrepare(b, PingMessage, "prepared")
-				write := func() error { return fragmentWays[way](c, "later") }
-				w, _ := c.NextWriter(BinaryMessage)
+				write := func() *call {
+					return inBackground(b.T, func() error { return answers[way](b.c, TextMessage, []byte("later")) })
+				}
+				w, _ := b.c.NextWriter(BinaryMessage)
 				io.WriteString(w, "a")
-				if err := c.WriteControl(PingMessage, []byte("now"), time.Time{}); err != nil {
-					b.Error(err)
+				for _, control := range []string{"WriteControl", "WritePreparedMessage"} {
+					if err := answers[control](b.c, PingMessage, []byte("now")); err != nil {
+						b.Errorf("%s: got %v, want nil", control, err)
+					}
 				}
-				if err := c.WritePreparedMessage(ping); err != nil {
-					b.Error(err)
-				}
-				b.want("control frames pass", "9 now", "9 prepared")
-				c.SetWriteDeadline(time.Now().Add(time.Second))
-				if d := took(func() { wantWriteTimeout(b, way, write()) }); d != time.Second {
-					b.Errorf("got a wait of %v, want 1s", d)
-				}
-				c.SetWriteDeadline(time.Time{})
-				done := make(chan error)
-				go func() { done <- write() }()
+				b.want("control frames pass", "9 now", "9 now")
+				b.c.SetWriteDeadline(time.Now().Add(time.Second))
+				write().want(way, time.Second, "websocket: write timeout")
+				b.c.SetWriteDeadline(time.Time{})
+				message := write()
 				b.want("the message is open")
 				if err := w.Close(); err != nil {
 					b.Errorf("got %v, want a good connection", err)
 				}
-				if err := <-done; err != nil {
-					b.Error(err)
-				}
+				message.want(way, 0, noError)
 				b.want("the message has ended", append([]string{"2 a"}, later...)...)
 			})
 		}
@@ -388,46 +361,25 @@ func TestWritingAllocatesNothing(t *testing.T) {
 }
 
 // fragmentWays are the ways to send a text message that MaxFrameSize holds for.
-var fragmentWays = map[string]func(c *Conn, text string) error{
-	"WriteMessage": func(c *Conn, text string) error { return c.WriteMessage(TextMessage, []byte(text)) },
-	"WriteMessageContext": func(c *Conn, text string) error {
-		return answers["WriteMessageContext"](c, TextMessage, []byte(text))
-	},
-	"WritePreparedMessage": func(c *Conn, text string) error {
-		return answers["WritePreparedMessage"](c, TextMessage, []byte(text))
-	},
-	"NextWriter, Write": func(c *Conn, text string) error {
-		return answers["NextWriter"](c, TextMessage, []byte(text))
-	},
-	"NextWriter, WriteString": func(c *Conn, text string) error {
-		return writeWith(c, text, (*messageWriter).WriteString)
-	},
-	"NextWriter, ReadFrom": func(c *Conn, text string) error {
-		return writeWith(c, text, func(w *messageWriter, s string) (int, error) {
-			n, err := w.ReadFrom(strings.NewReader(s))
-			return int(n), err
-		})
-	},
-	"NextWriter, by 100": func(c *Conn, text string) error {
-		return writeWith(c, text, func(w *messageWriter, s string) (n int, err error) {
-			for ; err == nil && n < len(s); n += 100 {
-				_, err = w.WriteString(s[n:min(n+100, len(s))])
+var fragmentWays = func() map[string]func(c *Conn, text string) error {
+	ways := map[string]func(c *Conn, text string) error{
+		"NextWriter, WriteString": func(c *Conn, text string) error {
+			w, err := c.NextWriter(TextMessage)
+			if err != nil {
+				return err
 			}
-			return n, err
-		})
-	},
-}
-
-func writeWith(c *Conn, text string, write func(*messageWriter, string) (int, error)) error {
-	w, err := c.NextWriter(TextMessage)
-	if err != nil {
-		return err
+			if _, err := io.WriteString(w, text); err != nil {
+				return err
+			}
+			return w.Close()
+		},
+		"NextWriter, by 100": func(c *Conn, text string) error { return writePieces(c, TextMessage, []byte(text), 100) },
 	}
-	if _, err := write(w.(*messageWriter), text); err != nil {
-		return err
+	for _, way := range sendWays {
+		ways[way.name] = func(c *Conn, text string) error { return way.write(c, TextMessage, []byte(text)) }
 	}
-	return w.Close()
-}
+	return ways
+}()
 
 // No frame of a data message is larger, whatever it is sent with, and the message arrives.
 func TestMaxFrameSize(t *testing.T) {
@@ -442,13 +394,11 @@ func TestMaxFrameSize(t *testing.T) {
 						t.Fatal(err)
 					}
 					sent := wire.take()
-					for rest := sent; len(rest) > 0; {
-						h, n, err := parseHeader(rest)
-						if err != nil || h.length > int64(most) {
-							t.Fatalf("%s of %d bytes: got a frame of %d bytes, %v, want at most %d", name, length, h.length, err, most)
+					eachFrame(t, sent, func(h header, _ []byte) {
+						if h.length > int64(most) {
+							t.Fatalf("%s of %d bytes: got a frame of %d bytes, want at most %d", name, length, h.length, most)
 						}
-						rest = rest[n+int(h.length):]
-					}
+					})
 					far.Write(sent)
 					if _, p, err := peer.ReadMessage(); err != nil || string(p) != text {
 						t.Fatalf("%s of %d bytes, frames of %d: got %d bytes, %v", name, length, most, len(p), err)
@@ -479,38 +429,36 @@ func TestMaxFrameSizeOfOtherMessages(t *testing.T) {
 // A limit that ends between two fragments fails the connection: the peer has the beginning of a message that
 // does not go on. One that ends before the first has done nothing.
 func TestMaxFrameSizeTimeout(t *testing.T) {
-	const fragment = 2 + 100
-	const timeout = "websocket: write timeout within a message"
+	const within = "websocket: write timeout within a message"
 	for _, tt := range []struct {
-		room int // of the network
-		way  string
-		want string // or a timeout that has done nothing
+		fragments int // that the network has room for
+		way       string
+		want      string
 	}{
-		{0, "WriteMessage", ""},
-		{fragment, "WriteMessage", timeout},
-		{2 * fragment, "WriteMessage", timeout},
-		{fragment, "WriteMessageContext", "websocket: write interrupted within a message: context deadline exceeded"},
+		{0, "WriteMessage", "websocket: write timeout"},
+		{1, "WriteMessage", within},
+		{2, "WriteMessage", within},
+		{1, "WriteMessageContext", "websocket: write interrupted within a message: context deadline exceeded"},
 	} {
-		synctest.Test(t, func(t *testing.T) {
-			a, _ := newPipe(t, tt.room+1)
-			a.Write(make([]byte, 1)) // so that it is full at once where there is no room
-			c := newConn(a, true, nil, connOptions{maxFrameSize: 100})
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			message := make([]byte, 1000)
-			var err error
+		eachPipe(t, connOptions{maxFrameSize: 100}, func(b *bubble) {
+			b.room(tt.fragments * len(peerFrames(!b.server, textFrame(string(make([]byte, 100))))))
+			ctx := context.Background()
 			if tt.way == "WriteMessage" {
-				c.SetWriteDeadline(time.Now().Add(time.Second))
-				err = c.WriteMessage(BinaryMessage, message)
-			} else if err = c.WriteMessageContext(ctx, BinaryMessage, message); !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("got %v, want that of the context", err)
+				b.c.SetWriteDeadline(time.Now().Add(time.Second))
+			} else {
+				limited, cancel := context.WithTimeout(ctx, time.Second)
+				defer cancel()
+				ctx = limited
 			}
-			next := c.send.lock.err()
-			if tt.want == "" && (!isWriteTimeout(err) || next != nil) {
-				t.Errorf("%d bytes of room: got %v, then %v, want a timeout that has done nothing", tt.room, err, next)
+			x := inBackground(b.T, func() error { return b.c.WriteMessageContext(ctx, BinaryMessage, make([]byte, 1000)) })
+			x.want(fmt.Sprint(tt.fragments, " fragments have left"), time.Second, tt.want)
+			if !isTimeout(x.err) || ctx.Done() != nil && !errors.Is(x.err, context.DeadlineExceeded) {
+				b.Errorf("got %v, want a timeout, and that of the context", x.err)
 			}
-			if tt.want != "" && (!isTimeout(err) || err.Error() != tt.want || next != err) {
-				t.Errorf("%d bytes of room: got %v, then %v, want %s", tt.room, err, next, tt.want)
+			if tt.fragments > 0 {
+				wantWritesFail(b, "within a message", b.c, x.err)
+			} else if err := b.c.send.lock.err(); err != nil {
+				b.Errorf("got %v, want a timeout that has done nothing", err)
 			}
 		})
 	}
@@ -521,40 +469,22 @@ func TestMaxFrameSizeTimeout(t *testing.T) {
 func TestMaxFrameSizeBesideOtherWrites(t *testing.T) {
 	for _, tt := range []struct {
 		control int
-		want    string
-		err     error // of both messages
+		want    []string
+		err     string // of both messages
 	}{
-		{PingMessage, "1 ab|0 cd|9 |0 ef|1 z", nil},
-		{CloseMessage, "1 ab|0 cd|8 ", ErrCloseSent},
+		{PingMessage, []string{"01 ab", "00 cd", "9 ", "0 ef", "1 z"}, noError},
+		{CloseMessage, []string{"01 ab", "00 cd", "8 "}, ErrCloseSent.Error()},
 	} {
-		bothSides(t, func(t *testing.T, server bool) {
-			synctest.Test(t, func(t *testing.T) {
-				size := len(peerFrames(!server, textFrame("ab")))
-				a, wire := newPipe(t, size+1) // the second fragment finds no room
-				c := newConn(a, server, nil, connOptions{maxFrameSize: 2})
-				writes, control := make(chan error, 2), make(chan error, 1)
-				for _, text := range []string{"abcdef", "z"} {
-					go func() { writes <- c.WriteMessage(TextMessage, []byte(text)) }()
-					synctest.Wait()
-				}
-				go func() { control <- c.WriteControl(tt.control, nil, time.Time{}) }()
-				var got bytes.Buffer
-				for range 20 {
-					synctest.Wait()
-					got.Write(wire.take())
-				}
-				for range 2 {
-					if err := <-writes; err != tt.err {
-						t.Errorf("got %v, want %v", err, tt.err)
-					}
-				}
-				if err := <-control; err != nil {
-					t.Errorf("got %v of the control frame, want none", err)
-				}
-				if frames := describeFrames(t, got.Bytes()); frames != tt.want {
-					t.Errorf("got %s, want %s", frames, tt.want)
-				}
-			})
+		eachPipe(t, connOptions{maxFrameSize: 2}, func(b *bubble) {
+			b.room(len(peerFrames(!b.server, textFrame("ab"))) + 1) // the second fragment finds no room
+			first, next := b.beginWrite("abcdef", 0), b.beginWrite("z", 0)
+			control := inBackground(b.T, func() error { return b.c.WriteControl(tt.control, nil, time.Time{}) })
+			synctest.Wait()
+			b.open()
+			b.want("all of it", tt.want...)
+			first.want("the fragments", 0, tt.err)
+			next.want("the next message", 0, tt.err)
+			control.want("the control frame", 0, noError)
 		})
 	}
 }
