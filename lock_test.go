@@ -361,24 +361,21 @@ type lockModel struct {
 	queue      []modelWaiter
 }
 
-func (m *lockModel) free(mode lockMode) bool {
-	return !(mode != modeMessage && m.busy || (mode == modeData || mode == modeMessage) && m.open)
-}
-
-func (m *lockModel) take(mode lockMode) {
-	if mode == modeMessage {
-		m.open = true
-	} else {
-		m.busy = true
+// try lets a caller go if it can.
+func (m *lockModel) try(mode lockMode) bool {
+	message := mode == modeMessage
+	if !message && m.busy || m.open && (message || mode == modeData) {
+		return false
 	}
+	m.busy, m.open = m.busy || !message, m.open || message
+	return true
 }
 
 // step lets those go that can, and those whose time is over.
 func (m *lockModel) step(now time.Time) (events []string) {
 	m.queue = slices.DeleteFunc(m.queue, func(x modelWaiter) bool {
 		switch {
-		case m.free(x.mode):
-			m.take(x.mode)
+		case m.try(x.mode):
 			events = append(events, x.name+" has it")
 		case !x.until.IsZero() && !now.Before(x.until):
 			events = append(events, x.name+" gave up: websocket: write timeout")

@@ -16,28 +16,6 @@ import (
 	"time"
 )
 
-// busyConn is a network connection of which each Write takes a millisecond, and fails from
-// the one on that is given.
-type busyConn struct {
-	*loggedConn
-	fails int
-	count int
-}
-
-func newBusyConn(t *testing.T, server bool) (*Conn, *busyConn) {
-	a, _ := newPipe(t, 1<<20)
-	wire := &busyConn{loggedConn: &loggedConn{pipeConn: a}}
-	return newConn(wire, server, nil, connOptions{}), wire
-}
-
-func (b *busyConn) Write(p []byte) (int, error) {
-	time.Sleep(time.Millisecond)
-	if b.count++; b.count == b.fails {
-		return 0, errMine
-	}
-	return b.loggedConn.Write(p)
-}
-
 // While one call is in the system call the frames of the others collect, and leave in one write.
 // Each call returns when its own frame has left.
 func TestBatch(t *testing.T) {
@@ -221,47 +199,34 @@ func TestBatchOfMoreThanTheOutbox(t *testing.T) {
 	})
 }
 
-// A frame with an earlier deadline than that of the holder of the lock does not join its batch: its
-// call ends at the deadline, and the connection is good.
+// A frame with an earlier deadline than that of the holder of the lock does not join its batch, and neither does one
+// whose context can end: the call ends then, and the connection is good.
 func TestBatchAndDeadlines(t *testing.T) {
 	eachPipe(t, connOptions{}, func(b *bubble) {
+		ctx, cancel := context.WithTimeoutCause(b.Context(), 2*time.Second, errMine)
+		defer cancel()
 		b.full()
 		first, next := b.beginWrite("first", 0), b.beginWrite("next", 0)
+		given := inBackground(b.T, func() error { return b.c.WriteMessageContext(ctx, TextMessage, []byte("given up")) })
+		synctest.Wait()
 		late, early := b.beginWrite("late", time.Second), b.beginWrite("early enough", time.Hour)
 		b.room(len(peerFrames(!b.server, textFrame("first"))))
 		// Now the next one is in the system call, with the frames that may join it.
 		time.Sleep(time.Minute)
 		first.want("the network has taken it", 0, noError)
 		late.want("its deadline has passed", time.Second, "websocket: write timeout")
+		given.want("its context has ended", 2*time.Second, "websocket: context deadline exceeded: mine")
 		next.wantWaiting("the network is full")
 		early.wantWaiting("the network is full")
 		b.open()
-		b.want("without the one that is late", "1 first", "1 next", "1 early enough")
+		b.want("without those that have given up", "1 first", "1 next", "1 early enough")
 		next.want("the network is free", time.Minute, noError)
 		early.want("the network is free", time.Minute, noError)
 	})
 }
 
-// A frame whose context can end does not join either, and its call can give up.
-func TestBatchAndContexts(t *testing.T) {
-	eachPipe(t, connOptions{}, func(b *bubble) {
-		ctx, cancel := context.WithTimeoutCause(b.Context(), time.Minute, errMine)
-		defer cancel()
-		b.full()
-		b.beginWrite("a", 0)
-		b.beginWrite("b", 0)
-		given := inBackground(b.T, func() error { return b.c.WriteMessageContext(ctx, TextMessage, []byte("c")) })
-		synctest.Wait()
-		b.beginWrite("d", 0)
-		b.room(len(peerFrames(!b.server, textFrame("a"))) + 1) // now b and d are in the system call
-		given.want("its context has ended", time.Minute, "websocket: context deadline exceeded: mine")
-		b.open()
-		b.want("without the one that gave up", "1 a", "1 b", "1 d")
-		b.wantGood()
-	})
-}
-
-// RFC 6455, 5.5.1: no data frame after a Close frame. Calls that wait behind one are told so.
+// RFC 6455, 5.5.1: no data frame after a Close frame, and no control frame, which may be a reply. Calls that wait
+// behind one are told so.
 func TestNothingFollowsACloseFrame(t *testing.T) {
 	for name, sendClose := range map[string]func(c *Conn) error{
 		"WriteControl": func(c *Conn) error { return c.WriteControl(CloseMessage, nil, time.Time{}) },
@@ -269,19 +234,20 @@ func TestNothingFollowsACloseFrame(t *testing.T) {
 		"Shutdown":     func(c *Conn) error { return c.Shutdown(context.Background(), CloseNoStatusReceived, "") },
 		"prepared":     func(c *Conn) error { return answers["WritePreparedMessage"](c, CloseMessage, nil) },
 	} {
-		eachPipe(t, connOptions{}, func(b *bubble) {
+		eachBubble(t, connOptions{}, func(b *bubble) {
 			b.full()
-			b.beginWrite("a", 0)
 			go sendClose(b.c)
 			synctest.Wait()
 			message := b.beginWrite("b", 0)
 			control := inBackground(b.T, func() error { return b.c.WriteControl(PongMessage, nil, time.Time{}) })
 			go b.c.NextWriter(TextMessage) // takes its turn before
+			b.c.reply(opPong, []byte("late"))
 			synctest.Wait()
 			b.open()
-			b.want(name, "1 a", "8 ")
+			b.want(name, "8 ")
 			message.want(name, 0, ErrCloseSent.Error())
 			control.want(name, 0, ErrCloseSent.Error())
+			b.c.wantNothingUnsent(b)
 		})
 	}
 }
@@ -336,15 +302,20 @@ func TestKeepaliveWhileAWriteIsBlocked(t *testing.T) {
 	begin := func(tc *keepaliveScript, size int) *call {
 		return inBackground(tc.T, func() error { return tc.c.WriteMessage(BinaryMessage, make([]byte, size)) })
 	}
-	keepaliveTest(t, "a peer that is gone", keepaliveOptions, func(tc *keepaliveScript) {
-		write := begin(tc, 5000)
-		tc.read()
-		time.Sleep(14 * time.Second)
-		tc.wait()
-		wantKeepaliveError(tc, "the verdict does not wait for the write", tc.err, "4s")
-		write.want("the write ends", 14*time.Second, tc.err.Error())
-		wantWritesFail(tc, "the verdict", tc.c, tc.err)
-	})
+	for _, reads := range []bool{true, false} {
+		keepaliveTest(t, fmt.Sprint("a peer that is gone, the program reads ", reads), keepaliveOptions, func(tc *keepaliveScript) {
+			write, verdict := begin(tc, 5000), takenNothing
+			if reads { // it finds out, without waiting for the write
+				tc.read()
+				verdict = "websocket: nothing came for 4s after a ping"
+			}
+			write.want("the verdict", 14*time.Second, verdict)
+			if tc.wait(); reads && tc.err != write.err {
+				tc.Errorf("got %v of the read, want the verdict", tc.err)
+			}
+			wantWritesFail(tc, "the verdict", tc.c, write.err)
+		})
+	}
 
 	for _, pause := range []time.Duration{14*time.Second - 1, 15 * time.Second} {
 		keepaliveTest(t, fmt.Sprint("a peer that reads every ", pause), keepaliveOptions, func(tc *keepaliveScript) {
@@ -397,10 +368,6 @@ func TestKeepaliveWhileAWriteIsBlocked(t *testing.T) {
 		})
 	}
 
-	keepaliveTest(t, "a peer that is gone, and nobody reads", keepaliveOptions, func(tc *keepaliveScript) {
-		begin(tc, 5000).want("the verdict", 14*time.Second, takenNothing)
-	})
-
 	// What the network holds proves nothing.
 	keepaliveTest(t, "a server that pushes to a peer that is gone", keepaliveOptions, func(tc *keepaliveScript) {
 		room(tc.wire, 1<<20)
@@ -437,33 +404,4 @@ func TestKeepaliveWhileAWriteIsBlocked(t *testing.T) {
 		tc.wantDead("and so does the verdict")
 		write.want("it waits behind the writer", 14*time.Second, tc.err.Error())
 	})
-}
-
-// Large messages arrive as they were sent, whole and in frames of any size, to a reader that gets all at once
-// or what the network holds: text with characters of 1 to 4 bytes, which no such size respects, and bytes that are no
-// text.
-func TestLargeMessages(t *testing.T) {
-	skipRace(t)
-	units := map[int]string{
-		TextMessage:   "Text is cut anywhere: é, 한 and 😀 are cut too, sooner or later.",
-		BinaryMessage: "\xff\x00\xc3\x80\xfe\xed\xa0\x01\x02\x03\x04\x05\x06",
-	}
-	for _, tt := range []struct{ message, frame, network int }{
-		{64 << 10, 1300, 1 << 30}, {256 << 10, 64, 1 << 30}, {4 << 20, 64 << 10, 1 << 30}, {16 << 20, 0, 1 << 30},
-		{1 << 20, 0, 64}, {1 << 20, 1000, 128}, {1 << 20, 0, 2048}, {1 << 20, 1000, 2048},
-	} {
-		for messageType, unit := range units {
-			bothSides(t, func(t *testing.T, server bool) {
-				near, far := newPipe(t, tt.network)
-				c := newConn(near, server, nil, connOptions{maxFrameSize: tt.frame})
-				peer := newConn(far, !server, nil, connOptions{readLimit: -1})
-				want := strings.Repeat(unit, tt.message/len(unit))
-				go c.WriteMessage(messageType, []byte(want))
-				gotType, got, err := peer.ReadMessage()
-				if gotType != messageType || string(got) != want || err != nil {
-					t.Fatalf("%+v: got type %d, %d bytes, %v, want type %d, and what was sent", tt, gotType, len(got), err, messageType)
-				}
-			})
-		}
-	}
 }

@@ -18,41 +18,38 @@ import (
 // The holder of the lock writes the replies before it gives the lock back. Nothing follows a Close frame,
 // whoever sends it, and no pong replaces it.
 func TestHolderOfTheLockWritesReplies(t *testing.T) {
-	for name, tt := range map[string]struct {
-		reply func(c *Conn)
-		now   string // what leaves before the lock is free
-		then  string
-		err   error // of the next write
+	pong := func(c *Conn, payload string) { c.reply(opPong, []byte(payload)) }
+	for _, tt := range []struct {
+		reply     func(c *Conn)
+		now, then []string // what leaves before the lock is free, and then
+		err       error    // of the next write
 	}{
-		"pongs": {func(c *Conn) {
-			c.reply(opPong, []byte("one"))
-			c.reply(opPong, []byte("two"))
-		}, "", "10 one|10 two", nil},
-		"Close frames and pongs": {func(c *Conn) {
-			c.reply(opPong, []byte("one"))
+		{func(c *Conn) {
+			pong(c, "one")
+			pong(c, "two")
+		}, nil, []string{"10 one|10 two"}, nil},
+		{func(c *Conn) {
+			pong(c, "one")
 			c.replyClose(CloseGoingAway)
-			c.reply(opPong, []byte("two"))
+			pong(c, "two")
 			c.replyClose(CloseNormalClosure)
-		}, "", "10 one|8 \x03\xe9", ErrCloseSent},
-		"a Close frame of a caller": {func(c *Conn) {
+		}, nil, []string{"10 one|8 \x03\xe9"}, ErrCloseSent},
+		{func(c *Conn) {
 			c.send.writeLocked(&frame{fin: true, opcode: opClose}, &limit{})
-			c.reply(opPong, []byte("late"))
-		}, "8 ", "", ErrCloseSent},
+			pong(c, "late")
+		}, []string{"8 "}, nil, ErrCloseSent},
 	} {
-		synctest.Test(t, func(t *testing.T) {
-			c, wire := newTestConn(t, true)
+		eachLogged(t, connOptions{}, nil, func(t *testing.T, c *Conn, wire *loggedConn) {
 			c.send.lock.acquire(modeFrame, nil, &limit{})
 			tt.reply(c)
 			synctest.Wait()
-			now := describeFrames(t, wire.take())
+			wire.wantWrites(t, "the lock is held", tt.now...)
 			c.send.unlock()
 			synctest.Wait()
-			if then := describeFrames(t, wire.take()); now != tt.now || then != tt.then {
-				t.Errorf("%s: got %q, and then %q, want %q, %q", name, now, then, tt.now, tt.then)
-			}
+			wire.wantWrites(t, "the lock is free", tt.then...)
 			c.wantNothingUnsent(t)
 			if err := c.WriteMessage(TextMessage, nil); err != tt.err {
-				t.Errorf("%s: got %v, want %v", name, err, tt.err)
+				t.Errorf("got %v, want %v", err, tt.err)
 			}
 		})
 	}
@@ -232,19 +229,6 @@ func TestReplyBorrowsNoDeadline(t *testing.T) {
 		b.open()
 		b.want("the message, and the pong, which has no deadline", "1 1", "10 2")
 		b.wantGood()
-	})
-}
-
-// A reply that is made while a Close frame waits for the network does not follow it.
-func TestReplyDuringACloseFrame(t *testing.T) {
-	eachBubble(t, connOptions{}, func(b *bubble) {
-		b.full()
-		go b.c.WriteControl(CloseMessage, nil, time.Time{})
-		synctest.Wait()
-		b.c.reply(opPong, []byte("late"))
-		b.open()
-		b.want("nothing follows a Close frame", "8 ")
-		b.c.wantNothingUnsent(b)
 	})
 }
 

@@ -22,13 +22,19 @@ import (
 // Write was given.
 type loggedConn struct {
 	*pipeConn
-	mu  sync.Mutex
-	log [][]byte
+	takes time.Duration // what a Write takes
+	fails int           // the number of the Write that fails; none does if it is 0
+	mu    sync.Mutex
+	log   [][]byte
 
 	unread []byte // what drainFrames has beyond whole frames
 }
 
 func (l *loggedConn) Write(p []byte) (int, error) {
+	time.Sleep(l.takes)
+	if l.fails--; l.fails == 0 {
+		return 0, errMine
+	}
 	l.mu.Lock()
 	l.log = append(l.log, slices.Clone(p))
 	l.mu.Unlock()
@@ -48,6 +54,13 @@ func newQuickConn(t transport, server bool, early []byte, o connOptions) *Conn {
 	c := newConn(t, server, early, o)
 	c.burst.quick = true
 	return c
+}
+
+// newBusyConn returns a connection of which each Write takes a millisecond.
+func newBusyConn(t *testing.T, server bool) (*Conn, *loggedConn) {
+	c, wire := newLoggedConn(t, server, connOptions{})
+	wire.takes = time.Millisecond
+	return c, wire
 }
 
 // peer is the other end.
@@ -660,14 +673,15 @@ func TestCorkedFramesArrive(t *testing.T) {
 // The Close frame that ended a read arrives though the program calls Close at once, whoever is
 // writing meanwhile. One that is lost now and then shows in the number of rounds.
 func TestCloseWaitsForTheReadersCloseFrame(t *testing.T) {
-	message := strings.Repeat("x", 8<<10) // a smaller one keeps the peer busy with the frames before the last
 	eachLink(t, func(t *testing.T, l testLink) {
 		for i := range 12 {
 			c, peer := l.conn(t, connOptions{})
+			tt := endings[i%len(endings)]
+			peer.send(t, tt.frame)
 			var all sync.WaitGroup
 			for range i % 3 { // so many goroutines write
 				all.Go(func() {
-					for c.WriteMessage(TextMessage, []byte(message)) == nil {
+					for c.WriteMessage(TextMessage, []byte("x")) == nil {
 					}
 				})
 			}
@@ -675,17 +689,15 @@ func TestCloseWaitsForTheReadersCloseFrame(t *testing.T) {
 				c.ReadMessage()
 				c.Close()
 			})
-			tt := endings[i%len(endings)]
-			peer.send(t, tt.frame)
-			frame, err := peer.next()
-			for frame == "1 "+message {
+			frame, err := "1 x", error(nil)
+			for frame == "1 x" {
 				frame, err = peer.next()
 			}
 			if frame != tt.reply {
-				t.Fatalf("round %d: got %.40q, %v, want %q", i, frame, err, tt.reply)
+				t.Fatalf("round %d: got %q, %v, want %q", i, frame, err, tt.reply)
 			}
 			if frame, err := peer.next(); err != io.EOF {
-				t.Fatalf("round %d: got %.40q, %v behind the Close frame, want the end", i, frame, err)
+				t.Fatalf("round %d: got %q, %v behind the Close frame, want the end", i, frame, err)
 			}
 			all.Wait()
 			peer.Close()
