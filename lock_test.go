@@ -19,19 +19,22 @@ import (
 type lockTest struct {
 	lock
 	t      *testing.T
-	start  time.Time
 	events []string // what has happened since they were looked at
 	mu     sync.Mutex
 }
 
-func newLockTest(t *testing.T) *lockTest { return &lockTest{t: t, start: time.Now()} }
-
 // playLocks runs a script on a lock, which is to be free and forgotten by all in the end.
 func playLocks(t *testing.T, script func(w *lockTest)) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newLockTest(t)
+		w := &lockTest{t: t}
 		script(w)
-		w.wantIdle()
+		w.want("at the end")
+		if s := w.state.Load(); s != 0 {
+			t.Errorf("got state %b, want 0", s)
+		}
+		if q := w.queue.Load(); q != nil && (q.first != nil || q.last != nil) {
+			t.Error("somebody is still in the queue")
+		}
 	})
 }
 
@@ -79,18 +82,6 @@ func (w *lockTest) want(reason string, want ...string) {
 	w.events = nil
 }
 
-// wantIdle checks that the lock is free and nobody waits.
-func (w *lockTest) wantIdle() {
-	w.t.Helper()
-	w.want("at the end")
-	if s := w.state.Load(); s != 0 {
-		w.t.Errorf("got state %b, want 0", s)
-	}
-	if q := w.queue.Load(); q != nil && (q.first != nil || q.last != nil) {
-		w.t.Error("somebody is still in the queue")
-	}
-}
-
 // A flush adds no frame, so it goes before those that wait to write one. FuzzLock has the order of the others.
 func TestLockFlushGoesFirst(t *testing.T) {
 	playLocks(t, func(w *lockTest) {
@@ -103,80 +94,6 @@ func TestLockFlushGoesFirst(t *testing.T) {
 		w.want("then", "data has it")
 		w.unlock(modeData)
 	})
-}
-
-// The limit of a caller ends its wait, and the others do not notice.
-func TestLockLimits(t *testing.T) {
-	playLocks(t, func(w *lockTest) {
-		ctx, cancel := context.WithCancelCause(w.t.Context())
-		stream, expire := context.WithCancel(context.Background())
-		w.ask("holder", modeFrame, nil, limit{})
-		w.ask("deadline", modeFrame, nil, until(w.start.Add(time.Second)))
-		w.ask("context", modeData, nil, limit{ctx: ctx})
-		w.ask("patient", modeFrame, nil, limit{})
-		w.ask("woken", modeFrame, nil, limit{ctx: stream})
-		w.ask("late", modeFrame, nil, until(w.start.Add(-time.Second)))
-		w.want("all wait, except for the one that is late", "holder has it", "late gave up: websocket: write timeout")
-		time.Sleep(time.Second - 1)
-		w.want("the deadline has not passed")
-		time.Sleep(1)
-		w.want("now it has", "deadline gave up: websocket: write timeout")
-		cancel(errMine)
-		w.want("the context ends", "context gave up: websocket: context canceled: mine")
-		expire()
-		w.want("a stream's deadline passes", "woken gave up: context canceled")
-		w.unlock(modeFrame)
-		w.want("the caller without a limit gets it", "patient has it")
-		w.unlock(modeFrame)
-	})
-}
-
-// The end of the direction ends the wait of all callers but those that flush, and lets no other one in.
-func TestLockClosed(t *testing.T) {
-	playLocks(t, func(w *lockTest) {
-		w.ask("writer", modeMessage, nil, limit{})
-		w.ask("holder", modeFrame, nil, limit{})
-		w.ask("data", modeData, nil, limit{})
-		w.ask("frame", modeFrame, nil, until(w.start.Add(time.Second)))
-		w.ask("message", modeMessage, nil, limit{})
-		w.ask("flush", modeFlush, nil, limit{})
-		w.want("all wait", "writer has it", "holder has it")
-		w.end(phaseFailed, errMine, nil)
-		w.want("closed", "data gave up: mine", "frame gave up: mine", "message gave up: mine")
-		w.end(phaseClosed, ErrCloseSent, nil)
-		if err := w.err(); err != errMine || w.lost() != nil {
-			w.t.Errorf("got %v, %v, want the first reason", err, w.lost())
-		}
-		w.ask("later", modeFrame, nil, limit{})
-		w.ask("later message", modeMessage, nil, limit{})
-		w.want("it stays closed", "later gave up: mine", "later message gave up: mine")
-		w.unlock(modeFrame)
-		w.want("what is in the outbox may still leave", "flush has it")
-		w.unlock(modeFlush)
-		w.unlock(modeMessage)
-		w.state.And(^uint32(stateEnded))
-	})
-}
-
-// The lock is not released while frames lie in the outbox that are not corked.
-func TestLockReleaseWithUnsentFrames(t *testing.T) {
-	for _, tt := range []struct {
-		state    uint32
-		released bool
-		why      string
-	}{
-		{0, false, "frames would lie there for ever"},
-		{stateCorked, true, "the frames are corked"},
-		{stateMoreInput, true, "the frames wait for the end of a burst"},
-		{stateCorked | stateEnded, false, "it is closed"},
-		{stateMoreInput | stateEnded, false, "it is closed"},
-	} {
-		var k lock
-		k.state.Store(tt.state | stateLocked)
-		if got := k.release(true); got != tt.released || k.has(stateLocked) == got {
-			t.Errorf("got the lock released %v, want %v: %s", got, tt.released, tt.why)
-		}
-	}
 }
 
 // batchFrame returns a frame that may be written in a batch.
@@ -236,36 +153,6 @@ func TestLockBatch(t *testing.T) {
 			w.unlock(modeFrame)
 		}
 	})
-}
-
-// A caller whose frame the holder is writing waits for the result, whatever its limit. If the
-// frame comes back, the limit ends the wait, and the end of the direction does.
-func TestLockBatchOutlastsALimit(t *testing.T) {
-	for _, tt := range []struct {
-		left  int32
-		fails bool
-		want  []string
-	}{
-		{20, false, []string{"one was written", "two was written"}},
-		{10, false, []string{"one was written", "two gave up: websocket: write timeout"}},
-		{0, false, []string{"one gave up: websocket: write timeout", "two gave up: websocket: write timeout"}},
-		{10, true, []string{"one was written", "two gave up: mine"}},
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			w := newLockTest(t)
-			w.ask("holder", modeFrame, nil, limit{})
-			w.ask("one", modeFrame, batchFrame(opPing, 1), until(w.start.Add(time.Second)))
-			w.ask("two", modeFrame, batchFrame(opPing, 2), until(w.start.Add(time.Second)))
-			w.batchSizes(w.start, 100)
-			time.Sleep(2 * time.Second)
-			if tt.fails {
-				w.end(phaseFailed, errMine, nil)
-			}
-			w.want("they are being written", "holder has it")
-			w.finishBatch(0, tt.left)
-			w.want(fmt.Sprint(tt.left, " bytes have left"), tt.want...)
-		})
-	}
 }
 
 // One goroutine at a time has the lock, and one the message; each frame is written once, by its
@@ -332,16 +219,15 @@ func TestLockExcludes(t *testing.T) {
 func TestYieldToNobody(t *testing.T) {
 	for _, over := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			w := newLockTest(t)
-			w.tryAcquire(modeDrain)
+			var k lock
+			k.tryAcquire(modeDrain)
 			if over {
-				w.end(phaseFailed, errMine, nil)
+				k.end(phaseFailed, errMine, nil)
 			}
-			_, err := w.yield(modeDrain, func() bool { return over }, time.Time{}, &noLimit)
-			if err != nil || w.tryAcquire(modeDrain) {
+			_, err := k.yield(modeDrain, func() bool { return over }, time.Time{}, &noLimit)
+			if err != nil || k.tryAcquire(modeDrain) {
 				t.Errorf("got %v, want the lock back at once", err)
 			}
-			w.release(false)
 		})
 	}
 }
