@@ -93,10 +93,7 @@ func TestWriteMessageIsOneFrame(t *testing.T) {
 		pm := bhPrepare(t, BinaryMessage, string(data))
 		bothSides(t, func(t *testing.T, server bool) {
 			c, wire := newTestConn(t, server)
-			want := tt.client
-			if server {
-				want = tt.server
-			}
+			want := map[bool]int{false: tt.client, true: tt.server}[server]
 			prepared := func() error { return c.WritePreparedMessage(pm) } // the same frame each time
 			plain := func() error { return c.WriteMessage(BinaryMessage, data) }
 			for i, write := range []func() error{plain, prepared, prepared} {

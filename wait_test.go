@@ -100,11 +100,10 @@ func wantCancelled(t *testing.T, what string, err error) {
 }
 
 func TestLimit(t *testing.T) {
-	if b := (limit{}); b.done() != nil || b.ended() != nil {
-		t.Error("got an end of a limit without a context")
-	}
-	if b := (limit{ctx: context.Background()}); b.done() != nil || b.ended() != nil {
-		t.Error("got an end of a context that has none")
+	for _, b := range []limit{{}, {ctx: context.Background()}} {
+		if b.done() != nil || b.ended() != nil {
+			t.Errorf("got an end of %+v, which has none", b)
+		}
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	b := limit{deadline: time.Now().Add(-time.Hour), ctx: ctx}
