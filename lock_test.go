@@ -155,6 +155,58 @@ func TestLockBatch(t *testing.T) {
 	})
 }
 
+// The lock is not released while frames lie in the outbox that are not corked.
+func TestLockReleaseWithUnsentFrames(t *testing.T) {
+	for _, tt := range []struct {
+		state    uint32
+		released bool
+		why      string
+	}{
+		{0, false, "frames would lie there for ever"},
+		{stateCorked, true, "the frames are corked"},
+		{stateMoreInput, true, "the frames wait for the end of a burst"},
+		{stateCorked | stateEnded, false, "it is closed"},
+		{stateMoreInput | stateEnded, false, "it is closed"},
+	} {
+		var k lock
+		k.state.Store(tt.state | stateLocked)
+		if got := k.release(true); got != tt.released || k.has(stateLocked) == got {
+			t.Errorf("got the lock released %v, want %v: %s", got, tt.released, tt.why)
+		}
+	}
+}
+
+// A caller whose frame the holder is writing waits for the result, whatever its limit. If the
+// frame comes back, the limit ends the wait, and the end of the direction does.
+func TestLockBatchOutlastsALimit(t *testing.T) {
+	for _, tt := range []struct {
+		left  int32
+		fails bool
+		want  []string
+	}{
+		{20, false, []string{"one was written", "two was written"}},
+		{10, false, []string{"one was written", "two gave up: websocket: write timeout"}},
+		{0, false, []string{"one gave up: websocket: write timeout", "two gave up: websocket: write timeout"}},
+		{10, true, []string{"one was written", "two gave up: mine"}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := &lockTest{t: t}
+			deadline := time.Now().Add(time.Second)
+			w.ask("holder", modeFrame, nil, limit{})
+			w.ask("one", modeFrame, batchFrame(opPing, 1), until(deadline))
+			w.ask("two", modeFrame, batchFrame(opPing, 2), until(deadline))
+			w.batchSizes(deadline.Add(-time.Second), 100)
+			time.Sleep(2 * time.Second)
+			if tt.fails {
+				w.end(phaseFailed, errMine, nil)
+			}
+			w.want("they are being written", "holder has it")
+			w.finishBatch(0, tt.left)
+			w.want(fmt.Sprint(tt.left, " bytes have left"), tt.want...)
+		})
+	}
+}
+
 // One goroutine at a time has the lock, and one the message; each frame is written once, by its
 // sender or in a batch, in each sender's order.
 func TestLockExcludes(t *testing.T) {
