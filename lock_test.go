@@ -117,8 +117,8 @@ func (w *lockTest) batchSizes(deadline time.Time, room int) (sizes []int) {
 	return sizes
 }
 
-// The holder of the lock writes the frames of those that wait, where that does them no harm. FuzzLock has what deadlines
-// and a lack of room make of that.
+// The holder of the lock writes the frames of those that wait, where that does them no harm. FuzzLock has what
+// deadlines and a lack of room make of that.
 func TestLockBatch(t *testing.T) {
 	playLocks(t, func(w *lockTest) {
 		ctx, cancel := context.WithCancel(w.t.Context())

@@ -303,7 +303,8 @@ func TestKeepaliveWhileAWriteIsBlocked(t *testing.T) {
 		return inBackground(tc.T, func() error { return tc.c.WriteMessage(BinaryMessage, make([]byte, size)) })
 	}
 	for _, reads := range []bool{true, false} {
-		keepaliveTest(t, fmt.Sprint("a peer that is gone, the program reads ", reads), keepaliveOptions, func(tc *keepaliveScript) {
+		name := fmt.Sprint("a peer that is gone, the program reads ", reads)
+		keepaliveTest(t, name, keepaliveOptions, func(tc *keepaliveScript) {
 			write, verdict := begin(tc, 5000), takenNothing
 			if reads { // it finds out, without waiting for the write
 				tc.read()

@@ -262,7 +262,7 @@ func TestPingFloodHoldsUpNoRead(t *testing.T) {
 		b.open()
 		later.want("the network is free", 0, noError)
 		if got := join(b.take()); !strings.HasSuffix(got, "|10 last|1 later") || len(got) > 200_000 {
-			b.Errorf("got %d bytes that end in %q, want fewer, and the pong of the last ping", len(got), got[max(0, len(got)-100):])
+			b.Errorf("got %d bytes that end in %q, want fewer, and the last pong", len(got), got[max(0, len(got)-100):])
 		}
 		b.wantGood()
 	})

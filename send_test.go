@@ -432,8 +432,8 @@ func TestCloseAndUnsentFrames(t *testing.T) {
 	}
 }
 
-// Flush waits "until the write deadline; the rest is then sent later", even in the middle of a frame. Without a deadline
-// it waits as long as it takes, and when it returns nil, the network has everything.
+// Flush waits "until the write deadline; the rest is then sent later", even in the middle of a frame. Without a
+// deadline it waits as long as it takes, and when it returns nil, the network has everything.
 func TestFlushUnsentFrames(t *testing.T) {
 	eachUnsent(t, func(b *bubble, u unsentCase) {
 		if u.closes {
@@ -701,13 +701,13 @@ func TestCloseWaitsForTheReadersCloseFrame(t *testing.T) {
 // Whatever ends the writing, the writers that wait behind a message that is open are told so at
 // once, and no writer can be had any more.
 func TestEndWakesWaitingWriters(t *testing.T) {
-	closeSent := ErrCloseSent.Error()
+	closed, closeSent := "write pipe pipe->pipe: use of closed network connection", ErrCloseSent.Error()
 	for name, tt := range map[string]struct {
 		end   func(b *bubble)
 		want  string
 		after time.Duration
 	}{
-		"Close":                  {func(b *bubble) { b.c.Close() }, "write pipe pipe->pipe: use of closed network connection", 0},
+		"Close":                  {func(b *bubble) { b.c.Close() }, closed, 0},
 		"the peer's Close frame": {func(b *bubble) { b.send(peerClose) }, closeSent, 0},
 		"a rule that is broken":  {func(b *bubble) { b.send(endings[1].frame) }, closeSent, 0},
 		"keepalive":              {func(*bubble) {}, "websocket: nothing came for 4s after a ping", 14 * time.Second},
