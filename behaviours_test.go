@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"os"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -26,13 +28,13 @@ import (
 // None of Conn's methods hides one of what a program embeds beside it: those of either are promoted as long as only
 // one of both has them, else this does not compile.
 func TestBehaviourConnIsEmbedded(t *testing.T) {
-	var _ interface {
+	type both interface {
 		io.ReadWriter
 		context.Context
-	} = struct {
+	}
+	var _ both = struct {
 		*Conn
-		io.ReadWriter
-		context.Context
+		both
 	}{}
 }
 
@@ -63,22 +65,16 @@ func TestBehaviourNothingForbidsCopies(t *testing.T) {
 
 // The package's ReadJSON and WriteJSON are those of the connection.
 func TestPackageLevelJSON(t *testing.T) {
-	c, wire := newTestConn(t, true)
-	if err := WriteJSON(c, bhPoint{X: 1}); err != nil {
-		t.Errorf("got error %v, want none", err)
-	}
-	wantFrames(t, wire, `fin=true op=1 masked=false "{\"x\":1}\n"`)
-	if err := WriteJSON(c, make(chan int)); err == nil {
-		t.Error("got no error for a channel, want that of encoding/json")
-	}
-	wantFrames(t, wire)
-	wire.Write(bhFrame(true, 0x82, `{"x":2} `))
-	wire.Write(bhFrame(true, 0x81, ``))
-	var got bhPoint
-	if err := ReadJSON(c, &got); err != nil || got.X != 2 {
+	server, client := newConnPair(t)
+	var got point
+	if err := errors.Join(WriteJSON(server, point{X: 2}), ReadJSON(client, &got)); err != nil || got.X != 2 {
 		t.Errorf("got %v and error %v, want 2", got, err)
 	}
-	if err := ReadJSON(c, &got); err != io.ErrUnexpectedEOF {
+	if err := WriteJSON(server, make(chan int)); !errors.As(err, new(*json.UnsupportedTypeError)) {
+		t.Errorf("got %v for a channel, want the error of encoding/json", err)
+	}
+	wantWrite(t, server, "")
+	if err := ReadJSON(client, &got); err != io.ErrUnexpectedEOF {
 		t.Errorf("got %v for an empty message, want io.ErrUnexpectedEOF", err)
 	}
 }
@@ -128,17 +124,14 @@ func TestBehaviourUpgradeFailures(t *testing.T) {
 			r, header, w := hsRequest(), http.Header{"Set-Cookie": {"a=1"}}, httptest.NewRecorder()
 			spoil(r, header)
 			c, err := upgrade(w, r, header)
-			if _, ok := err.(HandshakeError); !ok || c != nil {
-				t.Errorf("%s, %s: got %v and %T, want a HandshakeError", name, how, c, err)
+			if _, ok := err.(HandshakeError); !ok || c != nil || how == "Error" && err != reason {
+				t.Errorf("%s, %s: got %v and %T %v, want a HandshakeError, that of Upgrader.Error", name, how, c, err, err)
 			}
-			if how == "Error" && err != reason {
-				t.Errorf("%s: got error %v, want that of Upgrader.Error, %v", name, err, reason)
-			}
-			body, version, cookie := w.Body.String(), w.Header().Get("Sec-Websocket-Version"), w.Header().Get("Set-Cookie")
+			version, cookie := w.Header().Get("Sec-Websocket-Version"), w.Header().Get("Set-Cookie")
 			w.WriteHeader(http.StatusTeapot) // if it is the first, it is the one that counts
-			answered := w.Code != http.StatusTeapot
-			if answered != (how == "answers") || answered != strings.HasPrefix(body, http.StatusText(w.Code)+"\n") {
-				t.Errorf("%s, %s: got status %d with body %q, want it only where Upgrade answers", name, how, w.Code, body)
+			answered := strings.HasPrefix(w.Body.String(), http.StatusText(w.Code)+"\n")
+			if silent := w.Code == http.StatusTeapot; silent == (how == "answers") || answered == silent {
+				t.Errorf("%s, %s: got status %d with body %q, want it only where Upgrade answers", name, how, w.Code, w.Body)
 			}
 			if answered && version != "13" || cookie != "" {
 				t.Errorf("%s, %s: got version %q and cookie %q, want 13 and none", name, how, version, cookie)
@@ -164,13 +157,10 @@ func bhAnswer(far net.Conn, answer func(key string) string) (request func() stri
 	}
 }
 
-const bhAnswer101 = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-	"Sec-WebSocket-Accept: "
-
 func TestNewClient(t *testing.T) {
 	near, far := newPipe(t, 1<<20)
 	request := bhAnswer(far, func(key string) string {
-		return bhAnswer101 + acceptKey(key) + "\r\nSec-WebSocket-Protocol: chat\r\nSet-Cookie: a=1\r\n\r\n\x81\x05Hello"
+		return hsAccept(key, "Sec-WebSocket-Protocol: chat\r\nSet-Cookie: a=1\r\n") + "\x81\x05Hello"
 	})
 	u := &url.URL{Scheme: "ws", Host: "server.example.com", Path: "/chat", RawQuery: "a=b"}
 	header := http.Header{"Origin": {"http://example.com"}, "Sec-Websocket-Protocol": {"chat"}}
@@ -179,11 +169,9 @@ func TestNewClient(t *testing.T) {
 		t.Fatal(err)
 	}
 	sent := request()
-	if !strings.HasPrefix(sent, "GET /chat?a=b HTTP/1.1\r\nHost: server.example.com\r\n") {
-		t.Errorf("got %q, want a request for the URL", sent)
-	}
-	if got := hsFields(sent, "Origin"); len(got) != 1 || got[0] != "Origin: http://example.com" {
-		t.Errorf("got %q, want the program's Origin", got)
+	origin := slices.Equal(hsFields(sent, "Origin"), []string{"Origin: http://example.com"})
+	if !strings.HasPrefix(sent, "GET /chat?a=b HTTP/1.1\r\nHost: server.example.com\r\n") || !origin {
+		t.Errorf("got %q, want a request for the URL with the program's Origin", sent)
 	}
 	if c.Subprotocol() != "chat" || resp.StatusCode != 101 || resp.Header.Get("Set-Cookie") != "a=1" {
 		t.Errorf("got subprotocol %q and answer %d %q, want chat and 101 with a cookie",
@@ -197,16 +185,16 @@ func TestNewClient(t *testing.T) {
 	}
 	wantRead(t, c, "Hello") // from behind the answer
 	wantWrite(t, c, "Hello")
-	wantFrames(t, far, `fin=true op=1 masked=true "Hello"`)
+	wantFrames(t, far, frameSent(false, TextMessage, "Hello"))
 }
 
 // Where NewClient fails, it closes the connection, also if nothing could be sent. A refusal is returned with the
 // answer. For a wss URL it starts TLS.
 func TestNewClientFails(t *testing.T) {
-	for _, tt := range []struct{ scheme, sent, want string }{
-		{"ws", "GET / HTTP/1.1\r\n", "websocket: bad handshake"},
-		{"wss", "\x16", "first record does not look like a TLS handshake"}, // the type of a record (RFC 8446, 5.1)
-		{"ftp", "", "malformed ws or wss URL"},
+	for _, tt := range []struct{ scheme, sent, want, answer string }{
+		{"ws", "GET / HTTP/1.1\r\n", "websocket: bad handshake", "403 no <nil>"},
+		{"wss", "\x16", "first record does not look like a TLS handshake", ""}, // the type of a record (RFC 8446, 5.1)
+		{"ftp", "", "malformed ws or wss URL", ""},
 	} {
 		near, far := newPipe(t, 1<<20)
 		io.WriteString(far, "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")
@@ -217,76 +205,52 @@ func TestNewClientFails(t *testing.T) {
 		if sent := string(far.take()); !strings.HasPrefix(sent, tt.sent) || (sent == "") != (tt.sent == "") {
 			t.Errorf("%s: got %q sent, want %q", tt.scheme, sent, tt.sent)
 		}
-		if tt.scheme != "ws" {
-			continue
-		}
-		if err != ErrBadHandshake || resp == nil || resp.StatusCode != 403 {
-			t.Fatalf("got answer %v and error %v, want 403 and ErrBadHandshake", resp, err)
-		}
-		if body, err := io.ReadAll(resp.Body); string(body) != "no" || err != nil {
-			t.Errorf("got body %q and error %v, want no", body, err)
+		if tt.answer != "" {
+			body, bodyErr := io.ReadAll(resp.Body)
+			if got := fmt.Sprintf("%d %s %v", resp.StatusCode, body, bodyErr); got != tt.answer || err != ErrBadHandshake {
+				t.Errorf("got answer %q and error %v, want %q and ErrBadHandshake", got, err, tt.answer)
+			}
 		}
 	}
 }
 
-// "DefaultDialer: proxy from the environment, 45 s. Dialer{} has neither."
+// "DefaultDialer: proxy from the environment, 45 s. Dialer{} has neither": it waits for an answer as long as that takes.
 func TestBehaviourDefaultDialer(t *testing.T) {
 	proxy, environment := reflect.ValueOf(DefaultDialer.Proxy), reflect.ValueOf(http.ProxyFromEnvironment)
 	if proxy.Pointer() != environment.Pointer() {
 		t.Error("got another Proxy, want http.ProxyFromEnvironment")
 	}
 	rest := *DefaultDialer
-	rest.Proxy, rest.HandshakeTimeout = nil, 0
-	if !reflect.DeepEqual(rest, Dialer{}) {
-		t.Errorf("got %+v, want nothing else to be set", rest)
+	if rest.Proxy = nil; !reflect.DeepEqual(rest, Dialer{HandshakeTimeout: 45 * time.Second}) {
+		t.Errorf("got %+v, want HandshakeTimeout and nothing else to be set", rest)
 	}
-	for name, tt := range map[string]struct {
-		d    Dialer
-		wait time.Duration // for the answer, which never comes where want is not nil
-		want error
-	}{
-		"DefaultDialer": {*DefaultDialer, 45 * time.Second, context.DeadlineExceeded},
-		"Dialer{}":      {Dialer{}, 45 * time.Hour, nil},
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			near, far := newPipe(t, 1<<20)
-			tt.d.Proxy = nil // the environment is not the test's
-			tt.d.NetDial = func(string, string) (net.Conn, error) { return near, nil }
-			bhAnswer(far, func(key string) string {
-				if time.Sleep(tt.wait); tt.want != nil {
-					return ""
-				}
-				return bhAnswer101 + acceptKey(key) + "\r\n\r\n"
-			})
-			start := time.Now()
-			c, _, err := tt.d.Dial("ws://a.example/", nil)
-			if d := time.Since(start); !errors.Is(err, tt.want) || (c == nil) != (tt.want != nil) || d != tt.wait {
-				t.Errorf("%s: got connection %v and error %v after %v, want %v after %v", name, c, err, d, tt.want, tt.wait)
-			}
-			var ne net.Error
-			if err != nil && (!errors.As(err, &ne) || !ne.Timeout()) {
-				t.Errorf("%s: got %v, want a net.Error that is a timeout", name, err)
-			}
+	synctest.Test(t, func(t *testing.T) {
+		near, far := newPipe(t, 1<<20)
+		bhAnswer(far, func(key string) string {
+			time.Sleep(45 * time.Hour)
+			return hsAccept(key, "")
 		})
-	}
+		d := Dialer{NetDial: func(string, string) (net.Conn, error) { return near, nil }}
+		if _, _, err := d.Dial("ws://a.example/", nil); err != nil {
+			t.Errorf("got error %v, want a connection after 45 hours", err)
+		}
+	})
 }
 
 // "After Close the error satisfies errors.Is(err, net.ErrClosed) and says 'use of closed network connection'." "Close
-// closes the network connection, sends nothing, and wakes blocked readers."
+// closes the network connection, sends nothing, and wakes blocked readers." TestCloseWakesReader has it in memory.
 func TestBehaviourReadAfterClose(t *testing.T) {
 	eachLink(t, func(t *testing.T, l testLink) {
 		for _, waits := range []bool{true, false} {
 			c, peer := l.conn(t, connOptions{})
-			errs := make(chan error, 1)
-			read := func() { errs <- second3(c.ReadMessage()) }
+			errs, inRead := make(chan error, 1), make(chan struct{})
+			c.SetPingHandler(func(string) error {
+				close(inRead)
+				return nil
+			})
 			if waits {
-				inRead := make(chan struct{})
-				c.SetPingHandler(func(string) error {
-					close(inRead)
-					return nil
-				})
-				go read()
 				peer.send(t, pingFrame(""))
+				go func() { errs <- second3(c.ReadMessage()) }()
 				<-inRead // from now on it waits, or is about to
 			} else {
 				peer.send(t, textFrame("unread"))
@@ -295,7 +259,7 @@ func TestBehaviourReadAfterClose(t *testing.T) {
 				t.Errorf("got error %v from Close, want none", err)
 			}
 			if !waits {
-				read()
+				errs <- second3(c.ReadMessage())
 			}
 			first := <-errs
 			if !errors.Is(first, net.ErrClosed) || !strings.Contains(first.Error(), "use of closed network connection") {
@@ -334,10 +298,9 @@ func TestBehaviourReadErrorsStay(t *testing.T) {
 			tt.before(c)
 		}
 		if tt.frame != "" {
-			wire.Write(closingFrame(false, tt.frame))
-			wire.Write(closingFrame(false, "\x81later"))
+			closedBy(wire, false, tt.frame, "\x81later")
 		}
-		wire.out.set(func(h *pipeHalf) { h.writeEnd.closed = true })
+		closedBy(wire, false)
 		_, _, err := c.ReadMessage()
 		e, isClose := err.(*CloseError)
 		if err == nil || err.Error() != tt.want || isClose != (tt.code != 0) || isClose && e.Code != tt.code {
@@ -358,8 +321,8 @@ func TestBehaviourReadErrorsStay(t *testing.T) {
 	}
 }
 
-// bhGoroutine is the number of the goroutine that calls it.
-func bhGoroutine() string {
+// goroutineNumber is that of the goroutine that calls it.
+func goroutineNumber() string {
 	var b [64]byte
 	return strings.Fields(string(b[:runtime.Stack(b[:], false)]))[1]
 }
@@ -367,15 +330,22 @@ func bhGoroutine() string {
 // "Handlers run on the reading goroutine, inside NextReader, ReadMessage or Read. A handler's error becomes the read's
 // error."
 func TestBehaviourHandlersRunInsideTheRead(t *testing.T) {
-	me := bhGoroutine()
+	me := goroutineNumber()
 	for _, frame := range []string{"\x89p", "\x8ap", closeFrame(1000, "p")} {
-		for _, within := range []string{"ReadMessage", "NextReader", "Read", "NextReader that discards"} {
+		for within, read := range map[string]func(c *Conn, begun io.Reader) (string, error){
+			"Read": func(_ *Conn, r io.Reader) (string, error) {
+				p, err := io.ReadAll(r)
+				return string(p), err
+			},
+			"ReadMessage":              func(c *Conn, _ io.Reader) (string, error) { return readWhole(c) },
+			"NextReader that discards": func(c *Conn, _ io.Reader) (string, error) { return "", second3(c.NextReader()) },
+		} {
 			what := fmt.Sprintf("%q in %s", frame, within)
 			c, wire := newTestConn(t, true)
 			calls, inside := 0, false
 			handler := func(payload string) error {
 				calls++
-				if got := bhGoroutine(); got != me || !inside || payload != "p" {
+				if got := goroutineNumber(); got != me || !inside || payload != "p" {
 					t.Errorf("%s: got %q on goroutine %s, in the read: %v, want p on %s in it", what, payload, got, inside, me)
 				}
 				return errMine
@@ -384,29 +354,22 @@ func TestBehaviourHandlersRunInsideTheRead(t *testing.T) {
 			c.SetPongHandler(handler)
 			c.SetCloseHandler(func(code int, text string) error { return handler(text) })
 
-			var r io.Reader
-			if within == "Read" || within == "NextReader that discards" {
+			var begun io.Reader
+			want := ""
+			if within != "ReadMessage" {
 				wire.Write(closingFrame(true, "\x01part"))
-				_, r, _ = c.NextReader()
+				_, begun, _ = c.NextReader()
 			}
-			wire.Write(closingFrame(true, frame))
-			wire.out.set(func(h *pipeHalf) { h.writeEnd.closed = true })
+			if within == "Read" {
+				want = "part"
+			}
+			closedBy(wire, true, frame)
 			inside = true
-			var err error
-			switch within {
-			case "ReadMessage":
-				_, _, err = c.ReadMessage()
-			case "Read":
-				var p []byte
-				if p, err = io.ReadAll(r); string(p) != "part" {
-					t.Errorf("%s: got %q before the error, want part", what, p)
-				}
-			default:
-				_, _, err = c.NextReader()
-			}
+			p, err := read(c, begun)
 			inside = false
-			if _, _, again := c.ReadMessage(); err != errMine || again != errMine || calls != 1 {
-				t.Errorf("%s: got error %v, then %v, after %d calls, want the handler's after 1", what, err, again, calls)
+			if _, _, again := c.ReadMessage(); p != want || err != errMine || again != errMine || calls != 1 {
+				t.Errorf("%s: got %q, %v, then %v, after %d calls, want %q and the handler's error after 1",
+					what, p, err, again, calls, want)
 			}
 			c.wantNothingSent(t, wire, "the handler has not answered")
 		}
@@ -433,8 +396,8 @@ func TestBehaviourDeadlineInPongHandler(t *testing.T) {
 	})
 }
 
-// bhWrites are all ways to write a message of the type, of data or of control.
-func bhWrites(messageType int) map[string]func(c *Conn) error {
+// writesOf are all ways to write a message of the type, of data or of control.
+func writesOf(messageType int) map[string]func(c *Conn) error {
 	writes, payload := make(map[string]func(c *Conn) error), ""
 	if messageType == TextMessage {
 		payload = "1\n"
@@ -448,6 +411,21 @@ func bhWrites(messageType int) map[string]func(c *Conn) error {
 	return writes
 }
 
+// wantWritesReturn checks that each way to write returns the error, again and again, and that nothing leaves.
+func wantWritesReturn(t *testing.T, c *Conn, wire *pipeConn, want error, why string) {
+	t.Helper()
+	for range 2 {
+		for _, messageType := range []int{TextMessage, CloseMessage, PingMessage, PongMessage} {
+			for name, write := range writesOf(messageType) {
+				if err := write(c); err != want {
+					t.Errorf("%s: %s of type %d: got %v, want %v", why, name, messageType, err, want)
+				}
+			}
+		}
+	}
+	c.wantNothingSent(t, wire, why)
+}
+
 // "After a Close frame was sent, every write returns ErrCloseSent (==)", whichever way the Close frame was sent, the
 // answer to the peer's included, which "echoes the code and drops the text".
 func TestBehaviourErrCloseSent(t *testing.T) {
@@ -455,34 +433,20 @@ func TestBehaviourErrCloseSent(t *testing.T) {
 		t.Errorf("got %q, want websocket: close sent", ErrCloseSent)
 	}
 	bothSides(t, func(t *testing.T, server bool) {
-		closes := bhWrites(CloseMessage)
-		closes["an answer"] = nil
-		for how, write := range closes {
+		c, wire := newTestConn(t, server)
+		wire.Write(closingFrame(server, closeFrame(4000, "bye")))
+		if _, _, err := c.ReadMessage(); !IsCloseError(err, 4000) {
+			t.Errorf("got %v, want close 4000", err)
+		}
+		wantFrames(t, wire, frameSent(server, CloseMessage, "\x0f\xa0"))
+		wantWritesReturn(t, c, wire, ErrCloseSent, "after an answer")
+		for how, write := range writesOf(CloseMessage) {
 			c, wire := newTestConn(t, server)
-			payload := ""
-			if write == nil {
-				wire.Write(closingFrame(server, closeFrame(4000, "bye")))
-				if _, _, err := c.ReadMessage(); !IsCloseError(err, 4000) {
-					t.Errorf("got %v, want close 4000", err)
-				}
-				payload = "\x0f\xa0"
-			} else if err := write(c); err != nil {
+			if err := write(c); err != nil {
 				t.Fatal(err)
 			}
-			wantFrames(t, wire, fmt.Sprintf("fin=true op=8 masked=%v %q", !server, payload))
-			for range 2 {
-				for _, messageType := range []int{TextMessage, CloseMessage, PingMessage, PongMessage} {
-					for name, write := range bhWrites(messageType) {
-						if err := write(c); err != ErrCloseSent {
-							t.Errorf("%s of type %d after %s: got %v, want ErrCloseSent", name, messageType, how, err)
-						}
-					}
-				}
-			}
-			c.wantNothingSent(t, wire, "nothing follows a Close frame")
-			if write == nil {
-				continue
-			}
+			wantFrames(t, wire, frameSent(server, CloseMessage, ""))
+			wantWritesReturn(t, c, wire, ErrCloseSent, "after "+how)
 			// The other direction is still open: the peer's messages and answer are to be read.
 			for _, frame := range []string{"\x81last words", "\x89ping", "\x88"} {
 				wire.Write(closingFrame(server, frame))
@@ -499,118 +463,20 @@ func TestBehaviourErrCloseSent(t *testing.T) {
 // "A write that timed out on the network: every later write returns the same error", and it is one of the network: a
 // net.Error that is a timeout.
 func TestBehaviourWriteTimeoutStays(t *testing.T) {
-	for first, write := range bhWrites(TextMessage) {
+	for name, write := range writesOf(TextMessage) {
 		synctest.Test(t, func(t *testing.T) {
 			a, wire := newPipe(t, 2)
 			c := newConn(a, true, nil, connOptions{})
 			c.SetWriteDeadline(time.Now().Add(3 * time.Second))
 			var err error
 			d := took(func() { err = write(c) })
-			var ne net.Error
-			if !errors.As(err, &ne) || !ne.Timeout() || !errors.Is(err, os.ErrDeadlineExceeded) || d != 3*time.Second {
-				t.Errorf("%s: got %v after %v, want a timeout of the network after 3s", first, err, d)
+			if wantTimeout(t, err); d != 3*time.Second || isWriteTimeout(err) {
+				t.Errorf("%s: got %v after %v, want a timeout of the network after 3s", name, err, d)
 			}
 			c.SetWriteDeadline(time.Time{})
 			wire.take()
-			for range 2 {
-				for _, messageType := range []int{TextMessage, PingMessage} {
-					for name, write := range bhWrites(messageType) {
-						if again := write(c); again != err {
-							t.Errorf("%s of type %d after %s: got %v, want the same", name, messageType, first, again)
-						}
-					}
-				}
-			}
-			c.wantNothingSent(t, wire, "the connection has failed")
+			wantWritesReturn(t, c, wire, err, "after "+name+" has timed out")
 		})
-	}
-}
-
-// "WriteControl past its deadline: `websocket: write timeout`, Timeout() true, the connection stays good."
-func TestBehaviourWriteControlPastItsDeadline(t *testing.T) {
-	c, wire := newTestConn(t, true)
-	for _, messageType := range []int{PingMessage, PongMessage, CloseMessage} {
-		err := c.WriteControl(messageType, nil, time.Now().Add(-time.Hour))
-		if ne, ok := err.(net.Error); !ok || !ne.Timeout() || err.Error() != "websocket: write timeout" {
-			t.Errorf("type %d: got %T %v, want websocket: write timeout, a net.Error", messageType, err, err)
-		}
-	}
-	wantWrite(t, c, "good")
-	wantFrames(t, wire, `fin=true op=1 masked=false "good"`)
-}
-
-// "SetWriteDeadline is applied to the writes that follow it": to each, until another is set, and to none before. A
-// message writer looks at it for each of its fragments.
-func TestBehaviourSetWriteDeadline(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a, wire := newPipe(t, 5000)
-		c := newConn(a, true, nil, connOptions{})
-		set := func(d time.Duration) { c.SetWriteDeadline(time.Now().Add(d)) }
-		time.AfterFunc(time.Second, func() { set(time.Second) })
-		time.AfterFunc(10*time.Second, func() { wire.take() })
-		if err := c.WriteMessage(BinaryMessage, make([]byte, 5000)); err != nil {
-			t.Errorf("got %v, want none: the deadline was set after the write had begun", err)
-		}
-		wire.take()
-		set(time.Second)
-		w, err := c.NextWriter(BinaryMessage)
-		if err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Hour)
-		set(5 * time.Second)
-		if _, err := w.Write(make([]byte, 4096)); err != nil {
-			t.Errorf("got %v, want the new deadline to count", err)
-		}
-		time.Sleep(2 * time.Second)
-		d := took(func() { _, err = w.Write(make([]byte, 9000)) })
-		if !errors.Is(err, os.ErrDeadlineExceeded) || d != 3*time.Second {
-			t.Errorf("got %v after %v, want a timeout after what was left, 3s", err, d)
-		}
-		if again := w.Close(); again != err {
-			t.Errorf("got %v from Close, want the same error", again)
-		}
-	})
-}
-
-// "The writer from NextWriter also has WriteString and ReadFrom."
-func TestBehaviourMessageWriterMethods(t *testing.T) {
-	c, wire := newTestConn(t, true)
-	w, err := c.NextWriter(TextMessage)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sw, rf := w.(io.StringWriter), w.(io.ReaderFrom)
-	if n, err := sw.WriteString("string "); n != 7 || err != nil {
-		t.Errorf("got %d and error %v, want 7", n, err)
-	}
-	if n, err := rf.ReadFrom(strings.NewReader("reader")); n != 6 || err != nil {
-		t.Errorf("got %d and error %v, want 6", n, err)
-	}
-	if err := w.Close(); err != nil {
-		t.Error(err)
-	}
-	wantFrames(t, wire, `fin=true op=1 masked=false "string reader"`)
-}
-
-// "Close closes the network connection, sends nothing": not even what a message writer still has, and later writes
-// fail as writes to a closed connection.
-func TestBehaviourWriteAfterClose(t *testing.T) {
-	for name, write := range bhWrites(TextMessage) {
-		c, wire := newTestConn(t, true)
-		w, err := c.NextWriter(TextMessage)
-		if err != nil {
-			t.Fatal(err)
-		}
-		io.WriteString(w, "unsent")
-		c.Close()
-		if err := w.Close(); !errors.Is(err, net.ErrClosed) {
-			t.Errorf("message writer: got %v, want net.ErrClosed", err)
-		}
-		if err := write(c); !errors.Is(err, net.ErrClosed) {
-			t.Errorf("%s: got %v, want net.ErrClosed", name, err)
-		}
-		c.wantNothingSent(t, wire, "the connection is closed")
 	}
 }
 
@@ -618,11 +484,8 @@ func TestBehaviourWriteAfterClose(t *testing.T) {
 // its own, and is about as long as compress/flate makes it, until the program says otherwise.
 func TestBehaviourCompressionIsOnAtLevel1(t *testing.T) {
 	text := textLike(3000, 1)
-	on := func(c *Conn) { c.EnableWriteCompression(true) }
-	off := func(c *Conn) { c.EnableWriteCompression(false) }
-	set := func(level int) func(*Conn) {
-		return func(c *Conn) { c.SetCompressionLevel(level) }
-	}
+	set := func(level int) func(*Conn) { return func(c *Conn) { c.SetCompressionLevel(level) } }
+	enable := func(on bool) func(*Conn) { return func(c *Conn) { c.EnableWriteCompression(on) } }
 	bothSides(t, func(t *testing.T, server bool) {
 		c, wire := newCompressedConn(t, server, CompressionOptions{})
 		const plain = 0
@@ -632,11 +495,11 @@ func TestBehaviourCompressionIsOnAtLevel1(t *testing.T) {
 			level  int
 		}{
 			{"by default", func(*Conn) {}, 1},
-			{"switched off", off, plain},
-			{"switched on", on, 1},
+			{"switched off", enable(false), plain},
+			{"switched on", enable(true), 1},
 			{"at level 9", set(9), 9},
-			{"switched off at level 9", off, plain},
-			{"switched on again", on, 9},
+			{"switched off at level 9", enable(false), plain},
+			{"switched on again", enable(true), 9},
 			{"at level -2", set(-2), -2},
 			{"at compress/flate's default level", set(-1), -1},
 		} {
@@ -660,39 +523,28 @@ func TestBehaviourCompressionIsOnAtLevel1(t *testing.T) {
 	})
 }
 
-// Levels are those of compress/flate: "`websocket: invalid compression level` outside -2..9", whether compression was
-// negotiated or not. The level stays what it was.
+// Levels are those of compress/flate: "`websocket: invalid compression level` outside -2..9", and the level stays what
+// it was. Where compression was not negotiated, it is the same, and neither method changes what is sent.
 func TestSetCompressionLevel(t *testing.T) {
-	plain, _ := newTestConn(t, true)
+	plain, wire := newTestConn(t, true)
 	compressed, _ := newCompressedConn(t, true, CompressionOptions{})
-	for _, c := range []*Conn{plain, compressed} {
-		for _, level := range []int{-100, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 1 << 30} {
-			want := noError
-			if level < -2 || level > 9 {
-				want = "websocket: invalid compression level"
-			}
+	for level := -3; level <= 10; level++ {
+		want := noError
+		if level < -2 || level > 9 {
+			want = "websocket: invalid compression level"
+		}
+		plain.EnableWriteCompression(level%2 == 0)
+		for _, c := range []*Conn{plain, compressed} {
 			if err := c.SetCompressionLevel(level); fmt.Sprint(err) != want {
 				t.Errorf("%d: got error %v, want %s", level, err, want)
 			}
 		}
+		wantWrite(t, plain, strings.Repeat("a", 1000))
+		wantFrames(t, wire, frameSent(true, TextMessage, strings.Repeat("a", 1000)))
 	}
 	if got := compressed.compression.level.Load(); got != 9 {
 		t.Errorf("got level %d, want 9, the last that was valid", got)
 	}
-}
-
-// Where compression was not negotiated, neither method changes what is sent.
-func TestCompressionMethodsWithoutCompression(t *testing.T) {
-	bothSides(t, func(t *testing.T, server bool) {
-		c, wire := newTestConn(t, server)
-		text := strings.Repeat("a", 1000)
-		for _, enable := range []bool{true, false, true} {
-			c.EnableWriteCompression(enable)
-			c.SetCompressionLevel(9)
-			wantWrite(t, c, text)
-			wantFrames(t, wire, fmt.Sprintf("fin=true op=1 masked=%v %q", !server, text))
-		}
-	})
 }
 
 // A WriteBufferPool may hold what it likes. *sync.Pool is one.

@@ -10,111 +10,88 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 )
 
-// bhFrame is a frame as the peer of a server or client sends it.
+// bhFrame is closingFrame with the first byte apart.
 func bhFrame(toServer bool, first byte, payload string) []byte {
-	h := header{length: int64(len(payload)), masked: toServer, key: [4]byte{0x37, 0xfa, 0x21, 0x3d}}
-	b := h.append(nil)
-	b[0] = first
-	head := len(b)
-	b = append(b, payload...)
-	if toServer {
-		maskEach(b[head:], h.key, 0)
-	}
-	return b
+	return closingFrame(toServer, string([]byte{first})+payload)
 }
 
-// bhPoint is a value with a JSON form.
-type bhPoint struct {
+// closedBy has the peer send the frames, as for closingFrame, and end its direction.
+func closedBy(wire *pipeConn, toServer bool, frames ...string) {
+	for _, f := range frames {
+		wire.Write(closingFrame(toServer, f))
+	}
+	wire.out.set(func(h *pipeHalf) { h.writeEnd.closed = true })
+}
+
+// point is a value with a JSON form.
+type point struct {
 	X int    `json:"x"`
 	S string `json:"s,omitempty"`
 }
 
-// bhMarshaler encodes itself by calling a function.
-type bhMarshaler func() ([]byte, error)
+// marshaler encodes itself by calling a function.
+type marshaler func() ([]byte, error)
 
-func (m bhMarshaler) MarshalJSON() ([]byte, error) { return m() }
+func (m marshaler) MarshalJSON() ([]byte, error) { return m() }
 
-// The bytes are those of json.Encoder, which escapes what HTML minds and ends with a newline.
+// The bytes are those of json.Encoder, which escapes what HTML minds and ends with a newline. A value that cannot be
+// encoded sends nothing, not even where the beginning of it could be, and leaves the connection as it was. A value is
+// encoded before the connection's turn is taken, so that its methods may write messages of their own.
 func TestWriteJSON(t *testing.T) {
-	// Bytes that are no UTF-8 become U+FFFD, which is escaped before Go 1.27.
-	var invalid strings.Builder
-	json.NewEncoder(&invalid).Encode("a\xff")
-	bothSides(t, func(t *testing.T, server bool) {
-		c, wire := newTestConn(t, server)
-		for _, tt := range []struct {
-			v    any
-			want string
-		}{
-			{bhPoint{X: 1}, `{"x":1}` + "\n"},
-			{&bhPoint{1, "a"}, `{"x":1,"s":"a"}` + "\n"},
-			{nil, "null\n"},
-			{"<a&b>\u2028", `"\u003ca\u0026b\u003e\u2028"` + "\n"},
-			{"a\xff", invalid.String()},
-			{[]int{}, "[]\n"},
-			{json.RawMessage(` {"a" : 1} `), `{"a":1}` + "\n"},
-			{strings.Repeat("x", 200_000), `"` + strings.Repeat("x", 200_000) + `"` + "\n"},
-			{map[string]int{"b": 2, "a": 1}, `{"a":1,"b":2}` + "\n"},
-		} {
-			if err := c.WriteJSON(tt.v); err != nil {
-				t.Errorf("%.20q: got error %v, want none", tt.want, err)
-			}
-			wantFrames(t, wire, frameSent(server, TextMessage, tt.want))
-		}
-	})
-}
-
-// A value that cannot be encoded sends nothing, not even where the beginning of it
-// could be, and leaves the connection as it was.
-func TestWriteJSONOfWhatHasNoEncoding(t *testing.T) {
-	marshal := func(text string, err error) bhMarshaler {
-		return func() ([]byte, error) { return []byte(text), err }
-	}
 	cycle := map[string]any{}
 	cycle["me"] = cycle
-	c, wire := newTestConn(t, true)
-	for _, tt := range []struct {
-		name string
-		v    any
-		as   any // the type of the error
-	}{
-		{"channel", make(chan int), new(*json.UnsupportedTypeError)},
-		{"function", func() {}, new(*json.UnsupportedTypeError)},
-		{"channel at the end", []any{strings.Repeat("x", 100_000), make(chan int)}, new(*json.UnsupportedTypeError)},
-		{"NaN", math.NaN(), new(*json.UnsupportedValueError)},
-		{"cycle", cycle, new(*json.UnsupportedValueError)},
-		{"error of MarshalJSON", marshal("", errMine), new(*json.MarshalerError)},
-		{"malformed", marshal("{", nil), new(*json.MarshalerError)},
-	} {
-		err := c.WriteJSON(tt.v)
-		if !errors.As(err, tt.as) || errors.Is(err, errMine) != strings.HasPrefix(tt.name, "error of") {
-			t.Errorf("%s: got %T %v, want the error of encoding/json", tt.name, err, err)
+	long := strings.Repeat("x", 200_000)
+	bothSides(t, func(t *testing.T, server bool) {
+		c, wire := newTestConn(t, server)
+		c.SetWriteDeadline(time.Now().Add(patience))
+		marshal := func(text string, err error) marshaler {
+			return func() ([]byte, error) { return []byte(text), errors.Join(err, c.WriteJSON("inner")) }
 		}
-		if err := c.WriteJSON(1); err != nil {
-			t.Errorf("%s: got error %v of the next WriteJSON, want none", tt.name, err)
+		for _, tt := range []struct {
+			name string
+			v    any
+			want []string // messages
+			as   any      // the type of the error
+		}{
+			{"struct", point{X: 1}, []string{`{"x":1}`}, nil},
+			{"pointer", &point{1, "a"}, []string{`{"x":1,"s":"a"}`}, nil},
+			{"nil", nil, []string{"null"}, nil},
+			{"HTML", "<a&b>\u2028", []string{`"\u003ca\u0026b\u003e\u2028"`}, nil},
+			{"slice", []int{}, []string{"[]"}, nil},
+			{"raw", json.RawMessage(` {"a" : 1} `), []string{`{"a":1}`}, nil},
+			{"long", long, []string{`"` + long + `"`}, nil},
+			{"map", map[string]int{"b": 2, "a": 1}, []string{`{"a":1,"b":2}`}, nil},
+			{"a writer of messages", marshal("2", nil), []string{`"inner"`, "2"}, nil},
+			{"channel", make(chan int), nil, new(*json.UnsupportedTypeError)},
+			{"function", func() {}, nil, new(*json.UnsupportedTypeError)},
+			{"channel at the end", []any{long, make(chan int)}, nil, new(*json.UnsupportedTypeError)},
+			{"NaN", math.NaN(), nil, new(*json.UnsupportedValueError)},
+			{"cycle", cycle, nil, new(*json.UnsupportedValueError)},
+			{"malformed", marshal("{", nil), []string{`"inner"`}, new(*json.MarshalerError)},
+			{"error of MarshalJSON", marshal("", errMine), []string{`"inner"`}, new(*json.MarshalerError)},
+		} {
+			err := c.WriteJSON(tt.v)
+			if tt.as == nil && err != nil || tt.as != nil && !errors.As(err, tt.as) ||
+				errors.Is(err, errMine) != strings.HasPrefix(tt.name, "error of") {
+				t.Errorf("%s: got %T %v, want the error of encoding/json", tt.name, err, err)
+			}
+			var want []string
+			for _, message := range tt.want {
+				want = append(want, frameSent(server, TextMessage, message+"\n"))
+			}
+			wantFrames(t, wire, want...)
 		}
-		wantFrames(t, wire, frameSent(true, TextMessage, "1\n"))
-	}
-}
-
-// A value is encoded before the connection's turn is taken, so that its methods may
-// write messages of their own.
-func TestWriteJSONHoldsNothingWhileItEncodes(t *testing.T) {
-	c, wire := newTestConn(t, true)
-	c.SetWriteDeadline(time.Now().Add(patience))
-	if err := c.WriteJSON(bhMarshaler(func() ([]byte, error) { return []byte("2"), c.WriteJSON(1) })); err != nil {
-		t.Errorf("got error %v, want none", err)
-	}
-	wantFrames(t, wire, frameSent(true, TextMessage, "1\n"), frameSent(true, TextMessage, "2\n"))
+		c.wantNothingSent(t, wire, "what cannot be encoded sends nothing")
+	})
 }
 
 // Whatever is wrong with a message as JSON, or with what it is read into, the one after it can be read. What ends the
 // connection is returned as by ReadMessage, and nothing is decoded.
 func TestReadJSON(t *testing.T) {
-	before := bhPoint{0, "before"}
+	before := point{0, "before"}
 	isNil := func(err error) bool { return err == nil }
 	isUnexpectedEOF := func(err error) bool { return err == io.ErrUnexpectedEOF }
 	isSyntax := func(err error) bool { return errors.As(err, new(*json.SyntaxError)) }
@@ -124,17 +101,17 @@ func TestReadJSON(t *testing.T) {
 		for _, tt := range []struct {
 			name     string
 			messages string // first byte of each frame and its payload
-			want     bhPoint
+			want     point
 			is       func(error) bool
 		}{
-			{"value", "\x81" + `{"x":1}`, bhPoint{1, "before"}, isNil},
-			{"binary", "\x82" + `{"x":1}`, bhPoint{1, "before"}, isNil},
-			{"newline", "\x81" + "{\"x\":1}\n", bhPoint{1, "before"}, isNil},
-			{"white space in front", "\x81" + " \t\r\n{\"x\":1}", bhPoint{1, "before"}, isNil},
-			{"another value behind", "\x81" + `{"x":1}{"x":2}`, bhPoint{1, "before"}, isNil},
-			{"no JSON behind", "\x81" + `{"x":1}]oops`, bhPoint{1, "before"}, isNil},
-			{"fragments", "\x01" + `{"x"` + "|\x00" + `:1,"s":` + "|\x00|\x80" + `"é"}`, bhPoint{1, "é"}, isNil},
-			{"control frames in between", "\x01" + `{"x"` + "|\x89ping|\x8apong|\x80" + `:1}`, bhPoint{1, "before"}, isNil},
+			{"value", "\x81" + `{"x":1}`, point{1, "before"}, isNil},
+			{"binary", "\x82" + `{"x":1}`, point{1, "before"}, isNil},
+			{"newline", "\x81" + "{\"x\":1}\n", point{1, "before"}, isNil},
+			{"white space in front", "\x81" + " \t\r\n{\"x\":1}", point{1, "before"}, isNil},
+			{"another value behind", "\x81" + `{"x":1}{"x":2}`, point{1, "before"}, isNil},
+			{"no JSON behind", "\x81" + `{"x":1}]oops`, point{1, "before"}, isNil},
+			{"fragments", "\x01" + `{"x"` + "|\x00" + `:1,"s":` + "|\x00|\x80" + `"é"}`, point{1, "é"}, isNil},
+			{"control frames in between", "\x01" + `{"x"` + "|\x89ping|\x8apong|\x80" + `:1}`, point{1, "before"}, isNil},
 			{"null", "\x81null", before, isNil},
 			{"empty", "\x81", before, isUnexpectedEOF},
 			{"empty binary", "\x82", before, isUnexpectedEOF},
@@ -144,7 +121,7 @@ func TestReadJSON(t *testing.T) {
 			{"unfinished string", "\x81" + `"a`, before, isUnexpectedEOF},
 			{"syntax error", "\x81" + `{"x":1,}`, before, isSyntax},
 			{"not JSON", "\x81" + `hello`, before, isSyntax},
-			{"another type", "\x81" + `{"s":"after","x":"one"}`, bhPoint{0, "after"}, isMistyped},
+			{"another type", "\x81" + `{"s":"after","x":"one"}`, point{0, "after"}, isMistyped},
 			{"too large", "\x81" + `{"x":1e99}`, before, isMistyped},
 			{"the end in a value", "\x01" + `{"x"`, before, isEnd},
 			{"the end behind a value", "\x01" + `{"x":1}`, before, isEnd},
@@ -152,17 +129,13 @@ func TestReadJSON(t *testing.T) {
 			{"not UTF-8", "\x81" + "\"\xff\"", before, func(err error) bool { return errors.As(err, new(*protocolError)) }},
 			{"over the limit", "\x81" + strings.Repeat(" ", 101), before, func(err error) bool { return err == ErrReadLimit }},
 		} {
-			a, wire := newPipe(t, 1000)
-			c := newConn(a, server, nil, connOptions{readLimit: 100})
-			for frame := range strings.SplitSeq(tt.messages, "|") {
-				wire.Write(bhFrame(server, frame[0], frame[1:]))
+			c, wire := newTestConn(t, server)
+			c.SetReadLimit(100)
+			got, frames := before, strings.Split(tt.messages, "|")
+			if !strings.HasPrefix(tt.name, "the end") {
+				frames = append(frames, "\x81"+`{"x":7}`, "\x81"+`{"x":8}`)
 			}
-			got := before
-			if strings.HasPrefix(tt.name, "the end") {
-				wire.out.set(func(h *pipeHalf) { h.writeEnd.closed = true })
-			} else {
-				wire.Write(peerFrames(server, texts(`{"x":7}`, `{"x":8}`)...))
-			}
+			closedBy(wire, server, frames...)
 			err := c.ReadJSON(&got)
 			if !tt.is(err) || got != tt.want {
 				t.Errorf("%s: got %v and %T %v, want %v", tt.name, got, err, err, tt.want)
@@ -191,21 +164,21 @@ func TestReadJSONIsResumed(t *testing.T) {
 		long := strings.Repeat("é", 20)
 		in := peerFrames(b.server, peerFrame{false, opText, `{"s":"`}, pingFrame("ping"),
 			peerFrame{false, opContinuation, long}, peerFrame{true, opContinuation, `","x":12}`})
-		got := bhPoint{-1, "before"}
+		got := point{-1, "before"}
 		for i, x := range in {
 			b.c.SetReadDeadline(time.Now().Add(time.Millisecond))
-			if err := b.c.ReadJSON(&got); !errors.Is(err, os.ErrDeadlineExceeded) || got != (bhPoint{-1, "before"}) {
+			if err := b.c.ReadJSON(&got); !errors.Is(err, os.ErrDeadlineExceeded) || got != (point{-1, "before"}) {
 				b.Fatalf("after %d bytes: got %v, %v, want a timeout and what was there", i, got, err)
 			}
 			var text string
-			otherWire.Write(bhFrame(b.server, 0x81, `"`+strings.Repeat("#", 200)+`"`))
+			otherWire.Write(peerFrames(b.server, textFrame(`"`+strings.Repeat("#", 200)+`"`)))
 			if err := other.ReadJSON(&text); err != nil {
 				b.Fatal(err)
 			}
 			b.far.Write([]byte{x})
 		}
 		b.c.SetReadDeadline(time.Time{})
-		if err := b.c.ReadJSON(&got); err != nil || got != (bhPoint{12, long}) {
+		if err := b.c.ReadJSON(&got); err != nil || got != (point{12, long}) {
 			b.Errorf("got %v and error %v, want all of the message", got, err)
 		}
 		b.want("the ping is answered", "10 ping")
@@ -217,7 +190,7 @@ func TestLargeJSONBuffersAreNotPooled(t *testing.T) {
 	for _, size := range []int{1, 4096, 64 << 10, 70_000, 1_000_000, 1} {
 		c, wire := newTestConn(t, false)
 		long, got := strings.Repeat("x", size), ""
-		wire.Write(bhFrame(false, 0x81, `"`+long+`"`))
+		wire.Write(peerFrames(false, textFrame(`"`+long+`"`)))
 		for name, use := range map[string]func() error{
 			"WriteJSON": func() error { return c.WriteJSON(long) },
 			"ReadJSON":  func() error { return c.ReadJSON(&got) },
@@ -270,10 +243,7 @@ func TestJoinMessages(t *testing.T) {
 		} {
 			for _, size := range []int{1, 2, 3, 100, 4096} {
 				c, wire := newTestConn(t, server)
-				for _, f := range tt.frames {
-					wire.Write(bhFrame(server, f[0], f[1:]))
-				}
-				wire.out.set(func(h *pipeHalf) { h.writeEnd.closed = true })
+				closedBy(wire, server, tt.frames...)
 				r := JoinMessages(c, tt.term)
 				var got []byte
 				var err error
@@ -299,45 +269,39 @@ func TestJoinMessages(t *testing.T) {
 	})
 }
 
-// A deadline, wherever it passes, loses and repeats nothing, and an empty read waits for nothing.
+// A deadline, wherever it passes, loses and repeats nothing, and an empty read waits for nothing. Whoever reads a
+// message in between discards the rest of the one before.
 func TestJoinMessagesIsResumed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, wire := newTestConn(t, true)
-		r := JoinMessages(c, "--")
+	eachPipe(t, connOptions{}, func(b *bubble) {
+		r := JoinMessages(b.c, "--")
 		var got []byte
-		for _, b := range peerFrames(true, peerFrame{false, opText, "one"}, peerFrame{true, opContinuation, "two"},
+		for _, x := range peerFrames(b.server, peerFrame{false, opText, "one"}, peerFrame{true, opContinuation, "two"},
 			peerFrame{true, opBinary, "three"}) {
-			wire.Write([]byte{b})
-			c.SetReadDeadline(time.Now().Add(time.Millisecond))
-			var err error
-			for err == nil {
+			b.far.Write([]byte{x})
+			b.c.SetReadDeadline(time.Now().Add(time.Millisecond))
+			for err := error(nil); err == nil; {
 				p := make([]byte, 3)
 				var n int
 				n, err = r.Read(p)
-				got = append(got, p[:n]...)
-			}
-			if !errors.Is(err, os.ErrDeadlineExceeded) {
-				t.Fatal(err)
+				if got = append(got, p[:n]...); err != nil {
+					wantTimeout(b.T, err)
+				}
 			}
 			if n, err := r.Read(nil); n != 0 || err != nil {
-				t.Errorf("got %d and error %v of an empty read behind %q, want 0 and none", n, err, got)
+				b.Errorf("got %d and error %v of an empty read behind %q, want 0 and none", n, err, got)
 			}
 		}
 		if want := "onetwo--three--"; string(got) != want {
-			t.Errorf("got %q, want %q", got, want)
+			b.Errorf("got %q, want %q", got, want)
+		}
+
+		b.c.SetReadDeadline(time.Time{})
+		b.send(texts("four", "five")...)
+		io.ReadFull(r, make([]byte, 2))
+		wantRead(b, b.c, "five")
+		p := make([]byte, 10)
+		if n, err := r.Read(p); string(p[:n]) != "--" || err != nil {
+			b.Errorf("got %q and error %v, want the term: the rest is discarded", p[:n], err)
 		}
 	})
-}
-
-// Whoever reads a message in between discards the rest of the one before.
-func TestJoinMessagesAfterAnotherRead(t *testing.T) {
-	c, wire := newTestConn(t, false)
-	wire.Write(peerFrames(false, texts("one", "two")...))
-	r := JoinMessages(c, "\n")
-	io.ReadFull(r, make([]byte, 2))
-	wantRead(t, c, "two")
-	p := make([]byte, 10)
-	if n, err := r.Read(p); string(p[:n]) != "\n" || err != nil {
-		t.Errorf("got %q and error %v, want the term: the rest is discarded", p[:n], err)
-	}
 }
