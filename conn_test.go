@@ -3,12 +3,12 @@
 package websocket
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"net"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -53,12 +53,12 @@ func TestReadLimit(t *testing.T) {
 			c.SetReadLimit(tt.set)
 		}
 		wire.Write(unhex(t, tt.in))
-		wire.out.set(func(h *pipeHalf) { h.writeEnd.closed = true })
+		closedBy(wire, false)
 		if _, _, err := c.ReadMessage(); err != tt.want {
 			t.Errorf("%s: got %v, want %v", tt.name, err, tt.want)
 		}
 		if tt.want == ErrReadLimit {
-			wantFrames(t, wire, `fin=true op=8 masked=true "\x03\xf1"`)
+			wantFrames(t, wire, frameSent(false, CloseMessage, "\x03\xf1"))
 		}
 	}
 }
@@ -87,124 +87,67 @@ func peerFrames(toServer bool, list ...peerFrame) (b []byte) {
 
 var peerClose = peerFrame{true, opClose, "\x03\xe8bye"}
 
-// playInterrupted has the bytes of the transcript come in pieces that begin at the cuts, and returns what was wrong, or
-// "". At each a context ends a read after d, and then a deadline does, in the same place. Behind the last the rest is
-// read in the way. The endpoint's frames are not compared.
-func (tr *transcript) playInterrupted(t *testing.T, c *Conn, far net.Conn, cuts []int, d time.Duration,
-	way int) string {
-	var got []scriptEvent
-	ended := false
-	read := func(way func(*Conn) (int, []byte, error)) (interruption error) {
-		for !ended {
-			messageType, p, err := way(c)
-			e := scriptEvent{kind: '=', what: scriptMessageType(messageType), data: p}
-			if errors.Is(err, context.Canceled) || errors.Is(err, os.ErrDeadlineExceeded) {
-				if messageType != noMessage || len(p) > 0 {
-					t.Errorf("got %v with %v, want nothing", e, err)
-				}
-				c.wantSmallBuffer(t)
-				return err
-			}
-			if err != nil {
-				e.what = "part " + e.what
-			}
-			if messageType != noMessage {
-				got = append(got, e)
-			}
-			if ended = err != nil; ended {
-				got = append(got, scriptEvent{kind: '!', what: err.Error()})
-			}
-		}
-		return nil
-	}
-	begin := 0
-	for i, cut := range cuts {
-		far.Write(tr.in[begin:cut])
-		begin = cut
-		ctx, cancel := context.WithCancelCause(context.Background())
-		time.AfterFunc(d, func() { cancel(errMine) })
-		err := read(func(c *Conn) (int, []byte, error) { return c.ReadMessageContext(ctx) })
-		if !ended {
-			wantCancelled(t, "a context", err)
-		}
-		c.SetReadDeadline(time.Now().Add(d))
-		read(receiveWays[i%2].read) // ReadMessage or AppendMessage
-		c.SetReadDeadline(time.Time{})
-	}
-	far.Write(tr.in[begin:])
-	read(receiveWays[way%len(receiveWays)].read)
-	want := slices.DeleteFunc(slices.Clone(tr.want), func(e scriptEvent) bool { return e.kind == '<' })
-	return diffEvents(got, want, false, false)
-}
-
-// interruptedTranscripts are the transcripts of the file for each side, with a Close frame behind those that end with
-// nothing else.
-func interruptedTranscripts(t *testing.T, file string) (list []*transcript) {
-	for _, tr := range readTranscripts(t, "testdata/"+file) {
-		for _, tr := range tr.sides(t) {
-			if last := &tr.want[len(tr.want)-1]; last.what == errScriptExhausted.Error() {
-				last.what = "websocket: close 1005 (no status)"
-				tr.want = slices.Insert(tr.want, len(tr.want)-1, scriptEvent{kind: '<', data: []byte{0x88, 0}})
-				tr.in = append(tr.in, closingFrame(tr.side == "server", "\x88")...)
-			}
-			list = append(list, tr)
-		}
-	}
-	return list
-}
-
 // A read that a context or a deadline has interrupted at any byte, or behind every byte, loses nothing, however the
-// reading goes on.
+// reading goes on. TestReadModelOfSockets has the connections of the kernel and TLS.
 func TestReadInterruptedAnywhere(t *testing.T) {
-	takeover := attack{compression: &CompressionOptions{ContextTakeover: true}}.options(t, connOptions{})
-	for file, o := range map[string]connOptions{
-		"wire/fragmentation.txt": {}, "wire/ping-pong.txt": {}, "rfc7692/takeover.txt": takeover,
-	} {
-		for _, tr := range interruptedTranscripts(t, file) {
+	want := []string{"", "Hello", strings.Repeat("é", 70), string(textLike(100, 1))}
+	takeover := attack{compression: &CompressionOptions{ContextTakeover: true}}.options(t, connOptions{maxFrameSize: 60})
+	for _, o := range []connOptions{{maxFrameSize: 60}, takeover} { // some messages are fragmented
+		bothSides(t, func(t *testing.T, server bool) {
+			near, far := newPipe(t, 1<<20)
+			peer := newConn(near, !server, nil, o)
+			for _, text := range want {
+				wantWrite(t, peer, text)
+				peer.WriteControl(PingMessage, []byte("ping"), time.Time{})
+			}
+			in := far.take()
 			play := func(t *testing.T, way int, cuts ...int) {
 				near, far := newPipe(t, 1<<20)
-				c := newConn(near, tr.side == "server", nil, o)
-				wrong := tr.playInterrupted(t, c, far, cuts, time.Second, way)
-				c.Close()
-				sent, err := far.take(), error(nil)
-				if tr.side == "client" {
-					sent, err = unmaskFrames(sent)
-				}
-				var want []byte
-				for _, e := range tr.want {
-					if e.kind == '<' {
-						want = append(want, e.data...)
+				c := newConn(near, server, nil, o)
+				defer c.Close()
+				var got []string
+				read := func(way func(*Conn) (int, []byte, error)) error {
+					for {
+						messageType, p, err := way(c)
+						if err == nil {
+							got = append(got, string(p))
+							continue
+						}
+						if messageType != noMessage || len(p) > 0 {
+							t.Errorf("got type %d and %q with %v, want nothing", messageType, p, err)
+						}
+						c.wantSmallBuffer(t)
+						return err
 					}
 				}
-				if wrong != "" || err != nil || !bytes.Equal(sent, want) {
-					t.Fatalf("%s, %s, interrupted at %v: %s; got the frames % x, %v, want % x",
-						tr.where, tr.side, cuts, wrong, sent, err, want)
+				begin := 0
+				for i, cut := range cuts {
+					far.Write(in[begin:cut])
+					begin = cut
+					ctx, cancel := context.WithCancelCause(context.Background())
+					time.AfterFunc(time.Second, func() { cancel(errMine) })
+					wantCancelled(t, "a context", read(func(c *Conn) (int, []byte, error) { return c.ReadMessageContext(ctx) }))
+					c.SetReadDeadline(time.Now().Add(time.Second))
+					wantTimeout(t, read(receiveWays[i%2].read)) // ReadMessage or AppendMessage
+					c.SetReadDeadline(time.Time{})
+				}
+				far.Write(in[begin:])
+				closedBy(far, server)
+				err := read(receiveWays[way%len(receiveWays)].read)
+				pongs := len(readFrames(t, far, len(want)))
+				if !slices.Equal(got, want) || err != errUnexpectedEOF || pongs != len(want) {
+					t.Fatalf("interrupted at %v: got %q, %v and %d pongs, want %q, the end and a pong for each",
+						cuts, got, err, pongs, want)
 				}
 			}
 			synctest.Test(t, func(t *testing.T) {
 				var all []int
-				for k := range tr.in[:min(len(tr.in), 200)] {
+				for k := range in {
 					all = append(all, k)
-					if !raceEnabled || k%16 == 5 { // else it takes a minute
-						play(t, k, k)
-					}
+					play(t, k, k)
 				}
 				play(t, 0, all...)
 			})
-		}
-	}
-}
-
-// The same on the connections of the kernel, and on what wraps one.
-func TestReadInterruptedOnEachTransport(t *testing.T) {
-	for i, tr := range interruptedTranscripts(t, "wire/ping-pong.txt") {
-		eachTransport(t, func(t *testing.T, near, far net.Conn) {
-			// What was written is there to be read; a millisecond is for reading it.
-			c := newConn(near, tr.side == "server", nil, connOptions{})
-			cuts := []int{len(tr.in) / 3, 2 * len(tr.in) / 3}
-			if wrong := tr.playInterrupted(t, c, far, cuts, time.Millisecond, i); wrong != "" {
-				t.Errorf("%s, %s: %s", tr.where, tr.side, wrong)
-			}
 		})
 	}
 }
@@ -318,13 +261,8 @@ func TestReadMessageContextEndsBetweenReads(t *testing.T) {
 		for _, later := range []context.Context{context.Background(), t.Context()} { // the first is ReadMessage
 			ctx, cancel := context.WithCancel(t.Context())
 			read("the context goes on", ctx, func() {})
-			cancel()
-			synctest.Wait()
-			read("the context of the read before has ended", later, func() {})
-
-			ctx, cancel = context.WithCancel(t.Context())
-			read("another context goes on", ctx, func() {})
 			read("the context of the read before ends now", later, cancel)
+			read("it has ended", later, func() {})
 		}
 	})
 }
@@ -378,21 +316,40 @@ func TestReadMessageContextDuringAHandler(t *testing.T) {
 	})
 }
 
-// A write deadline that was set before a write begins bounds it; one that is set
-// meanwhile does not, and a past one ends the next before any of it has left.
+// A write deadline that was set before a write begins bounds it; one that is set meanwhile does not, and a past one
+// ends the next before any of it has left. A message writer looks at it for each of its fragments.
 func TestWriteDeadlineBeforeDuringAndAfter(t *testing.T) {
 	eachBubble(t, connOptions{}, func(b *bubble) {
+		set := func(d time.Duration) { b.c.SetWriteDeadline(time.Now().Add(d)) }
 		b.full()
-		b.c.SetWriteDeadline(time.Now().Add(time.Minute))
+		set(time.Minute)
 		write := begin(b.T, func() (string, error) { return "", b.c.WriteMessage(TextMessage, []byte("a")) })
 		write.wantWaiting("the network takes nothing")
-		b.c.SetWriteDeadline(time.Now().Add(time.Second))
+		set(time.Second)
 		time.Sleep(30 * time.Second)
 		b.open()
 		write.want("the deadline is for the next", 30*time.Second, noError)
 		d := took(func() { wantWriteTimeout(b, "past", b.c.WriteMessage(TextMessage, []byte("x"))) })
 		if b.want("the past one has left nothing", "1 a"); d != 0 {
 			b.Errorf("got a wait of %v, want none", d)
+		}
+
+		set(time.Second)
+		w, err := b.c.NextWriter(BinaryMessage)
+		if err != nil {
+			b.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		set(5 * time.Second)
+		if _, err := w.Write(make([]byte, 4096)); err != nil {
+			b.Errorf("got %v, want the new deadline to count", err)
+		}
+		b.full()
+		if d := took(func() { _, err = w.Write(make([]byte, 9000)) }); !isTimeout(err) || d != 5*time.Second {
+			b.Errorf("got %v after %v, want a timeout at the new deadline, 5s", err, d)
+		}
+		if again := w.Close(); again != err {
+			b.Errorf("got %v from Close, want the same error", again)
 		}
 	})
 }
