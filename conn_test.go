@@ -261,8 +261,13 @@ func TestReadMessageContextEndsBetweenReads(t *testing.T) {
 		for _, later := range []context.Context{context.Background(), t.Context()} { // the first is ReadMessage
 			ctx, cancel := context.WithCancel(t.Context())
 			read("the context goes on", ctx, func() {})
+			cancel()
+			synctest.Wait()
+			read("the context of the read before has ended", later, func() {})
+
+			ctx, cancel = context.WithCancel(t.Context())
+			read("another context goes on", ctx, func() {})
 			read("the context of the read before ends now", later, cancel)
-			read("it has ended", later, func() {})
 		}
 	})
 }

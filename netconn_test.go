@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -62,45 +63,47 @@ func fillStream(t *testing.T, s net.Conn) (frames []string) {
 // every kind of transport.
 func TestStreamCarriesBytes(t *testing.T) {
 	sizes := []int{1, 0, 125, 126, 1000, 65521, 65522, 65523, 65535, 65536, 2, 150_000}
+	sent := [2]string{fmt.Sprintf("%x", noise(250_000, 0)), fmt.Sprintf("%x", noise(250_000, 1))}
 	eachLink(t, func(t *testing.T, l testLink) {
-		for _, messageType := range []int{TextMessage, BinaryMessage} {
-			near, far := l.pair(t)
-			conns := []*Conn{newConn(near, l.server, nil, connOptions{}), newConn(far, !l.server, nil, connOptions{})}
-			streams := []net.Conn{NewStream(conns[0], messageType), NewStream(conns[1], messageType)}
-			if s := streams[0]; s.LocalAddr() != near.LocalAddr() || s.RemoteAddr() != near.RemoteAddr() {
-				t.Errorf("got %v and %v, want the addresses of the transport", s.LocalAddr(), s.RemoteAddr())
-			}
-			var writers, readers sync.WaitGroup
-			for i, c := range conns {
-				from, to, sent := streams[i], streams[1-i], fmt.Sprintf("%x", noise(250_000, uint64(i)))
-				writers.Go(func() {
-					for p, j := sent, 0; len(p) > 0; j++ {
-						n := min(len(p), sizes[j%len(sizes)])
-						wantWritten(t, from, p[:n])
-						p = p[n:]
-						if _, err := c.Ping(t.Context()); err != nil {
-							t.Errorf("Ping: got %v, want nil", err)
-						}
-					}
-				})
-				readers.Go(func() {
-					random := rand.New(rand.NewPCG(uint64(i), 1))
-					got := make([]byte, 0, len(sent)+1) // and read on, for the pongs
-					for err := error(nil); err == nil; {
-						var n int
-						n, err = to.Read(got[len(got):min(cap(got), len(got)+random.IntN(40_000))])
-						got = got[:len(got)+n]
-					}
-					if string(got) != sent {
-						t.Errorf("got %d bytes, want the %d that were written", len(got), len(sent))
-					}
-				})
-			}
-			writers.Wait() // each has the pong behind its last bytes
-			streams[0].Close()
-			streams[1].Close()
-			readers.Wait()
+		near, far := l.pair(t)
+		messageType := BinaryMessage
+		if l.server {
+			messageType = TextMessage
 		}
+		conns := []*Conn{newConn(near, l.server, nil, connOptions{}), newConn(far, !l.server, nil, connOptions{})}
+		streams := []net.Conn{NewStream(conns[0], messageType), NewStream(conns[1], messageType)}
+		if s := streams[0]; s.LocalAddr() != near.LocalAddr() || s.RemoteAddr() != near.RemoteAddr() {
+			t.Errorf("got %v and %v, want the addresses of the transport", s.LocalAddr(), s.RemoteAddr())
+		}
+		var writers, readers sync.WaitGroup
+		for i, c := range conns {
+			writers.Go(func() {
+				for p, j := sent[i], 0; len(p) > 0; j++ {
+					n := min(len(p), sizes[j%len(sizes)])
+					wantWritten(t, streams[i], p[:n])
+					p = p[n:]
+					if _, err := c.Ping(t.Context()); err != nil {
+						t.Errorf("Ping: got %v, want nil", err)
+					}
+				}
+			})
+			readers.Go(func() {
+				random := rand.New(rand.NewPCG(uint64(i), 1))
+				got := make([]byte, 0, len(sent[1-i])+1) // and read on, for the pongs
+				for err := error(nil); err == nil; {
+					var n int
+					n, err = streams[i].Read(got[len(got):min(cap(got), len(got)+random.IntN(40_000))])
+					got = got[:len(got)+n]
+				}
+				if string(got) != sent[1-i] {
+					t.Errorf("got %d bytes, want the %d that were written", len(got), len(sent[1-i]))
+				}
+			})
+		}
+		writers.Wait() // each has the pong behind its last bytes
+		streams[0].Close()
+		streams[1].Close()
+		readers.Wait()
 	})
 }
 
@@ -157,21 +160,18 @@ func TestStreamWriteSendsMessages(t *testing.T) {
 // the race detector sees to it that only one of them does at a time.
 func TestStreamWrongMessageType(t *testing.T) {
 	const reason = "message of the wrong type in a stream"
-	for messageType, in := range map[int]string{TextMessage: "82 81 00000000 61", BinaryMessage: "81 80 00000000"} {
-		for _, shutdown := range []bool{false, true} {
+	for messageType, in := range map[int]string{TextMessage: "\x82a", BinaryMessage: "\x81"} {
+		for shutdown, want := range map[bool]string{false: "\x03\xeb" + reason, true: "\x03\xe8"} {
 			synctest.Test(t, func(t *testing.T) {
 				s, c, wire := newTestStream(t, messageType)
-				done, want := make(chan error, 1), frameSent(true, CloseMessage, "\x03\xeb"+reason)
+				defer wire.Close()
 				if shutdown {
 					ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 					defer cancel()
-					go func() { done <- c.Shutdown(ctx, CloseNormalClosure, "") }()
-					want = frameSent(true, CloseMessage, "\x03\xe8")
-				} else {
-					done <- nil
+					go c.Shutdown(ctx, CloseNormalClosure, "")
 				}
 				synctest.Wait()
-				wire.Write(unhex(t, in))
+				wire.Write(closingFrame(true, in))
 				for range 2 {
 					n, err := s.Read(make([]byte, 10))
 					if n != 0 {
@@ -179,9 +179,7 @@ func TestStreamWrongMessageType(t *testing.T) {
 					}
 					wantProtocolError(t, err, CloseUnsupportedData, "websocket: "+reason)
 				}
-				wantFrames(t, wire, want)
-				wire.Close()
-				<-done
+				wantFrames(t, wire, frameSent(true, CloseMessage, want))
 			})
 		}
 	}
@@ -197,28 +195,23 @@ func TestStreamEnds(t *testing.T) {
 		{"1001 with a reason", "88 85 00000000 03e9 627965", io.EOF},
 		{"no code", "88 80 00000000", io.EOF},
 		{"no Close frame", "", io.ErrUnexpectedEOF},
-		{"no Close frame within a header", "82", io.ErrUnexpectedEOF},
 		{"no Close frame within a message", "82 83 00000000", io.ErrUnexpectedEOF},
 		{"1002", "88 82 00000000 03ea", &CloseError{CloseProtocolError, ""}},
-		{"1012", "88 82 00000000 03f4", &CloseError{CloseServiceRestart, ""}},
 		{"4000 with a reason", "88 85 00000000 0fa0 627965", &CloseError{4000, "bye"}},
 		{"a protocol error", "8380", &protocolError{CloseProtocolError, "unknown opcode 3"}},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			s, _, wire := newTestStream(t, BinaryMessage)
-			wire.Write(unhex(t, "82 82 00000000 6162"))
-			wire.Write(unhex(t, tt.in))
-			wire.out.set(func(h *pipeHalf) { h.writeEnd.closed = true })
-			b := make([]byte, 10)
-			if n, err := s.Read(b); string(b[:n]) != "ab" || err != nil {
-				t.Errorf("got %q, %v, want \"ab\", nil", b[:n], err)
+		s, _, wire := newTestStream(t, BinaryMessage)
+		wire.Write(unhex(t, "82 82 00000000 6162"+tt.in))
+		closedBy(wire, true)
+		got := make([]byte, 2)
+		if _, err := io.ReadFull(s, got); string(got) != "ab" || err != nil {
+			t.Errorf("%s: got %q, %v, want \"ab\", nil", tt.name, got, err)
+		}
+		for range 2 {
+			if n, err := s.Read(got); n != 0 || !reflect.DeepEqual(err, tt.want) {
+				t.Errorf("%s: got %d, %v, want 0, %v", tt.name, n, err, tt.want)
 			}
-			for range 2 {
-				if n, err := s.Read(b); n != 0 || !reflect.DeepEqual(err, tt.want) {
-					t.Errorf("got %d, %v, want 0, %v", n, err, tt.want)
-				}
-			}
-		})
+		}
 	}
 }
 
@@ -291,7 +284,7 @@ func TestStreamWriteDeadlineEndsAllThatWait(t *testing.T) {
 		s, c, far := tightStream(t, 3)
 		go c.Ping(t.Context()) // holds the lock
 		synctest.Wait()
-		before := fillStream(t, s)
+		want := fillStream(t, s)
 		done := make(chan error)
 		for range 3 {
 			go func() { done <- second(s.Write([]byte("abc"))) }()
@@ -304,9 +297,9 @@ func TestStreamWriteDeadlineEndsAllThatWait(t *testing.T) {
 		room(far, 1<<20)
 		s.SetWriteDeadline(time.Now().Add(time.Second))
 		wantWritten(t, s, "abc") // nothing has happened
-		frames := readFrames(t, far, len(before)+2)
-		if len(frames) != len(before)+2 || frames[len(frames)-1] != streamFrame("abc") {
-			t.Errorf("got %d frames, want a ping, %d and the last", len(frames), len(before))
+		want = append(want, streamFrame("abc"))
+		if frames := readFrames(t, far, 1+len(want)); !slices.Equal(frames[1:], want) { // behind the ping
+			t.Errorf("got %d frames, want a ping, %d and the last", len(frames), len(want)-1)
 		}
 	})
 }
@@ -428,116 +421,44 @@ func TestNewStreamWhileTheConnectionIsClosed(t *testing.T) {
 	}
 }
 
-// streamReader is the peer of a stream.
-type streamReader struct {
-	net.Conn
-	mu  sync.Mutex
-	got []byte
-	err error
-}
-
-// read reads until there is an error.
-func (r *streamReader) read() {
-	p := make([]byte, 10_000)
-	for {
-		n, err := r.Conn.Read(p)
-		r.mu.Lock()
-		r.got, r.err = append(r.got, p[:n]...), err
-		r.mu.Unlock()
-		if err != nil {
-			return
-		}
-	}
-}
-
-// wantGot checks that the peer has exactly these bytes.
-func (r *streamReader) wantGot(t testing.TB, reason string, want []byte) {
-	t.Helper()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !bytes.Equal(r.got, want) {
-		t.Fatalf("%s: the peer got %d bytes and %v, want %d, or it got other ones", reason, len(r.got), r.err, len(want))
-	}
-}
-
-// A write deadline of a stream loses nothing, over TLS too: what a Write that has timed out has
-// reported arrives, and nothing else does, and the next Write goes on behind it.
+// A write deadline of a stream loses nothing, over TLS too: what a Write that has timed out has reported arrives, and
+// nothing else does, and the next Write goes on behind it. TestStreamModel has writes at the same time.
 func TestStreamDeadlineLosesNothing(t *testing.T) {
-	for name, size := range map[string]int{"small": 20, "one frame": 60_000, "several frames": 300_000} {
-		t.Run(name, func(t *testing.T) {
-			eachBubble(t, connOptions{}, func(b *bubble) {
-				b.full()
-				s := NewStream(b.c, BinaryMessage)
-				peer := &streamReader{Conn: NewStream(newConn(b.far, !b.server, nil, connOptions{}), BinaryMessage)}
-				b.reader = peer.read
-				p, sent := noise(size, 1), 0
-				for _, limit := range []int{0, 1, 2, 5, 1000, 70_000} {
-					b.room(limit)
+	for _, size := range []int{20, 60_000, 300_000} { // one frame, or several
+		all := noise(size, 1)
+		eachBubble(t, connOptions{}, func(b *bubble) {
+			b.full()
+			s := NewStream(b.c, BinaryMessage)
+			var got []byte
+			sent := 0
+			for _, room := range []int{0, 1, 2, 5, 1000, 70_000, -1} {
+				p := all[sent:]
+				if room >= 0 {
+					b.room(room)
 					s.SetWriteDeadline(time.Now().Add(time.Second))
-					start := time.Now()
-					n, err := s.Write(p[sent:])
-					if sent += n; sent < len(p) {
-						wantTimeout(b.T, err)
-						if d := time.Since(start); d != time.Second {
-							b.Errorf("got a wait of %v, want 1s", d)
-						}
-					} else if err != nil {
-						b.Errorf("got %v, want nil", err)
-					}
-					time.Sleep(time.Minute)
+				} else {
+					p = append(p[:len(p):len(p)], "more"...)
+					s.SetWriteDeadline(time.Time{})
+				}
+				var n int
+				var err error
+				d := took(func() { n, err = s.Write(p) })
+				if n < len(p) {
+					wantTimeout(b.T, err)
+				}
+				if n == len(p) && err != nil || err != nil && d != time.Second {
+					b.Errorf("got %d bytes, %v after %v, want all, or a timeout after 1s", n, err, d)
+				}
+				if sent += n; room >= 0 {
 					b.open()
-					synctest.Wait()
-					peer.wantGot(b, "after a timeout", p[:sent])
 				}
-				s.SetWriteDeadline(time.Time{})
-				if n, err := s.Write(p[sent:]); n != len(p)-sent || err != nil {
-					b.Errorf("got %d, %v, want %d, nil", n, err, len(p)-sent)
+				for _, frame := range arrivedFrames(b.take()) {
+					got = append(got, strings.TrimPrefix(frame, "2 ")...)
 				}
-				if n, err := s.Write([]byte("more")); n != 4 || err != nil {
-					b.Errorf("got %d, %v, want 4, nil", n, err)
+				if want := append(all[:size:size], "more"...)[:sent]; !bytes.Equal(got, want) {
+					b.Fatalf("room for %d: the peer got %d bytes, want %d, or it got other ones", room, len(got), sent)
 				}
-				synctest.Wait()
-				peer.wantGot(b, "without a deadline", append(p, "more"...))
-			})
+			}
 		})
 	}
-}
-
-// The same over the kernel's transports and TLS, with a peer that begins to read late.
-func TestStreamDeadlineOverTheKernel(t *testing.T) {
-	eachLink(t, func(t *testing.T, l testLink) {
-		near, far := l.pair(t)
-		smallBuffer(near)
-		s := NewStream(newConn(near, l.server, nil, connOptions{}), BinaryMessage)
-		peer := NewStream(newConn(far, !l.server, nil, connOptions{}), BinaryMessage)
-		p := noise(4<<20, 1)
-		s.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
-		sent, err := s.Write(p)
-		if sent == len(p) {
-			t.Fatal("the network has taken everything")
-		}
-		wantTimeout(t, err)
-		got := make(chan []byte, 1)
-		go func() {
-			peer.SetReadDeadline(time.Now().Add(2 * patience))
-			b, _ := io.ReadAll(peer)
-			got <- b
-		}()
-		for range 20 {
-			s.SetWriteDeadline(time.Now().Add(time.Millisecond))
-			n, err := s.Write(p[sent:])
-			if sent += n; sent < len(p) {
-				wantTimeout(t, err)
-			}
-		}
-		s.SetWriteDeadline(time.Now().Add(patience))
-		n, err := s.Write(p[sent:])
-		if sent += n; err != nil {
-			t.Errorf("got %v, want nil: the peer reads", err)
-		}
-		s.Close()
-		if b := <-got; !bytes.Equal(b, p[:sent]) {
-			t.Errorf("the peer got %d bytes, want %d, or it got other ones", len(b), sent)
-		}
-	})
 }
