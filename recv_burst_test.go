@@ -205,45 +205,68 @@ func TestBurstSize(t *testing.T) {
 	}
 }
 
-// A frame that does not wait leaves behind the frames that do, a small one in the same write.
-func TestFrameThatIsNotCorked(t *testing.T) {
-	for _, tt := range []struct {
-		name       string
-		write      func(c *Conn) error
-		first, all string
-	}{
-		{"large", func(c *Conn) error { return c.WriteMessage(BinaryMessage, make([]byte, 17<<10)) },
+// A frame that does not wait leaves behind the frames that do, a small one in the same write. However a connection is
+// closed, corked frames are sent before, and so they are before a reader waits that has answered some of a burst only.
+func TestBurstEndsEarly(t *testing.T) {
+	type ending struct {
+		call       func(c *Conn) error
+		first, all string // the writes, the first only if it matters
+	}
+	endings := map[string]ending{
+		"large message": {func(c *Conn) error { return c.WriteMessage(BinaryMessage, make([]byte, 17<<10)) },
 			"1 a", "1 a|2 17408 bytes"},
-		{"context", func(c *Conn) error {
+		"large fragment": {func(c *Conn) error {
+			w, _ := c.NextWriter(BinaryMessage)
+			return second(w.Write(make([]byte, 20<<10)))
+		}, "1 a", "1 a|2 20480 bytes"},
+		"context": {func(c *Conn) error {
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
 			return c.WriteMessageContext(ctx, TextMessage, []byte("b"))
 		}, "1 a|1 b", "1 a|1 b"},
-		{"Close frame", func(c *Conn) error { return c.WriteControl(CloseMessage, nil, time.Time{}) }, "1 a|8 ", "1 a|8 "},
-		{"Flush", (*Conn).Flush, "1 a", "1 a"},
-		{"large fragment", func(c *Conn) error {
-			w, err := c.NextWriter(BinaryMessage)
+		"Flush":        {(*Conn).Flush, "", "1 a"},
+		"Close":        {(*Conn).Close, "", "1 a"},
+		"stream":       {func(c *Conn) error { return NewStream(c, TextMessage).Close() }, "", "1 a|8 \x03\xe8"},
+		"WriteMessage": {func(c *Conn) error { return c.WriteMessage(CloseMessage, nil) }, "1 a|8 ", "1 a|8 "},
+		"WriteControl": {func(c *Conn) error { return c.WriteControl(CloseMessage, nil, time.Time{}) }, "1 a|8 ", "1 a|8 "},
+		"Shutdown": {func(c *Conn) error {
+			c.Shutdown(context.Background(), CloseGoingAway, "")
+			return nil
+		}, "", "1 a|8 \x03\xe9"},
+		"Group.Shutdown": {func(c *Conn) error {
+			var g Group
+			g.enter()
+			g.join(c)
+			g.leave(c)
+			g.Shutdown(context.Background())
+			return nil
+		}, "", "1 a|8 \x03\xe9"},
+		"ReadJSON": {func(c *Conn) error { return c.ReadJSON(new(any)) }, "", "1 a"},
+	}
+	for _, way := range receiveWays {
+		endings[way.name] = ending{func(c *Conn) error { return second3(way.read(c)) }, "", "1 a"}
+	}
+	for name, tt := range endings {
+		eachLogged(t, connOptions{}, texts("a", "y"), func(t *testing.T, c *Conn, wire *loggedConn) {
+			answer(t, c, 1, writeBack)
+			if strings.Contains(name, "Read") || strings.HasPrefix(name, "Append") {
+				answer(t, c, 1, readOn)
+			}
+			wire.wantWrites(t, name+" is still to be called")
+			var err error
+			go func() { err = tt.call(c) }()
+			synctest.Wait() // no time passes
 			if err != nil {
-				return err
+				t.Errorf("%s: got %v, want nil", name, err)
 			}
-			_, err = w.Write(make([]byte, 20<<10))
-			return err
-		}, "1 a", "1 a|2 20480 bytes"},
-	} {
-		eachLogged(t, connOptions{}, texts("x", "y"), func(t *testing.T, c *Conn, wire *loggedConn) {
-			c.ReadMessage()
-			wantWrite(t, c, "a")
-			wire.wantWrites(t, tt.name+": y is still to be read")
-			if err := tt.write(c); err != nil {
-				t.Errorf("%s: got %v, want nil", tt.name, err)
-			}
-			if got := describeFrames(t, wire.log[0]); got != tt.first {
-				t.Errorf("%s: got %q first, want %q", tt.name, got, tt.first)
-			}
-			if got := describeFrames(t, slices.Concat(wire.log...)); got != tt.all {
-				t.Errorf("%s: got %q, want %q", tt.name, got, tt.all)
+			first, all := describeFrames(t, wire.log[0]), describeFrames(t, slices.Concat(wire.log...))
+			if wire.log = nil; all != tt.all || tt.first != "" && first != tt.first {
+				t.Errorf("%s: got %q, of which %q first, want %q, and %q", name, all, first, tt.all, tt.first)
 			}
 			c.wantNothingUnsent(t)
+			c.Close()
+			time.Sleep(time.Second)
+			wire.wantWrites(t, name+", later")
 		})
 	}
 }
@@ -299,30 +322,6 @@ func TestBurstTime(t *testing.T) {
 			wire.wantWrites(t, next+", afterwards", "1 at once")
 		}
 	})
-}
-
-// Where the program answers only some of a burst, the answers leave when it reads on.
-func TestBurstLeavesBeforeTheReaderWaits(t *testing.T) {
-	reads := map[string]func(c *Conn){
-		"ReadJSON": func(c *Conn) { c.ReadJSON(new(any)) },
-		"Shutdown": func(c *Conn) { c.Shutdown(context.Background(), CloseNormalClosure, "") },
-	}
-	for _, way := range receiveWays {
-		reads[way.name] = func(c *Conn) { way.read(c) }
-	}
-	for name, read := range reads {
-		eachLogged(t, connOptions{}, texts("x", "y"), func(t *testing.T, c *Conn, wire *loggedConn) {
-			answer(t, c, 1, writeBack)
-			answer(t, c, 1, readOn)
-			wire.wantWrites(t, name+" is still to be called")
-			go read(c)
-			synctest.Wait() // no time passes
-			if got := strings.Join(wire.take(t), "|"); got != "1 x" && got != "1 x|8 \x03\xe8" {
-				t.Errorf("%s: got %q, want the answer", name, got)
-			}
-			wire.peer().Close()
-		})
-	}
 }
 
 // What comes between the messages of a burst is answered in its place: pings, and at the end the peer's Close
@@ -395,46 +394,6 @@ func TestLastOfManyPingsIsAnswered(t *testing.T) {
 				len(got), got[max(0, len(got)-100):])
 		}
 	})
-}
-
-// However a connection is closed, corked frames are sent before.
-func TestClosingFlushesABurst(t *testing.T) {
-	const timeout = 10 * time.Second // the peer does not answer
-	for name, tt := range map[string]struct {
-		end  func(c *Conn, ctx context.Context)
-		want string
-	}{
-		"Close": {func(c *Conn, _ context.Context) { c.Close() }, "1 a"},
-		"Close by another goroutine": {func(c *Conn, _ context.Context) {
-			go c.Close()
-			synctest.Wait()
-		}, "1 a"},
-		"Shutdown": {func(c *Conn, ctx context.Context) { c.Shutdown(ctx, CloseGoingAway, "") }, "1 a|8 \x03\xe9"},
-		"Group.Shutdown": {func(c *Conn, ctx context.Context) {
-			var g Group
-			g.enter()
-			g.join(c)
-			g.leave(c)
-			g.Shutdown(ctx)
-		}, "1 a|8 \x03\xe9"},
-		"WriteControl": {func(c *Conn, _ context.Context) { c.WriteControl(CloseMessage, nil, time.Time{}) }, "1 a|8 "},
-		"WriteMessage": {func(c *Conn, _ context.Context) { c.WriteMessage(CloseMessage, nil) }, "1 a|8 "},
-		"stream":       {func(c *Conn, _ context.Context) { NewStream(c, TextMessage).Close() }, "1 a|8 \x03\xe8"},
-	} {
-		eachLogged(t, connOptions{}, texts("a", "y"), func(t *testing.T, c *Conn, wire *loggedConn) {
-			ctx, cancel := context.WithTimeout(t.Context(), timeout)
-			defer cancel()
-			answer(t, c, 1, writeBack)
-			tt.end(c, ctx)
-			if got := strings.Join(wire.take(t), "|"); got != tt.want {
-				t.Errorf("%s: got %q, want %q", name, got, tt.want)
-			}
-			c.wantNothingUnsent(t)
-			c.Close()
-			time.Sleep(time.Second)
-			wire.wantWrites(t, name+", later")
-		})
-	}
 }
 
 // drainFrames reads all that is written until the peer has n frames.
@@ -557,12 +516,13 @@ func TestOneFlusher(t *testing.T) {
 // A message that comes alone is no burst, and says nothing of how quickly messages are handled.
 func TestBurstCountsItsMessages(t *testing.T) {
 	var b burst
-	if b.delivered(false); b.messages != 0 {
-		t.Errorf("got a burst of %d for a message that came alone, want none", b.messages)
-	}
-	b.delivered(true)
-	if b.delivered(false); b.messages != 2 {
-		t.Errorf("got a burst of %d, want 2", b.messages)
+	for i, tt := range []struct {
+		more bool // of the burst has come
+		want uint16
+	}{{false, 0}, {true, 1}, {false, 2}} {
+		if b.delivered(tt.more); b.messages != tt.want {
+			t.Errorf("message %d: got a burst of %d, want %d", i, b.messages, tt.want)
+		}
 	}
 	b.end()
 	if b.delivered(true); b.messages != 1 {
