@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
 	"reflect"
 	"runtime"
 	"slices"
@@ -79,7 +78,8 @@ func TestPackageLevelJSON(t *testing.T) {
 	}
 }
 
-// The package's Upgrade checks no origin. The 101 answer: the handshake's own fields, then the responseHeader's.
+// The package's Upgrade checks no origin, and leaves the answer of a request that it refuses to its caller. The 101
+// answer: the handshake's own fields, then the responseHeader's.
 func TestPackageLevelUpgrade(t *testing.T) {
 	near, far := newPipe(t, 1<<20)
 	r := hsRequest()
@@ -95,17 +95,24 @@ func TestPackageLevelUpgrade(t *testing.T) {
 	if got := string(far.take()); got != want || c.Subprotocol() != "superchat" {
 		t.Errorf("got subprotocol %q and answer %q, want superchat and %q", c.Subprotocol(), got, want)
 	}
+	wantBufferSizes(t, c)
+	r.Method = http.MethodPost
+	if _, err := Upgrade(w, r, header, 0, 0); err == nil || w.Code != http.StatusOK || w.Body.Len() > 0 {
+		t.Errorf("got %v with status %d and body %q, want a refusal without an answer", err, w.Code, w.Body)
+	}
+}
+
+// wantBufferSizes checks those of a connection that was asked for 10,000 and 20,000 bytes.
+func wantBufferSizes(t *testing.T, c *Conn) {
+	t.Helper()
 	if c.recv.restSize != 10_000 || c.writeBufferSize() != 32<<10 {
-		t.Errorf("got buffers of %d and %d bytes, want the next powers of two", c.recv.restSize, c.writeBufferSize())
+		t.Errorf("got buffers of %d and %d bytes, want 10,000 and 32,768", c.recv.restSize, c.writeBufferSize())
 	}
 }
 
 // Each failure before the hijack is a HandshakeError by value, and has nothing of the responseHeader in its answer.
-// "Where Upgrader.Error is set, only it writes"; the package's Upgrade leaves the answer to its caller.
-// TestUpgradeChecksInOrder has the statuses and texts.
+// TestUpgradeChecksInOrder has the statuses and texts, TestUpgradeErrorIsTheOnlyWriter what Upgrader.Error does.
 func TestBehaviourUpgradeFailures(t *testing.T) {
-	var reason error
-	silent := Upgrader{Error: func(_ http.ResponseWriter, _ *http.Request, _ int, err error) { reason = err }}
 	for name, spoil := range map[string]func(r *http.Request, header http.Header){
 		"no upgrade":    func(r *http.Request, _ http.Header) { r.Header = http.Header{} },
 		"method":        func(r *http.Request, _ http.Header) { r.Method = http.MethodPost },
@@ -114,28 +121,15 @@ func TestBehaviourUpgradeFailures(t *testing.T) {
 		"own extension": func(_ *http.Request, header http.Header) { header.Set("Sec-Websocket-Extensions", "x") },
 		"no hijacker":   func(*http.Request, http.Header) {},
 	} {
-		for how, upgrade := range map[string]func(http.ResponseWriter, *http.Request, http.Header) (*Conn, error){
-			"answers": new(Upgrader).Upgrade,
-			"Error":   silent.Upgrade,
-			"function": func(w http.ResponseWriter, r *http.Request, header http.Header) (*Conn, error) {
-				return Upgrade(w, r, header, 0, 0)
-			},
-		} {
-			r, header, w := hsRequest(), http.Header{"Set-Cookie": {"a=1"}}, httptest.NewRecorder()
-			spoil(r, header)
-			c, err := upgrade(w, r, header)
-			if _, ok := err.(HandshakeError); !ok || c != nil || how == "Error" && err != reason {
-				t.Errorf("%s, %s: got %v and %T %v, want a HandshakeError, that of Upgrader.Error", name, how, c, err, err)
-			}
-			version, cookie := w.Header().Get("Sec-Websocket-Version"), w.Header().Get("Set-Cookie")
-			w.WriteHeader(http.StatusTeapot) // if it is the first, it is the one that counts
-			answered := strings.HasPrefix(w.Body.String(), http.StatusText(w.Code)+"\n")
-			if silent := w.Code == http.StatusTeapot; silent == (how == "answers") || answered == silent {
-				t.Errorf("%s, %s: got status %d with body %q, want it only where Upgrade answers", name, how, w.Code, w.Body)
-			}
-			if answered && version != "13" || cookie != "" {
-				t.Errorf("%s, %s: got version %q and cookie %q, want 13 and none", name, how, version, cookie)
-			}
+		r, header, w := hsRequest(), http.Header{"Set-Cookie": {"a=1"}}, httptest.NewRecorder()
+		spoil(r, header)
+		c, err := new(Upgrader).Upgrade(w, r, header)
+		if _, ok := err.(HandshakeError); !ok || c != nil {
+			t.Errorf("%s: got %v and %T %v, want a HandshakeError", name, c, err, err)
+		}
+		version, cookie := w.Header().Get("Sec-Websocket-Version"), w.Header().Get("Set-Cookie")
+		if !strings.HasPrefix(w.Body.String(), http.StatusText(w.Code)+"\n") || version != "13" || cookie != "" {
+			t.Errorf("%s: got body %q, version %q and cookie %q, want the status, 13 and none", name, w.Body, version, cookie)
 		}
 	}
 }
@@ -180,9 +174,7 @@ func TestNewClient(t *testing.T) {
 	if c.NetConn() != net.Conn(near) || c.UnderlyingConn() != net.Conn(near) || u.Scheme != "ws" {
 		t.Errorf("got NetConn %v, UnderlyingConn %v and URL %v, want what was given", c.NetConn(), c.UnderlyingConn(), u)
 	}
-	if c.recv.restSize != 10_000 || c.writeBufferSize() != 32<<10 {
-		t.Errorf("got buffers of %d and %d bytes, want the next powers of two", c.recv.restSize, c.writeBufferSize())
-	}
+	wantBufferSizes(t, c)
 	wantRead(t, c, "Hello") // from behind the answer
 	wantWrite(t, c, "Hello")
 	wantFrames(t, far, frameSent(false, TextMessage, "Hello"))
@@ -214,7 +206,7 @@ func TestNewClientFails(t *testing.T) {
 	}
 }
 
-// "DefaultDialer: proxy from the environment, 45 s. Dialer{} has neither": it waits for an answer as long as that takes.
+// "DefaultDialer: proxy from the environment, 45 s. Dialer{} has neither": it waits for an answer however long.
 func TestBehaviourDefaultDialer(t *testing.T) {
 	proxy, environment := reflect.ValueOf(DefaultDialer.Proxy), reflect.ValueOf(http.ProxyFromEnvironment)
 	if proxy.Pointer() != environment.Pointer() {
@@ -374,26 +366,6 @@ func TestBehaviourHandlersRunInsideTheRead(t *testing.T) {
 			c.wantNothingSent(t, wire, "the handler has not answered")
 		}
 	}
-}
-
-// "Programs call SetReadDeadline inside the pong handler": so does everyone who has copied the usual keepalive loop.
-func TestBehaviourDeadlineInPongHandler(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		server, client := newConnPair(t)
-		const pongWait, pingPeriod = 60 * time.Second, 54 * time.Second
-		extend := func(string) error { return server.SetReadDeadline(time.Now().Add(pongWait)) }
-		extend("")
-		server.SetPongHandler(extend)
-		go client.ReadMessage() // answers pings
-		go func() {
-			for range 10 {
-				time.Sleep(pingPeriod)
-				server.WriteControl(PingMessage, nil, time.Now().Add(time.Second))
-			}
-		}()
-		wantReadTimeout(t, server, "the last pong is long ago", nil, os.ErrDeadlineExceeded, 10*pingPeriod+pongWait)
-		client.Close()
-	})
 }
 
 // writesOf are all ways to write a message of the type, of data or of control.

@@ -103,22 +103,17 @@ func TestPreparedMessageConcurrently(t *testing.T) {
 		message, ping := bhPrepare(t, TextMessage, data), bhPrepare(t, PingMessage, "ping")
 		bye := bhPrepare(t, CloseMessage, string(FormatCloseMessage(CloseNormalClosure, "")))
 		var all sync.WaitGroup
-		for i := range 100 {
+		for i := range 50 {
 			c, peer := newConnPair(t)
 			if i%2 == 0 {
 				c, peer = peer, c
 			}
-			var writers sync.WaitGroup
-			for range 3 {
-				writers.Go(func() {
-					if err := errors.Join(c.WritePreparedMessage(message), c.WritePreparedMessage(ping)); err != nil {
-						t.Errorf("got error %v, want none", err)
-					}
-				})
+			errs := make(chan error, 3)
+			for range cap(errs) {
+				go func() { errs <- errors.Join(c.WritePreparedMessage(message), c.WritePreparedMessage(ping)) }()
 			}
 			all.Go(func() {
-				writers.Wait()
-				if err := c.WritePreparedMessage(bye); err != nil {
+				if err := errors.Join(<-errs, <-errs, <-errs, c.WritePreparedMessage(bye)); err != nil {
 					t.Errorf("got error %v, want none", err)
 				}
 			})
@@ -128,13 +123,10 @@ func TestPreparedMessageConcurrently(t *testing.T) {
 				return nil
 			})
 			all.Go(func() {
-				for range 3 {
-					if err := readText(peer, data); err != nil {
-						t.Error(err)
-					}
-				}
-				if _, _, err := peer.ReadMessage(); !IsCloseError(err, CloseNormalClosure) || pings != "pingpingping" {
-					t.Errorf("got pings %q and error %v, want 3 and close 1000", pings, err)
+				err := errors.Join(readText(peer, data), readText(peer, data), readText(peer, data))
+				end := second3(peer.ReadMessage())
+				if err != nil || !IsCloseError(end, CloseNormalClosure) || pings != "pingpingping" {
+					t.Errorf("got pings %q and errors %v, %v, want 3 and close 1000", pings, err, end)
 				}
 			})
 		}

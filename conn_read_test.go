@@ -19,19 +19,15 @@ import (
 func TestAttackPingFlood(t *testing.T) {
 	eachAttack(t, func(t *testing.T, a attack) {
 		synctest.Test(t, func(t *testing.T) {
-			const network, pings = 4096, 10_000
+			const network, pings = 4096, 2000
 			near, wire := newPipe(t, network)
 			c := newConn(near, a.server, nil, a.options(t, connOptions{}))
-			peak := uint64(0)
-			flood := func(n int) {
+			number, peak := 0, uint64(0)
+			flood := func() {
 				go func() {
-					var b []byte
-					for i := range n {
-						if b = append(b, a.frame(0x89, fmt.Sprintf("%0100d", i))...); len(b) > 2048 || i == n-1 {
-							wire.Write(b)
-							b = b[:0]
-						}
-						if i%4000 == 3999 {
+					for range pings {
+						wire.Write(a.frame(0x89, fmt.Sprintf("%0100d", number)))
+						if number++; number%500 == 0 {
 							peak = max(peak, heapInUse())
 						}
 					}
@@ -47,13 +43,12 @@ func TestAttackPingFlood(t *testing.T) {
 				return bytes.Count(stacks[:runtime.Stack(stacks, true)], []byte(".(*send).flushRest("))
 			}
 			others := flushers()
-			flood(pings / 10) // which fills the network, the outbox and the slot
+			flood() // which fills the network, the outbox and the slot
 			before := heapInUse()
-			flood(pings)
+			flood()
 			if n := flushers() - others; n > 1 {
 				t.Errorf("got %d flushers more than before, want one", n)
 			}
-			peak = max(peak, heapInUse())
 			if peak > before+64<<10 && !raceEnabled {
 				t.Errorf("got %d bytes of heap more for the later pings, want none", peak-before)
 			}
@@ -74,15 +69,10 @@ func TestAttackPingFlood(t *testing.T) {
 			}
 			write.want("the connection is good", 0, noError)
 			pongs := got[:len(got)-1]
-			if most := (network + 3*defaultBufferSize) / 102; len(pongs) > most {
-				t.Errorf("got %d pongs, want at most %d", len(pongs), most)
+			if most := (network + 3*defaultBufferSize) / 102; len(pongs) > most || !slices.IsSorted(pongs) {
+				t.Errorf("got the pongs %q, want at most %d, in order", pongs, most)
 			}
-			// The second flood begins at 0 again.
-			second := 1 + slices.IndexFunc(pongs[1:], func(pong string) bool { return pong <= pongs[0] })
-			if !slices.IsSorted(pongs[:second]) || !slices.IsSorted(pongs[second:]) {
-				t.Errorf("got the pongs %q, want them in order", pongs)
-			}
-			if last, want := pongs[len(pongs)-1], fmt.Sprintf("10 %0100d", pings-1); last != want {
+			if last, want := pongs[len(pongs)-1], fmt.Sprintf("10 %0100d", number-1); last != want {
 				t.Errorf("got %q last, want %q", last, want)
 			}
 			c.wantNothingUnsent(t)
@@ -94,50 +84,52 @@ func TestAttackPingFlood(t *testing.T) {
 // NextReader discards the rest of the message before, in whichever way some of that was read, and its reader then
 // returns io.EOF. Discarding can be interrupted at any byte, and answers pings.
 func TestNextReaderDiscards(t *testing.T) {
-	for name, interrupted := range map[string]bool{"a part was read": false, "ReadMessage was interrupted": true} {
-		synctest.Test(t, func(t *testing.T) {
-			c, wire := newTestConn(t, false)
-			wantTimeouts := func() { // two, since the first may find what came before
-				for range 2 {
-					c.SetReadDeadline(time.Now().Add(time.Second))
-					if messageType, r, err := c.NextReader(); messageType != noMessage || r != nil || !isTimeout(err) {
-						t.Fatalf("%s: got %d, %v, %v, want -1, nil and a timeout", name, messageType, r, err)
-					}
+	for _, interrupted := range []bool{false, true} { // a ReadMessage; else a reader has read some
+		eachPipe(t, connOptions{}, func(b *bubble) {
+			in := peerFrames(b.server, peerFrame{false, opText, "He"}, peerFrame{false, opContinuation, "l"}, pingFrame(""),
+				peerFrame{true, opContinuation, "lo"}, peerFrame{true, opBinary, "next"})
+			begun := len(peerFrames(b.server, peerFrame{false, opText, "He"}))
+			wantTimedOut := func(messageType int, something bool, err error) {
+				b.Helper()
+				if wantTimeout(b.T, err); messageType != noMessage || something {
+					b.Fatalf("got type %d with the timeout, a message: %v, want -1 and none", messageType, something)
 				}
-				c.SetReadDeadline(time.Time{})
 			}
-			wire.Write(unhex(t, "01 02 4865"))
+			b.far.Write(in[:begun])
 			if interrupted {
-				c.SetReadDeadline(time.Now().Add(time.Second))
-				if messageType, p, err := c.ReadMessage(); messageType != noMessage || p != nil || !isTimeout(err) {
-					t.Fatalf("got %d, %q, %v, want -1, nil and a timeout", messageType, p, err)
-				}
+				b.c.SetReadDeadline(time.Now().Add(time.Second))
+				messageType, p, err := b.c.ReadMessage()
+				wantTimedOut(messageType, p != nil, err)
 			}
-			_, old, err := c.NextReader()
+			b.c.SetReadDeadline(time.Time{})
+			_, old, err := b.c.NextReader()
 			if err != nil {
-				t.Fatal(err)
+				b.Fatal(err)
 			}
 			io.ReadFull(old, make([]byte, 1))
-			for _, b := range unhex(t, "00 01 6c 89 00 80 02 6c6f 82") {
-				wantTimeouts()
-				wire.Write([]byte{b})
+			for _, x := range in[begun : len(in)-len("next")-1] { // the header is not complete
+				for range 2 { // since the first may find what came before
+					b.c.SetReadDeadline(time.Now().Add(time.Second))
+					messageType, r, err := b.c.NextReader()
+					wantTimedOut(messageType, r != nil, err)
+				}
+				b.far.Write([]byte{x})
 			}
-			wantTimeouts()
-			wire.Write(unhex(t, "03 010203"))
-			messageType, r, err := c.NextReader()
+			b.c.SetReadDeadline(time.Time{})
+			b.far.Write(in[len(in)-len("next")-1:])
+			messageType, r, err := b.c.NextReader()
 			if messageType != BinaryMessage || err != nil {
-				t.Fatalf("%s: got %d, %v, want binary", name, messageType, err)
+				b.Fatalf("got %d, %v, want binary", messageType, err)
 			}
-			if n, err := old.Read(make([]byte, 1)); n != 0 || err != io.EOF {
-				t.Errorf("%s: old reader: got %d, %v, want 0, EOF", name, n, err)
+			if p, err := io.ReadAll(r); string(p) != "next" || err != nil {
+				b.Errorf("got %q, %v, want next", p, err)
 			}
-			if p, err := io.ReadAll(r); string(p) != "\x01\x02\x03" || err != nil {
-				t.Errorf("%s: got % x, %v, want 01 02 03", name, p, err)
+			for name, r := range map[string]io.Reader{"the old reader": old, "the new one at its end": r} {
+				if n, err := r.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+					b.Errorf("%s: got %d, %v, want 0, EOF", name, n, err)
+				}
 			}
-			if n, err := r.Read(make([]byte, 1)); n != 0 || err != io.EOF {
-				t.Errorf("%s: after the end: got %d, %v, want 0, EOF", name, n, err)
-			}
-			wantFrames(t, wire, `fin=true op=10 masked=true ""`)
+			b.want("the ping is answered", "10 ")
 		})
 	}
 }

@@ -40,9 +40,9 @@ func TestConnSize(t *testing.T) {
 // What most connections do not use has not been made.
 func TestIdleConnHoldsNothing(t *testing.T) {
 	near, far := tcpPair(t)
-	c := newConn(near, true, nil, connOptions{})
+	c := newConn(near, true, frames(2, 10), connOptions{}) // which came with the handshake
 	far.Write(frames(1, 1000))
-	answer(t, c, 1, writeBack)
+	answer(t, c, 3, writeBack)
 	if c.deadlines.Load() != nil || c.extras.Load() != nil || c.message.kept != nil ||
 		c.writer.Load() != nil || c.readWatch != nil || c.readLock.queue.Load() != nil {
 		t.Error("got memory for what was not used")
@@ -50,7 +50,7 @@ func TestIdleConnHoldsNothing(t *testing.T) {
 	if s := &c.send; s.delayed.Load() != nil || s.outbox.buf != nil || s.lock.queue.Load() != nil || s.slot.Load() != nil {
 		t.Error("got memory for what was not sent")
 	}
-	if r := &c.recv; r.buf != nil || len(r.b) > 0 {
+	if c.recv.buf != nil || c.recv.b != nil {
 		t.Error("got memory for what was not received")
 	}
 }
@@ -90,42 +90,46 @@ func TestOneReadPerMessage(t *testing.T) {
 	}
 }
 
-// stackVariable names the program that the process of TestIdleStack is to measure.
+// stackVariable is set in the process in which TestIdleStack measures.
 const stackVariable = "WEBSOCKET_TEST_STACK"
 
-// The goroutine of an idle connection fits into the stack that a goroutine has at first,
-// after it has read and written, as one does that only waits in net.Conn.Read.
+// The goroutine of an idle connection fits into the stack that a goroutine has at first, after it has read and written,
+// as one does that only waits in net.Conn.Read, with a frame as ordinary programs have one.
 func TestIdleStack(t *testing.T) {
 	if raceEnabled || runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
 		t.Skip("measured on linux/amd64, without the race detector, which needs more stack")
 	}
-	programs := map[string]func(c *Conn){
-		"ReadMessage": func(c *Conn) {
-			for {
-				messageType, p, err := c.ReadMessage()
-				if err != nil || c.WriteMessage(messageType, p) != nil {
-					return
-				}
-			}
-		},
-		"a program with a frame of its own": func(c *Conn) { echoInFrame(c) },
-	}
-	if name := os.Getenv(stackVariable); name != "" {
-		fmt.Printf("stack %d\n", measureStack(t, programs[name]))
+	if os.Getenv(stackVariable) == "" {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestIdleStack$")
+		cmd.Env = append(os.Environ(), stackVariable+"=1", "GODEBUG=adaptivestackstart=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("got %v, %s", err, out)
+		}
 		return
 	}
-	for name := range programs {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestIdleStack$")
-		cmd.Env = append(os.Environ(), stackVariable+"="+name, "GODEBUG=adaptivestackstart=0")
-		out, err := cmd.CombinedOutput()
-		_, after, _ := strings.Cut(string(out), "stack ")
-		var n int
-		if _, scanErr := fmt.Sscan(after, &n); err != nil || scanErr != nil {
-			t.Fatalf("%s: got %v, %s", name, err, out)
+	const n = 500
+	var conns []*Conn
+	var fars []net.Conn
+	for range n {
+		near, far := tcpPair(t)
+		conns, fars = append(conns, newConn(near, true, nil, connOptions{})), append(fars, far)
+	}
+	message, answer := frames(1, 20), make([]byte, 22)
+	makeThreads(50)
+	runtime.GC()
+	debug.SetGCPercent(-1) // it makes stacks smaller that have grown
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for i, c := range conns {
+		go echoInFrame(c)
+		fars[i].Write(message)
+		if _, err := io.ReadFull(fars[i], answer); err != nil {
+			t.Fatal(err)
 		}
-		if n > 2200 {
-			t.Errorf("%s: got %d bytes of stack for a goroutine, want at most 2,200", name, n)
-		}
+	}
+	runtime.ReadMemStats(&after)
+	if got := (after.StackInuse - before.StackInuse) / n; got > 2200 {
+		t.Errorf("got %d bytes of stack for a goroutine, want at most 2,200", got)
 	}
 }
 
@@ -136,6 +140,22 @@ func echoInFrame(c *Conn) byte {
 	var local [128]byte
 	echoAll(c)
 	return local[len(os.Args)%len(local)]
+}
+
+// makeThreads has the runtime make n threads, which it keeps. Each counts as much stack as
+// eight goroutines, and more of them are needed where a system call takes long.
+func makeThreads(n int) {
+	var locked, ended sync.WaitGroup
+	locked.Add(n)
+	for range n {
+		ended.Go(func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			locked.Done()
+			locked.Wait()
+		})
+	}
+	ended.Wait()
 }
 
 // All ways of reading wait with few frames of the library on the stack, and a message is written with
@@ -202,58 +222,6 @@ func growStack(n int) byte {
 		return growStack(n-len(b)) + b[n%len(b)]
 	}
 	return b[0]
-}
-
-// makeThreads has the runtime make n threads, which it keeps. Each counts as much stack as
-// eight goroutines, and more of them are needed where a system call takes long.
-func makeThreads(n int) {
-	var locked, ended sync.WaitGroup
-	locked.Add(n)
-	for range n {
-		ended.Go(func() {
-			runtime.LockOSThread()
-			defer runtime.UnlockOSThread()
-			locked.Done()
-			locked.Wait()
-		})
-	}
-	ended.Wait()
-}
-
-// measureStack returns the bytes of stack for each of 500 goroutines that have answered
-// one message and wait for the next.
-func measureStack(t *testing.T, program func(c *Conn)) uint64 {
-	const n = 500
-	var conns []*Conn
-	var fars []net.Conn
-	for range n {
-		near, far := tcpPair(t)
-		conns, fars = append(conns, newConn(near, true, nil, connOptions{})), append(fars, far)
-	}
-	message, answer := frames(1, 20), make([]byte, 22)
-	makeThreads(50)
-	runtime.GC()
-	debug.SetGCPercent(-1) // it makes stacks smaller that have grown
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	for i, c := range conns {
-		go program(c)
-		fars[i].Write(message)
-		if _, err := io.ReadFull(fars[i], answer); err != nil {
-			t.Fatal(err)
-		}
-	}
-	runtime.ReadMemStats(&after)
-	return (after.StackInuse - before.StackInuse) / n
-}
-
-// heldBytes returns the bytes that live on the heap.
-func heldBytes() int {
-	runtime.GC()
-	runtime.GC() // pools forget what they had before
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int(m.HeapAlloc)
 }
 
 // waitConn calls waits before each Read behind which nothing has come yet.
@@ -371,16 +339,16 @@ func TestMemoryFollowsWhatHasCome(t *testing.T) {
 					}
 				}
 				wait(int32(tt.conns))
-				before := heldBytes()
+				before := int(heapInUse())
 				for _, far := range fars {
 					far.Write(tt.wire)
 				}
 				wait(2 * int32(tt.conns))
 				// A message that comes in several parts makes a connection wait more than once, so that
 				// some may not have come to their last wait.
-				got := (heldBytes() - before) / tt.conns
+				got := (int(heapInUse()) - before) / tt.conns
 				for start := time.Now(); got > tt.most && time.Since(start) < patience; time.Sleep(time.Millisecond) {
-					got = (heldBytes() - before) / tt.conns
+					got = (int(heapInUse()) - before) / tt.conns
 				}
 				if got > tt.most {
 					t.Errorf("got %d bytes for a connection, want at most %d", got, tt.most)
@@ -393,7 +361,7 @@ func TestMemoryFollowsWhatHasCome(t *testing.T) {
 
 // A read that is interrupted again and again takes memory for the message once.
 func TestInterruptedReadsTakeNoMemory(t *testing.T) {
-	const came, size = 8 << 20, 9 << 20
+	const came, size = 1 << 20, 9 << 17
 	for name, read := range map[string]func(c *Conn, dst []byte) ([]byte, error){
 		"ReadMessage":   func(c *Conn, _ []byte) ([]byte, error) { _, p, err := c.ReadMessage(); return p, err },
 		"AppendMessage": func(c *Conn, dst []byte) ([]byte, error) { _, p, err := c.AppendMessage(dst); return p, err },
@@ -402,34 +370,29 @@ func TestInterruptedReadsTakeNoMemory(t *testing.T) {
 			return p, err
 		},
 	} {
-		bothSides(t, func(t *testing.T, server bool) {
-			c, far := newTestConn(t, server)
-			far.out.set(func(h *pipeHalf) { h.size = 2 * size })
-			wire := peerFrames(server, textFrame(strings.Repeat("1", size)))
-			far.Write(wire[:came])
+		eachPipe(t, connOptions{}, func(b *bubble) {
+			wire := peerFrames(b.server, textFrame(strings.Repeat("1", size)))
+			b.pipe.Write(wire[:came])
 			dst := make([]byte, 0, size)
 			poll := func() {
-				c.SetReadDeadline(time.Now().Add(time.Millisecond / 2))
-				if _, err := read(c, dst); !errors.Is(err, os.ErrDeadlineExceeded) {
-					t.Fatalf("%s: got %v, want a timeout", name, err)
-				}
+				b.c.SetReadDeadline(time.Now().Add(time.Millisecond))
+				_, err := read(b.c, dst)
+				wantTimeout(b.T, err)
 			}
-			for len(c.message.bytes()) < came-100 { // the first ones, which find it
-				poll()
-			}
+			poll() // the first one, which finds it
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			for range 50 {
 				poll()
 			}
 			runtime.ReadMemStats(&after)
-			if n := after.TotalAlloc - before.TotalAlloc; n > 1<<20 {
-				t.Errorf("%s: got %d bytes for 50 calls, want none for the message", name, n)
+			if n := after.TotalAlloc - before.TotalAlloc; n > came/4 {
+				b.Errorf("%s: got %d bytes for 50 calls, want none for the message", name, n)
 			}
-			c.SetReadDeadline(time.Time{})
-			far.Write(wire[came:])
-			if p, err := read(c, dst); err != nil || len(p) != size {
-				t.Errorf("%s: got %d bytes, %v, want all %d", name, len(p), err, size)
+			b.c.SetReadDeadline(time.Time{})
+			b.pipe.Write(wire[came:])
+			if p, err := read(b.c, dst); err != nil || len(p) != size {
+				b.Errorf("%s: got %d bytes, %v, want all %d", name, len(p), err, size)
 			}
 		})
 	}
@@ -486,33 +449,31 @@ func TestReadingAllocates(t *testing.T) {
 	eachAllocsConn(t, func(a allocsConn) {
 		for _, size := range []int{0, 16, 1000, 16 << 10} {
 			frame := peerFrames(a.server, peerFrame{true, opBinary, string(make([]byte, size))})
-			dst := make([]byte, 0, size+100)
+			dst := make([]byte, size+1)
 			deadline := time.Now().Add(time.Hour)
 			own := min(float64(size), 1) // an empty message takes no memory
 			for name, tt := range map[string]struct {
 				allocs float64
 				read   func() ([]byte, error)
 			}{
-				"AppendMessage":      {0, func() ([]byte, error) { _, p, err := a.c.AppendMessage(dst); return p, err }},
+				"AppendMessage":      {0, func() ([]byte, error) { _, p, err := a.c.AppendMessage(dst[:0]); return p, err }},
 				"ReadMessage":        {own, func() ([]byte, error) { _, p, err := a.c.ReadMessage(); return p, err }},
 				"ReadMessageContext": {own, func() ([]byte, error) { _, p, err := a.c.ReadMessageContext(ctx); return p, err }},
 				"NextReader": {1, func() ([]byte, error) {
 					_, r, err := a.c.NextReader()
-					p := dst
-					for err == nil {
-						var n int
-						n, err = r.Read(p[len(p):cap(p)])
-						p = p[:len(p)+n]
+					if err != nil {
+						return nil, err
 					}
-					if err == io.EOF {
+					n, err := io.ReadFull(r, dst)
+					if err == io.EOF || err == io.ErrUnexpectedEOF {
 						err = nil
 					}
-					return p, err
+					return dst[:n], err
 				}},
 				"with a deadline": {0, func() ([]byte, error) {
 					deadline = deadline.Add(1)
 					a.c.SetReadDeadline(deadline)
-					_, p, err := a.c.AppendMessage(dst)
+					_, p, err := a.c.AppendMessage(dst[:0])
 					return p, err
 				}},
 			} {
@@ -578,10 +539,7 @@ func TestAnsweringAllocates(t *testing.T) {
 			a.send(came)
 			for range 2 {
 				messageType, p, err := a.c.AppendMessage(dst)
-				if err == nil {
-					err = a.c.WriteMessage(messageType, p)
-				}
-				if err != nil {
+				if err = errors.Join(err, a.c.WriteMessage(messageType, p)); err != nil {
 					return err
 				}
 			}
