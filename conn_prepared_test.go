@@ -63,39 +63,6 @@ func TestPreparedMessageKeepsACopy(t *testing.T) {
 	}
 }
 
-// RFC 6455, 5.3: "The masking key needs to be unpredictable", and a fresh one is for each
-// frame, so a client's prepared bytes must not be sent twice.
-func TestAttackPreparedMessageIsMaskedAnew(t *testing.T) {
-	const payload = "the same each time"
-	pm := bhPrepare(t, BinaryMessage, payload)
-	keys := make(map[[4]byte]int)
-	const conns, sends = 4, 50
-	for range conns {
-		c, wire := newTestConn(t, false)
-		for range sends {
-			if err := c.WritePreparedMessage(pm); err != nil {
-				t.Fatal(err)
-			}
-			b := wire.take()
-			if h, n, err := parseHeader(b); err != nil || !h.masked || len(b) != n+len(payload) {
-				t.Fatalf("got % x, %v, want a masked frame of %d bytes", b, err, len(payload))
-			}
-			key := [4]byte(b[2:])
-			keys[key]++
-			if maskEach(b[6:], key, 0); string(b[6:]) != payload {
-				t.Fatalf("got %q after unmasking, want %q", b[6:], payload)
-			}
-		}
-	}
-	// Of 200 keys of 32 bits, two are equal in one run of 200,000; three in none.
-	if len(keys) < conns*sends-1 {
-		t.Errorf("got %d different keys of %d, want all", len(keys), conns*sends)
-	}
-	if keys[[4]byte{}] > 1 {
-		t.Errorf("got the key 0 %d times, want random ones", keys[[4]byte{}])
-	}
-}
-
 // A message is for any number of connections of both sides, by any number of goroutines.
 func TestPreparedMessageConcurrently(t *testing.T) {
 	for _, size := range []int{100, 10_000} {

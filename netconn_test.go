@@ -360,49 +360,36 @@ func TestStreamCloseOnAFullNetwork(t *testing.T) {
 		{"a short deadline", 100, 3, 0, time.Millisecond, time.Millisecond},
 		{"a long deadline", 100, 3, 0, time.Minute, time.Minute},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s, c, _ := tightStream(t, tt.network)
-				if tt.written < 0 {
-					fillStream(t, s)
-				} else {
-					wantWritten(t, s, string(make([]byte, tt.written)))
-				}
-				read, write, ping := make(chan error, 1), make(chan error, 1), make(chan error, 1)
-				waiting := map[string]chan error{"Read": read}
-				go func() { read <- second(s.Read(make([]byte, 1))) }()
-				if tt.blocked > 0 {
-					waiting["Write"], waiting["Ping"] = write, ping
-					go func() { write <- second(s.Write(make([]byte, tt.blocked))) }()
-					synctest.Wait()
-					go func() { ping <- second(c.Ping(t.Context())) }()
-				}
+		synctest.Test(t, func(t *testing.T) {
+			s, c, _ := tightStream(t, tt.network)
+			if tt.written < 0 {
+				fillStream(t, s)
+			} else {
+				wantWritten(t, s, string(make([]byte, tt.written)))
+			}
+			waiting := []*call{inBackground(t, func() error { return second(s.Read(make([]byte, 1))) })}
+			if tt.blocked > 0 {
+				waiting = append(waiting, inBackground(t, func() error { return second(s.Write(make([]byte, tt.blocked))) }))
 				synctest.Wait()
-				if tt.deadline > 0 {
-					s.SetWriteDeadline(time.Now().Add(tt.deadline))
+				waiting = append(waiting, inBackground(t, func() error { return second(c.Ping(t.Context())) }))
+			}
+			synctest.Wait()
+			if tt.deadline > 0 {
+				s.SetWriteDeadline(time.Now().Add(tt.deadline))
+			}
+			first := inBackground(t, s.Close)
+			synctest.Wait()
+			wantErrorIs(t, s.Close(), net.ErrClosed)
+			first.want(tt.name, tt.want, noError)
+			for i, x := range waiting {
+				<-x.done
+				// The Close frame ends the writes of c before its Close does.
+				if !errors.Is(x.err, net.ErrClosed) && (i < 2 || x.err != ErrCloseSent) {
+					t.Errorf("%s, call %d: got %v, want net.ErrClosed, or ErrCloseSent of a Ping", tt.name, i, x.err)
 				}
-				first := make(chan error, 1)
-				if got := took(func() {
-					go func() { first <- s.Close() }()
-					synctest.Wait()
-					if err := s.Close(); !errors.Is(err, net.ErrClosed) {
-						t.Errorf("second Close: got %v, want net.ErrClosed", err)
-					}
-					if err := <-first; err != nil {
-						t.Errorf("got %v, want nil", err)
-					}
-				}); got != tt.want {
-					t.Errorf("got the end of Close after %v, want %v", got, tt.want)
-				}
-				for name, done := range waiting {
-					// The Close frame ends the writes of c before its Close does.
-					if err := <-done; !errors.Is(err, net.ErrClosed) && (name != "Ping" || err != ErrCloseSent) {
-						t.Errorf("%s: got %v, want net.ErrClosed, or ErrCloseSent of a Ping", name, err)
-					}
-				}
-				synctest.Wait()
-				c.wantNothingUnsent(t)
-			})
+			}
+			synctest.Wait()
+			c.wantNothingUnsent(t)
 		})
 	}
 }

@@ -55,31 +55,29 @@ func eachLogged(t *testing.T, o connOptions, came []peerFrame, f func(t *testing
 // way they are written, and no time passes. "WriteThrough sends each message when it is written."
 func TestBurstIsAnsweredInOneWrite(t *testing.T) {
 	const n = 20
-	payloads := numbered(n)
 	for name, way := range answers {
-		for _, through := range []bool{false, true} {
-			eachLogged(t, connOptions{writeThrough: through}, texts(payloads...), func(t *testing.T, c *Conn, wire *loggedConn) {
-				start := time.Now()
-				answer(t, c, n, way)
-				synctest.Wait()
-				var want []string
-				for _, p := range payloads {
-					switch name {
-					case "WriteJSON":
-						want = append(want, fmt.Sprintf("1 %d\n", len(p)))
-					case "WriteControl":
-						want = append(want, "9 "+p)
-					default:
-						want = append(want, "1 "+p)
-					}
-				}
-				if !through {
-					want = []string{strings.Join(want, "|")}
-				}
-				wire.wantWrites(t, name, want...)
-				if d := time.Since(start); d != 0 {
+		var want []string
+		for _, p := range numbered(n) {
+			switch name {
+			case "WriteJSON":
+				want = append(want, fmt.Sprintf("1 %d\n", len(p)))
+			case "WriteControl":
+				want = append(want, "9 "+p)
+			default:
+				want = append(want, "1 "+p)
+			}
+		}
+		for _, through := range []bool{true, false} {
+			if !through {
+				want = []string{strings.Join(want, "|")}
+			}
+			o := connOptions{writeThrough: through}
+			eachLogged(t, o, texts(numbered(n)...), func(t *testing.T, c *Conn, wire *loggedConn) {
+				if d := took(func() { answer(t, c, n, way) }); d != 0 {
 					t.Errorf("%s: got a wait of %v, want none", name, d)
 				}
+				synctest.Wait()
+				wire.wantWrites(t, name, want...)
 				c.wantNothingUnsent(t)
 				c.Close()
 			})
