@@ -78,26 +78,22 @@ func TestPackageLevelJSON(t *testing.T) {
 	}
 }
 
-// The package's Upgrade checks no origin, and leaves the answer of a request that it refuses to its caller. The 101
-// answer: the handshake's own fields, then the responseHeader's.
+// The package's Upgrade checks no origin, and leaves the answer of a request that it refuses to its caller.
 func TestPackageLevelUpgrade(t *testing.T) {
 	near, far := newPipe(t, 1<<20)
 	r := hsRequest()
 	r.Header.Set("Origin", "http://evil.example")
-	r.Header.Set("Sec-Websocket-Protocol", "chat, superchat")
 	w := &hsHijacker{ResponseRecorder: httptest.NewRecorder(), conn: near}
-	header := http.Header{"A": {"1"}, "Sec-Websocket-Protocol": {"superchat"}, "Set-Cookie": {"a=1", "b=2"}}
-	c, err := Upgrade(w, r, header, 10_000, 20_000)
+	c, err := Upgrade(w, r, http.Header{"Set-Cookie": {"a=1"}}, 10_000, 20_000)
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = hsAnswer101 + "Sec-WebSocket-Protocol: superchat\r\nA: 1\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\n"
-	if got := string(far.take()); got != want || c.Subprotocol() != "superchat" {
-		t.Errorf("got subprotocol %q and answer %q, want superchat and %q", c.Subprotocol(), got, want)
+	if got, want := string(far.take()), hsAnswer101+"Set-Cookie: a=1\r\n\r\n"; got != want {
+		t.Errorf("got answer %q, want %q", got, want)
 	}
 	wantBufferSizes(t, c)
 	r.Method = http.MethodPost
-	if _, err := Upgrade(w, r, header, 0, 0); err == nil || w.Code != http.StatusOK || w.Body.Len() > 0 {
+	if _, err := Upgrade(w, r, nil, 0, 0); err == nil || w.Code != http.StatusOK || w.Body.Len() > 0 {
 		t.Errorf("got %v with status %d and body %q, want a refusal without an answer", err, w.Code, w.Body)
 	}
 }
@@ -153,12 +149,9 @@ func bhAnswer(far net.Conn, answer func(key string) string) (request func() stri
 
 func TestNewClient(t *testing.T) {
 	near, far := newPipe(t, 1<<20)
-	request := bhAnswer(far, func(key string) string {
-		return hsAccept(key, "Sec-WebSocket-Protocol: chat\r\nSet-Cookie: a=1\r\n") + "\x81\x05Hello"
-	})
+	request := bhAnswer(far, func(key string) string { return hsAccept(key, "Set-Cookie: a=1\r\n") + "\x81\x05Hello" })
 	u := &url.URL{Scheme: "ws", Host: "server.example.com", Path: "/chat", RawQuery: "a=b"}
-	header := http.Header{"Origin": {"http://example.com"}, "Sec-Websocket-Protocol": {"chat"}}
-	c, resp, err := NewClient(near, u, header, 10_000, 20_000)
+	c, resp, err := NewClient(near, u, http.Header{"Origin": {"http://example.com"}}, 10_000, 20_000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,17 +160,14 @@ func TestNewClient(t *testing.T) {
 	if !strings.HasPrefix(sent, "GET /chat?a=b HTTP/1.1\r\nHost: server.example.com\r\n") || !origin {
 		t.Errorf("got %q, want a request for the URL with the program's Origin", sent)
 	}
-	if c.Subprotocol() != "chat" || resp.StatusCode != 101 || resp.Header.Get("Set-Cookie") != "a=1" {
-		t.Errorf("got subprotocol %q and answer %d %q, want chat and 101 with a cookie",
-			c.Subprotocol(), resp.StatusCode, resp.Header)
+	if resp.StatusCode != 101 || resp.Header.Get("Set-Cookie") != "a=1" {
+		t.Errorf("got answer %d %q, want 101 with a cookie", resp.StatusCode, resp.Header)
 	}
 	if c.NetConn() != net.Conn(near) || c.UnderlyingConn() != net.Conn(near) || u.Scheme != "ws" {
 		t.Errorf("got NetConn %v, UnderlyingConn %v and URL %v, want what was given", c.NetConn(), c.UnderlyingConn(), u)
 	}
 	wantBufferSizes(t, c)
 	wantRead(t, c, "Hello") // from behind the answer
-	wantWrite(t, c, "Hello")
-	wantFrames(t, far, frameSent(false, TextMessage, "Hello"))
 }
 
 // Where NewClient fails, it closes the connection, also if nothing could be sent. A refusal is returned with the
