@@ -3,11 +3,10 @@
 package websocket
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -48,39 +47,32 @@ func TestPingAndPongHandlers(t *testing.T) {
 	})
 }
 
-// A close handler that returns nil still gets the reader the *CloseError, and answers itself.
+// A close handler replaces the answer, and its nil still gets the reader the *CloseError. The default handler can be
+// had and wrapped, and comes back by nil.
 func TestCloseHandler(t *testing.T) {
-	eachPipe(t, connOptions{}, func(b *bubble) {
-		var got CloseError
-		b.c.SetCloseHandler(func(code int, text string) error {
-			got = CloseError{code, text}
-			return nil
+	for name, answer := range map[string][]string{"replaced": nil, "wrapped": {"8 \x0f\xa0"}, "back": {"8 \x0f\xa0"}} {
+		eachPipe(t, connOptions{}, func(b *bubble) {
+			want := CloseError{4000, "bye"}
+			var got CloseError
+			byDefault := b.c.CloseHandler()
+			b.c.SetCloseHandler(func(code int, text string) error {
+				if got = (CloseError{code, text}); name == "wrapped" {
+					return byDefault(code, text)
+				}
+				return nil
+			})
+			if name == "back" {
+				b.c.SetCloseHandler(nil)
+				got = want // by nobody
+			}
+			b.send(peerFrame{true, opClose, "\x0f\xa0bye"})
+			err := second3(b.c.ReadMessage())
+			if e, ok := err.(*CloseError); !ok || *e != want || got != want {
+				b.Errorf("%s: got %v, and %v in the handler, want close 4000 bye", name, err, got)
+			}
+			b.want(name, answer...)
 		})
-		b.send(peerFrame{true, opClose, "\x0f\xa0bye"})
-		_, _, err := b.c.ReadMessage()
-		if e, ok := err.(*CloseError); !ok || *e != (CloseError{4000, "bye"}) || got != *e {
-			b.Errorf("got %v, and %v in the handler, want close 4000 bye", err, got)
-		}
-		b.want("the handler answers")
-	})
-}
-
-// The default handler can be had, wrapped and put back.
-func TestCloseHandlerDefault(t *testing.T) {
-	eachPipe(t, connOptions{}, func(b *bubble) {
-		h, called := b.c.CloseHandler(), false
-		b.c.SetCloseHandler(func(code int, text string) error {
-			called = true
-			return h(code, text)
-		})
-		b.send(peerClose)
-		b.c.ReadMessage()
-		b.want("the default handler answers", "8 \x03\xe8")
-		b.c.SetCloseHandler(nil)
-		if !called || b.c.CloseHandler() == nil {
-			b.Errorf("got called %t, then %t a handler, want both", called, b.c.CloseHandler() != nil)
-		}
-	})
+	}
 }
 
 // A handler's panic within a message that ReadMessage has in part ends the reading: the part is lost.
@@ -122,11 +114,8 @@ func (a attack) pingTest(t *testing.T, script func(tc *pingScript)) {
 			tc.pongs = append(tc.pongs, s)
 			return nil
 		})
-		go func() {
-			for {
-				if _, _, err := c.ReadMessage(); err != nil {
-					return // the test's end closes the connection
-				}
+		go func() { // ends with the test, which closes the connection
+			for second3(c.ReadMessage()) == nil {
 			}
 		}()
 		synctest.Wait()
@@ -134,30 +123,29 @@ func (a attack) pingTest(t *testing.T, script func(tc *pingScript)) {
 	})
 }
 
-// pinger is a call of Ping.
+// pinger is a call of Ping, and the payload of its frame.
 type pinger struct {
-	payload string // of its frame
-	over    bool
-	rtt     time.Duration
-	err     error
+	*call
+	payload string
 }
 
 func (tc *pingScript) ping(ctx context.Context) *pinger {
 	tc.Helper()
-	p := new(pinger)
-	go func() {
-		p.rtt, p.err = tc.c.Ping(ctx)
-		p.over = true
-	}()
+	ping := beginPing(tc.T, tc.c, ctx)
 	synctest.Wait()
-	b := tc.wire.take()
-	h, n, err := parseHeader(b)
-	if err != nil || h.opcode != opPing || !h.fin || len(b) != n+16 {
-		tc.Fatalf("got % x, %v, want a ping of 16 bytes", b, err)
+	frame, rest := cutFrame(tc.wire.take())
+	if !strings.HasPrefix(frame, "9 ") || len(frame) != 2+16 || len(rest) > 0 {
+		tc.Fatalf("got %q and %d bytes, want a ping of 16 bytes", frame, len(rest))
 	}
-	maskEach(b[n:], h.key, 0)
-	p.payload = string(b[n:])
-	return p
+	return &pinger{ping, frame[2:]}
+}
+
+// beginPing calls Ping, whose result is the time as text.
+func beginPing(t *testing.T, c *Conn, ctx context.Context) *call {
+	return begin(t, func() (string, error) {
+		rtt, err := c.Ping(ctx)
+		return rtt.String(), err
+	})
 }
 
 func (tc *pingScript) pong(payload string) {
@@ -167,9 +155,10 @@ func (tc *pingScript) pong(payload string) {
 
 func (tc *pingScript) want(reason string, p *pinger, over bool, rtt time.Duration) {
 	tc.Helper()
-	synctest.Wait()
-	if p.over != over || p.rtt != rtt || p.err != nil {
-		tc.Errorf("%s: got over %t, %v, %v, want %t, %v, nil", reason, p.over, p.rtt, p.err, over, rtt)
+	if over {
+		p.wantMessage(reason, rtt.String())
+	} else {
+		p.wantWaiting(reason)
 	}
 }
 
@@ -217,9 +206,7 @@ func TestPingBehindABlockedWrite(t *testing.T) {
 		go b.c.ReadMessage()
 		go b.c.WriteMessage(TextMessage, []byte("a"))
 		synctest.Wait()
-		var rtt time.Duration
-		var err error
-		go func() { rtt, err = b.c.Ping(b.Context()) }()
+		ping := beginPing(b.T, b.c, b.Context())
 		time.Sleep(time.Minute)
 		if n := len(b.c.ownExtras().pings.waiting); n > 0 {
 			b.Errorf("got %d pings in the list, want none: it was not sent", n)
@@ -231,32 +218,29 @@ func TestPingBehindABlockedWrite(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		b.send(peerFrame{true, opPong, list[1].frame[2:]})
-		synctest.Wait()
-		if rtt != time.Second || err != nil {
-			b.Errorf("got %v, %v, want 1s, nil", rtt, err)
-		}
+		ping.wantMessage("it was sent a second ago", "1s")
 	})
 }
 
 // What ends the reading ends all pings that wait for a pong, and later ones, also the first of all, fail at once.
 func TestPingAndTheEndOfTheReading(t *testing.T) {
 	for _, tt := range []struct {
-		name string
-		end  func(tc *pingScript)
-		want func(error) bool
+		name  string
+		end   func(tc *pingScript)
+		want  string
+		later string // the error of a later Ping, where it is another one
 	}{
-		{"Close", func(tc *pingScript) { tc.c.Close() },
-			func(err error) bool { return errors.Is(err, net.ErrClosed) }},
+		{"Close", func(tc *pingScript) { tc.c.Close() }, errClosedPipe, strings.Replace(errClosedPipe, "read", "write", 1)},
 		{"the peer's close", func(tc *pingScript) { tc.wire.Write(peerFrames(false, peerClose)) },
-			func(err error) bool { return IsCloseError(err, CloseNormalClosure) }},
+			"websocket: close 1000 (normal): bye", "websocket: close sent"},
 		{"end of file", func(tc *pingScript) { tc.wire.Close() },
-			func(err error) bool { return IsCloseError(err, CloseAbnormalClosure) }},
+			"websocket: close 1006 (abnormal closure): unexpected EOF", ""},
 		{"a broken rule", func(tc *pingScript) { tc.wire.Write([]byte{0x83, 0}) },
-			func(err error) bool { return errors.As(err, new(*protocolError)) }},
+			"websocket: unknown opcode 3", "websocket: close sent"},
 		{"an error of a handler", func(tc *pingScript) {
 			tc.c.SetPongHandler(func(string) error { return errMine })
 			tc.pong("")
-		}, func(err error) bool { return err == errMine }},
+		}, "mine", ""},
 	} {
 		for waiting := range 3 {
 			pingTest(t, tt.name, func(tc *pingScript) {
@@ -267,15 +251,13 @@ func TestPingAndTheEndOfTheReading(t *testing.T) {
 				tt.end(tc)
 				synctest.Wait()
 				for _, p := range list {
-					if !p.over || p.rtt != 0 || !tt.want(p.err) {
-						tc.Errorf("got over %t, %v, %v, want the error that ended the reading", p.over, p.rtt, p.err)
+					if p.want("the error that ended the reading", 0, tt.want); p.result != "0s" {
+						tc.Errorf("got the time %s with the error, want none", p.result)
 					}
 				}
 				tc.wire.take() // a Close frame
-				var err error
-				if d := took(func() { _, err = tc.c.Ping(tc.Context()) }); d != 0 || err != ErrCloseSent && !tt.want(err) {
-					tc.Errorf("later: got %v after %v, want an error at once", err, d)
-				}
+				later := beginPing(tc.T, tc.c, tc.Context())
+				later.want("a later one", 0, cmp.Or(tt.later, tt.want))
 				tc.c.wantNothingSent(tc, tc.wire, "no pong can come")
 			})
 		}
@@ -284,35 +266,31 @@ func TestPingAndTheEndOfTheReading(t *testing.T) {
 
 // The context bounds a Ping, and the write deadline does not. Before the ping has left nothing has happened.
 func TestPingErrors(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a, wire := newPipe(t, 100)
-		c := newConn(a, false, nil, connOptions{})
+	closingOn{size: 100}.run(t, func(t *testing.T, tc *closing) {
+		c := tc.c
 		wantCancelled(t, "cancelled before", second(c.Ping(cancelled(errMine))))
-		c.wantNothingSent(t, wire, "cancelled before")
-		ping := func(reason, want string) {
+		tc.want("cancelled before")
+		ping := func(reason string) {
 			t.Helper()
 			ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errMine)
 			defer cancel()
-			var err error
-			if d := took(func() { _, err = c.Ping(ctx) }); d != time.Second || err == nil || err.Error() != want {
-				t.Errorf("%s: got %v after %v, want %s after 1s", reason, err, d, want)
-			}
+			inBackground(t, func() error { return second(c.Ping(ctx)) }).
+				want(reason, time.Second, "websocket: context deadline exceeded: mine")
 			if err := c.send.lock.err(); err != nil {
 				t.Errorf("%s: got %v, want a good connection", reason, err)
 			}
 		}
-		const want = "websocket: context deadline exceeded: mine"
-		ping("nobody reads", want)
+		ping("nobody reads")
 		c.SetWriteDeadline(time.Now().Add(-time.Hour)) // of an earlier write
-		ping("the write deadline is not for Ping", want)
+		ping("the write deadline is not for Ping")
 		c.SetWriteDeadline(time.Time{})
-		wire.take()
+		tc.wire.take()
 		go c.WriteMessage(BinaryMessage, make([]byte, 1000))
 		synctest.Wait()
-		ping("in turn", want)
-		wire.Close()
+		ping("in turn")
+		tc.hangUp()
 		synctest.Wait()
-		if _, err := c.Ping(t.Context()); err != io.ErrClosedPipe {
+		if err := second(c.Ping(t.Context())); err != io.ErrClosedPipe {
 			t.Errorf("got %v, want that of the write", err)
 		}
 		if n := len(c.ownExtras().pings.waiting); n != 0 {

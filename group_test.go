@@ -5,7 +5,6 @@ package websocket
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -20,61 +19,43 @@ import (
 
 // groupServer is an HTTP server in a bubble. Its connections are pipes.
 type groupServer struct {
-	t    *testing.T
-	http *http.Server
-	l    *hsListener
+	*testing.T
+	http.Server
 }
 
-// newGroupServer returns a server that upgrades and calls serve. It ends with the test.
+// newGroupServer returns a server that upgrades and calls serve.
 func newGroupServer(t *testing.T, u *Upgrader, serve func(c *Conn)) *groupServer {
-	h := u.HandlerFunc(func(c *Conn, _ *http.Request) { serve(c) })
-	s := &groupServer{t, &http.Server{Handler: h}, newHSListener()}
-	served := make(chan error, 1)
-	go func() { served <- s.http.Serve(s.l) }()
-	t.Cleanup(func() {
-		s.http.Close()
-		if err := <-served; err != http.ErrServerClosed {
-			t.Errorf("Serve: got %v, want %v", err, http.ErrServerClosed)
-		}
-	})
-	return s
+	return &groupServer{t, http.Server{Handler: u.HandlerFunc(func(c *Conn, _ *http.Request) { serve(c) })}}
 }
 
 // inGroup runs a script in a bubble, with a server whose connections are in the group. Without serve they echo, as
-// in most programs.
+// in most programs. In the end the group is empty.
 func inGroup(t *testing.T, serve func(g *Group, c *Conn), script func(t *testing.T, g *Group, server *groupServer)) {
 	t.Helper()
+	if serve == nil {
+		serve = func(_ *Group, c *Conn) { hsEcho(c) }
+	}
 	synctest.Test(t, func(t *testing.T) {
 		var g Group
-		script(t, &g, newGroupServer(t, &Upgrader{Group: &g}, func(c *Conn) {
-			if serve == nil {
-				hsEcho(c)
-			} else {
-				serve(&g, c)
-			}
-		}))
+		script(t, &g, newGroupServer(t, &Upgrader{Group: &g}, func(c *Conn) { serve(&g, c) }))
+		wantLen(t, &g, "in the end", 0)
 	})
 }
 
-// tryDial returns a client's connection to the server, or the refusal.
-func (s *groupServer) tryDial() (*Conn, *http.Response, error) {
-	s.t.Helper()
-	near, far := newPipe(s.t, 1<<16)
-	select {
-	case s.l.conns <- far:
-	case <-s.l.done:
-		s.t.Fatal("the server listens no more")
-	}
-	d := Dialer{NetDial: func(string, string) (net.Conn, error) { return near, nil }}
-	return d.Dial("ws://server.test/", nil)
+// tryDial returns a client's connection to the server, or the error.
+func (s *groupServer) tryDial() (*Conn, error) {
+	far := hsServePipe(s.T, &s.Server)
+	d := Dialer{NetDial: func(string, string) (net.Conn, error) { return far, nil }}
+	c, _, err := d.Dial("ws://server.test/", nil)
+	return c, err
 }
 
 // dial returns when the server has the connection, too.
 func (s *groupServer) dial() *Conn {
-	s.t.Helper()
-	c, _, err := s.tryDial()
+	s.Helper()
+	c, err := s.tryDial()
 	if err != nil {
-		s.t.Fatal(err)
+		s.Fatal(err)
 	}
 	synctest.Wait()
 	return c
@@ -115,7 +96,7 @@ func TestGroupMembers(t *testing.T) {
 
 		first := server.dial()
 		wantLen(t, group, "Upgrade adds a connection", 1)
-		if _, _, err := refusing.tryDial(); err != ErrBadHandshake {
+		if _, err := refusing.tryDial(); err != ErrBadHandshake {
 			t.Errorf("got %v, want ErrBadHandshake", err)
 		}
 		wantLen(t, group, "a request that was refused is no connection", 1)
@@ -123,22 +104,17 @@ func TestGroupMembers(t *testing.T) {
 		wantLen(t, group, "an Upgrader without a group adds none", 1)
 		other.dial()
 		wantLen(t, group, "several Upgraders may have one group", 2)
-		server.dial().Close()
-		wantLen(t, group, "one came, and went", 2)
 
 		if err := first.Shutdown(t.Context(), CloseNormalClosure, ""); err != nil {
 			t.Error(err)
 		}
 		wantLen(t, group, "the client closes, and HandlerFunc with it", 1)
 		second := <-here
-		go second.ReadMessage()
 		second.Close()
 		wantLen(t, group, "Close takes a connection out", 0)
-		second.Close()
-		wantLen(t, group, "but once", 0)
-
 		third := other.dial()
-		wantLen(t, group, "another one", 1)
+		second.Close()
+		wantLen(t, group, "but once", 1)
 		shutdown := inBackground(t, func() error { return (<-here).Shutdown(t.Context(), CloseNormalClosure, "") })
 		hsWantClose(t, third, CloseNormalClosure)
 		shutdown.want("the client has answered", 0, noError)
@@ -147,7 +123,7 @@ func TestGroupMembers(t *testing.T) {
 }
 
 // All connections are closed at the same time: it takes one round trip, not n. Shutdown may be called several times,
-// and by several at once.
+// and by several at once, of which each has a context of its own.
 func TestGroupShutdown(t *testing.T) {
 	inGroup(t, nil, func(t *testing.T, group *Group, server *groupServer) {
 		const n = 100
@@ -162,7 +138,7 @@ func TestGroupShutdown(t *testing.T) {
 		const roundTrip = time.Second
 		time.Sleep(roundTrip)
 		for _, c := range clients[1:] {
-			if _, _, err := c.ReadMessage(); fmt.Sprint(err) != "websocket: close 1001 (going away)" {
+			if err := second3(c.ReadMessage()); fmt.Sprint(err) != "websocket: close 1001 (going away)" {
 				t.Errorf("got %v, want close 1001 without a reason", err)
 			}
 			if _, err := c.NetConn().Read(make([]byte, 1)); err == nil {
@@ -170,15 +146,12 @@ func TestGroupShutdown(t *testing.T) {
 			}
 		}
 		wantLen(t, group, "one has not answered", 1)
-		for _, x := range calls {
-			x.wantWaiting("one has not answered")
-		}
+		calls[0].wantWaiting("one has not answered")
+		calls[1].wantWaiting("one has not answered")
 		time.Sleep(roundTrip)
 		clients[0].ReadMessage()
-		for _, x := range calls {
-			x.want("all have answered", 2*roundTrip, noError)
-		}
-		wantLen(t, group, "nobody is left", 0)
+		calls[0].want("all have answered", 2*roundTrip, noError)
+		calls[1].want("all have answered", 2*roundTrip, noError)
 		shutdownGroup(t, group, 0).want("there is nothing more to do", 0, noError)
 	})
 	inGroup(t, nil, func(t *testing.T, group *Group, server *groupServer) {
@@ -192,27 +165,24 @@ func TestGroupShutdown(t *testing.T) {
 // Those that do not answer are closed when the context ends.
 func TestGroupShutdownSilentPeers(t *testing.T) {
 	for _, tt := range closingContexts {
-		t.Run(tt.name, func(t *testing.T) {
-			inGroup(t, nil, func(t *testing.T, group *Group, server *groupServer) {
-				var silent []*Conn
-				for range 10 {
-					silent = append(silent, server.dial())
-					go server.dial().ReadMessage()
+		inGroup(t, nil, func(t *testing.T, group *Group, server *groupServer) {
+			var silent []*Conn
+			for range 10 {
+				silent = append(silent, server.dial())
+				go server.dial().ReadMessage()
+			}
+			ctx, cancel := tt.make(t.Context())
+			defer cancel()
+			shutdown := inBackground(t, func() error { return group.Shutdown(ctx) })
+			wantLen(t, group, "those that answer are gone", 10)
+			shutdown.want(tt.name, time.Minute, tt.want)
+			wantErrorIs(t, shutdown.err, tt.wants...)
+			for _, c := range silent {
+				if !c.NetConn().(*pipeConn).in.writeClosed() {
+					t.Fatal("a network connection is open")
 				}
-				ctx, cancel := tt.make(t.Context())
-				defer cancel()
-				shutdown := inBackground(t, func() error { return group.Shutdown(ctx) })
-				wantLen(t, group, "those that answer are gone", 10)
-				shutdown.want("the context ends", time.Minute, tt.want)
-				wantErrorIs(t, shutdown.err, tt.wants...)
-				wantLen(t, group, "all are closed", 0)
-				for _, c := range silent {
-					if !c.NetConn().(*pipeConn).in.writeClosed() {
-						t.Fatal("a network connection is open")
-					}
-					hsWantClose(t, c, CloseGoingAway)
-				}
-			})
+				hsWantClose(t, c, CloseGoingAway)
+			}
 		})
 	}
 }
@@ -221,9 +191,7 @@ func TestGroupShutdownSilentPeers(t *testing.T) {
 func TestGroupShutdownEndedContext(t *testing.T) {
 	inGroup(t, nil, func(t *testing.T, group *Group, server *groupServer) {
 		c := server.dial()
-		if err := group.Shutdown(cancelled(errMine)); fmt.Sprint(err) != "websocket: context canceled: mine" {
-			t.Errorf("got %v, want the error of the context", err)
-		}
+		wantCancelled(t, "a group with a connection", group.Shutdown(cancelled(errMine)))
 		wantLen(t, group, "all are closed", 0)
 		hsWantClose(t, c, CloseAbnormalClosure)
 		if err := group.Shutdown(cancelled(errMine)); err != nil {
@@ -236,9 +204,9 @@ func TestGroupShutdownEndedContext(t *testing.T) {
 func TestGroupRegisterOnShutdown(t *testing.T) {
 	inGroup(t, nil, func(t *testing.T, group *Group, server *groupServer) {
 		var shutdown *call
-		server.http.RegisterOnShutdown(func() { shutdown = shutdownGroup(t, group, 0) })
+		server.RegisterOnShutdown(func() { shutdown = shutdownGroup(t, group, 0) })
 		gone, wrong, orderly := server.dial(), server.dial(), server.dial()
-		inBackground(t, func() error { return server.http.Shutdown(t.Context()) }).want("it does not wait", 0, noError)
+		inBackground(t, func() error { return server.Shutdown(t.Context()) }).want("it does not wait", 0, noError)
 		synctest.Wait()
 		gone.Close()
 		wrong.NetConn().Write([]byte("what is this?"))
@@ -246,7 +214,6 @@ func TestGroupRegisterOnShutdown(t *testing.T) {
 		shutdown.wantWaiting("one has not answered")
 		hsWantClose(t, orderly, CloseGoingAway)
 		shutdown.want("all have ended", 0, noError)
-		wantLen(t, group, "all are closed", 0)
 	})
 }
 
@@ -268,20 +235,16 @@ func TestGroupShutdownOfHandlersThatReturn(t *testing.T) {
 		if !returned || client.NetConn().(*pipeConn).in.writeClosed() {
 			t.Errorf("got returned %v, want it, and an open network connection until the client has answered", returned)
 		}
-		wantWrite(t, client, strings.Repeat("the rest is taken", 6000))
+		wantWrite(t, client, strings.Repeat("the rest is taken", 1<<17)) // more than the network holds
 		hsWantClose(t, client, CloseGoingAway)
 		shutdown.want("the client has answered, and nobody has come for its message", time.Minute+claimTime, noError)
-		wantLen(t, group, "all are closed", 0)
 	})
 }
 
 // Shutdown waits for the functions of HandlerFunc, but not longer than its context.
 func TestGroupShutdownAwaitsFunctions(t *testing.T) {
 	serve := func(_ *Group, c *Conn) {
-		for {
-			if _, _, err := c.ReadMessage(); err != nil {
-				break
-			}
+		for second3(c.ReadMessage()) == nil {
 		}
 		time.Sleep(time.Minute) // what is to be saved in the end
 	}
@@ -308,10 +271,13 @@ func TestGroupShutdownByMembers(t *testing.T) {
 		return deep(n-1, g)
 	}
 	for members, pause := range map[int]time.Duration{1: time.Minute, 2: 0} {
-		results := make(chan error, 2)
+		var returned atomic.Int32
 		serve := func(g *Group, c *Conn) {
 			c.ReadMessage()
-			results <- deep(300, g)
+			if err := deep(300, g); err != nil {
+				t.Errorf("got %v, want nil", err)
+			}
+			returned.Add(1)
 			time.Sleep(pause)
 		}
 		inGroup(t, serve, func(t *testing.T, group *Group, server *groupServer) {
@@ -324,53 +290,25 @@ func TestGroupShutdownByMembers(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 			wantLen(t, group, "all are closed", 0)
-			if len(results) != members {
-				t.Errorf("got %d calls that have returned, want all at once", len(results))
+			if n := int(returned.Load()); n != members {
+				t.Errorf("got %d calls that have returned, want all at once", n)
 			}
 			shutdownGroup(t, group, 0).want("the functions return", pause, noError)
-			for range members {
-				if err := <-results; err != nil {
-					t.Errorf("got %v, want nil", err)
-				}
-			}
 		})
 	}
 }
 
-// A request that comes after is refused while it is still HTTP.
+// A request that comes after is refused while it is still HTTP. What is wrong with the request is said first.
 func TestGroupShutdownRefusesRequests(t *testing.T) {
-	const text = "websocket: the server is shutting down"
 	var group Group
 	if err := group.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	ownError := func(w http.ResponseWriter, r *http.Request, status int, reason error) {
-		http.Error(w, reason.Error(), status)
-	}
-	for _, u := range []Upgrader{{Group: &group}, {Group: &group, Error: ownError}} {
-		near, _ := newPipe(t, 1<<10)
-		w := groupHijacker{&hsHijacker{ResponseRecorder: httptest.NewRecorder(), conn: near}, func() {
-			t.Error("the connection was hijacked, want it left alone")
-		}}
-		c, err := u.Upgrade(w, hsRequest(), nil)
-		var refused HandshakeError
-		if c != nil || !errors.As(err, &refused) || err.Error() != text {
-			t.Errorf("got %v, %T %v, want nil, a HandshakeError, %s", c, err, err, text)
-		}
-		want := text
-		if u.Error == nil {
-			want = "Service Unavailable\n" + strings.TrimPrefix(text, "websocket: ")
-		}
-		if got := strings.TrimSpace(w.Body.String()); w.Code != http.StatusServiceUnavailable || got != want {
-			t.Errorf("got %d %q, want 503 %q", w.Code, got, want)
-		}
-	}
-	// What is wrong with the request is said first.
-	r := hsRequest()
-	r.Header.Del("Connection")
-	w := httptest.NewRecorder()
-	if _, err := (&Upgrader{Group: &group}).Upgrade(w, r, nil); err == nil || w.Code != http.StatusBadRequest {
-		t.Errorf("a bad request: got %d, %v, want 400", w.Code, err)
+	u, bad := Upgrader{Group: &group}, hsRequest()
+	bad.Method = http.MethodPut
+	hsWantRefused(t, u, hsRequest(), nil, http.StatusServiceUnavailable, "websocket: the server is shutting down")
+	if w, _, err := hsTryUpgrade(t, u, bad); err == nil || w.Code != http.StatusMethodNotAllowed {
+		t.Errorf("a bad request: got %d, %v, want 405", w.Code, err)
 	}
 }
 
@@ -380,117 +318,101 @@ type groupHijacker struct {
 	hijacked func()
 }
 
-func (w groupHijacker) Unwrap() http.ResponseWriter { return w.hsHijacker }
-
 func (w groupHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	w.hijacked()
 	return w.hsHijacker.Hijack()
 }
 
-// answerConn runs a function before each Write, and has it fail if that returns an error.
-type answerConn struct {
-	net.Conn
-	writing func() error
-}
+func nothing() error { return nil }
 
-func (c answerConn) Write(p []byte) (int, error) {
-	if err := c.writing(); err != nil {
-		return 0, err
-	}
-	return c.Conn.Write(p)
-}
-
-// upgradeWhile upgrades a request, runs functions when the connection is taken over and before each write to it,
-// and returns the other end, too.
-func upgradeWhile(t *testing.T, u Upgrader, hijacked func(), writing func() error) (*Conn, *pipeConn, error) {
+// upgradeWhile upgrades a request, runs functions when the connection is taken over and before each write to it, which
+// may fail, and returns the other end, too.
+func upgradeWhile(t *testing.T, u Upgrader, hijacked, writing func() error) (*Conn, *pipeConn, error) {
 	near, far := newPipe(t, 1<<16)
-	w := &hsHijacker{ResponseRecorder: httptest.NewRecorder(), conn: answerConn{near, writing}}
-	c, err := u.Upgrade(groupHijacker{w, hijacked}, hsRequest(), nil)
+	w := &hsHijacker{ResponseRecorder: httptest.NewRecorder(), conn: writeFunc{near, func(p []byte) (int, error) {
+		if err := writing(); err != nil {
+			return 0, err
+		}
+		return near.Write(p)
+	}}}
+	c, err := u.Upgrade(groupHijacker{w, func() { hijacked() }}, hsRequest(), nil)
 	if c != nil {
 		t.Cleanup(func() { c.Close() })
 	}
 	return c, far, err
 }
 
+// wantGoingAway checks that a client got the answer and a Close frame.
+func wantGoingAway(t *testing.T, far *pipeConn) {
+	t.Helper()
+	answer, rest, _ := strings.Cut(string(far.take()), "\r\n\r\n")
+	if !strings.HasPrefix(answer, "HTTP/1.1 101 ") || rest != "\x88\x02\x03\xe9" {
+		t.Errorf("got %q and %q, want 101 and a Close frame with 1001", answer, rest)
+	}
+}
+
 // Shutdown begins while a request is being upgraded: it waits for it, and closes the connection like one that has been
 // there before, at the latest when the context ends.
 func TestGroupShutdownDuringUpgrade(t *testing.T) {
-	type state struct {
-		*testing.T
-		group    Group
-		shutdown *call
-	}
-	nothing := func(*state) {}
 	for _, tt := range []struct {
-		name              string
-		hijacked, writing func(x *state)
-		before            bool // there is another connection
-		answers           bool // the clients
-		took              time.Duration
-		err               string
+		name    string
+		writing bool // the answer is about to leave, else the connection is being taken over
+		during  func(t *testing.T, group *Group) (shutdown *call)
+		answers bool // the clients
+		took    time.Duration
+		err     string
 	}{
-		{"the request is not answered yet", func(x *state) {
-			x.shutdown = shutdownGroup(x.T, &x.group, time.Minute)
+		{"the request is not answered yet", false, func(t *testing.T, group *Group) *call {
+			shutdown := shutdownGroup(t, group, time.Minute)
 			time.Sleep(time.Second)
-			_, _, err := upgradeWhile(x.T, Upgrader{Group: &x.group}, nil, nil)
+			_, _, err := upgradeWhile(t, Upgrader{Group: group}, nil, nil)
 			if err == nil || err.Error() != "websocket: the server is shutting down" {
-				x.Errorf("got %v, want that further requests are refused", err)
+				t.Errorf("got %v, want that further requests are refused", err)
 			}
-		}, nothing, true, true, time.Second, noError},
-		{"the clients are silent", func(x *state) {
-			x.shutdown = shutdownGroup(x.T, &x.group, time.Minute)
-			x.shutdown.wantWaiting("nobody answers")
-		}, nothing, true, false, time.Minute, "context deadline exceeded"},
-		{"a call that gives up leaves the connection to the one that goes on", func(x *state) {
-			x.shutdown = shutdownGroup(x.T, &x.group, 0)
+			return shutdown
+		}, true, time.Second, noError},
+		{"the clients are silent", false, func(t *testing.T, group *Group) *call {
+			return shutdownGroup(t, group, time.Minute)
+		}, false, time.Minute, "context deadline exceeded"},
+		{"a call that gives up leaves the connection to the one that goes on", false, func(t *testing.T, group *Group) *call {
+			shutdown := shutdownGroup(t, group, 0)
 			synctest.Wait()
-			shutdownGroup(x.T, &x.group, time.Second).want("its context ends", time.Second, "context deadline exceeded")
-		}, nothing, false, true, time.Second, noError},
-		{"a client that has seen the answer is a member", nothing, func(x *state) {
-			if x.shutdown == nil {
-				wantLen(x.T, &x.group, "the answer is about to leave", 1)
-				x.shutdown = shutdownGroup(x.T, &x.group, time.Minute)
-				x.shutdown.wantWaiting("the answer has not left")
-			}
-		}, false, true, 0, noError},
+			shutdownGroup(t, group, time.Second).want("its context ends", time.Second, "context deadline exceeded")
+			return shutdown
+		}, true, time.Second, noError},
+		{"a client that has seen the answer is a member", true, func(t *testing.T, group *Group) *call {
+			wantLen(t, group, "the answer is about to leave", 2)
+			return shutdownGroup(t, group, time.Minute)
+		}, true, 0, noError},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				x := &state{T: t}
-				var reads []*call
-				var clients []*pipeConn
-				upgrade := func(hijacked, writing func(x *state)) {
-					c, far, err := upgradeWhile(t, Upgrader{Group: &x.group}, func() { hijacked(x) }, func() error {
-						writing(x)
-						return nil
-					})
-					if err != nil {
-						t.Fatal(err)
+			inGroup(t, nil, func(t *testing.T, group *Group, _ *groupServer) {
+				u := Upgrader{Group: group}
+				_, before, _ := upgradeWhile(t, u, nothing, nothing)
+				var shutdown *call
+				during := func() error {
+					if shutdown == nil {
+						shutdown = tt.during(t, group)
+						shutdown.wantWaiting("the request is not answered")
 					}
-					clients = append(clients, far)
-					reads = append(reads, inBackground(t, func() error { return second3(c.ReadMessage()) }))
+					return nil
 				}
-				if tt.before {
-					upgrade(nothing, nothing)
+				hijacked, writing := during, nothing
+				if tt.writing {
+					hijacked, writing = nothing, during
 				}
-				upgrade(tt.hijacked, tt.writing)
-				x.shutdown.wantWaiting("the clients have not answered")
-				for i, far := range clients {
-					answer, rest, _ := strings.Cut(string(far.take()), "\r\n\r\n")
-					if !strings.HasPrefix(answer, "HTTP/1.1 101 ") || rest != "\x88\x02\x03\xe9" {
-						t.Errorf("client %d: got %q and %q, want 101 and a Close frame with 1001", i, answer, rest)
-					}
-					reads[i].wantWaiting("the client has not answered")
+				_, after, err := upgradeWhile(t, u, hijacked, writing)
+				if err != nil {
+					t.Fatal(err)
+				}
+				shutdown.wantWaiting("the clients have not answered")
+				for _, far := range []*pipeConn{before, after} {
+					wantGoingAway(t, far)
 					if tt.answers {
 						far.Write(closingFrame(true, closeFrame(CloseGoingAway, "")))
-						reads[i].want("the client's answer", anyTime, "websocket: close 1001 (going away)")
 					}
 				}
-				x.shutdown.want(tt.name, tt.took, tt.err)
-				for _, read := range reads {
-					<-read.done
-				}
-				wantLen(t, &x.group, "all are closed", 0)
+				shutdown.want(tt.name, tt.took, tt.err)
 			})
 		})
 	}
@@ -498,59 +420,43 @@ func TestGroupShutdownDuringUpgrade(t *testing.T) {
 
 // No call of Shutdown is left when the answer leaves: then Upgrade closes the connection, with the same Close frame.
 func TestGroupShutdownGivesUpBeforeTheAnswer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var group Group
-		c, far, err := upgradeWhile(t, Upgrader{Group: &group}, func() {
-			shutdownGroup(t, &group, time.Second).want("its context ends", time.Second, "context deadline exceeded")
-		}, func() error { return nil })
+	inGroup(t, nil, func(t *testing.T, group *Group, _ *groupServer) {
+		c, far, err := upgradeWhile(t, Upgrader{Group: group}, func() error {
+			shutdownGroup(t, group, time.Second).want("its context ends", time.Second, "context deadline exceeded")
+			return nil
+		}, nothing)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, rest, _ := strings.Cut(string(far.take()), "\r\n\r\n"); rest != "\x88\x02\x03\xe9" {
-			t.Errorf("got %q behind the answer, want a Close frame with 1001", rest)
-		}
+		wantGoingAway(t, far)
 		wantErrorIs(t, second3(c.ReadMessage()), net.ErrClosed)
-		wantLen(t, &group, "it is closed", 0)
 	})
 }
 
 // A connection whose answer did not leave is no member any more, and one whose upgrade ended in a panic, which net/http
-// recovers, never was one: Shutdown does not wait for them.
+// recovers, never was one: Shutdown does not wait for them. Nor does Upgrade wait for a ping that is due.
 func TestGroupUpgradeFails(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var group Group
+	inGroup(t, nil, func(t *testing.T, group *Group, _ *groupServer) {
+		u := Upgrader{Group: group, PingInterval: time.Second / 2}
 		func() {
 			defer func() {
 				if recover() != http.ErrAbortHandler {
 					t.Error("got no panic, want that of Hijack")
 				}
 			}()
-			upgradeWhile(t, Upgrader{Group: &group}, func() { panic(http.ErrAbortHandler) }, nil)
+			upgradeWhile(t, u, func() error { panic(http.ErrAbortHandler) }, nil)
 		}()
 		var shutdown *call
-		c, _, err := upgradeWhile(t, Upgrader{Group: &group}, func() {}, func() error {
-			shutdown = shutdownGroup(t, &group, 0)
-			shutdown.wantWaiting("the answer has not left")
-			return errMine
-		})
-		if c != nil || err != errMine {
-			t.Errorf("got %v, %v, want no connection and the error of the network", c, err)
-		}
-		shutdown.want("the connection is closed", 0, noError)
-		wantLen(t, &group, "the connection has failed", 0)
-	})
-}
-
-// If the answer cannot be sent, Upgrade returns at once, though keepalive has a ping to send.
-func TestUpgradeAnswerFailsWithAPingDue(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
 		inBackground(t, func() error {
-			_, _, err := upgradeWhile(t, Upgrader{PingInterval: time.Second / 2}, func() {}, func() error {
+			_, _, err := upgradeWhile(t, u, nothing, func() error {
+				shutdown = shutdownGroup(t, group, 0)
 				time.Sleep(time.Second)
+				shutdown.wantWaiting("the answer has not left")
 				return errMine
 			})
 			return err
 		}).want("the network takes a second", time.Second, "mine")
+		shutdown.want("the connection is closed", time.Second, noError)
 	})
 }
 
@@ -570,13 +476,11 @@ func TestGroupShutdownAmongComingAndGoing(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.Handle("/func", u.HandlerFunc(serve))
 	mux.HandleFunc("/plain", func(w http.ResponseWriter, r *http.Request) {
-		c, err := u.Upgrade(w, r, nil)
-		if err != nil {
-			return
-		}
-		serve(c, r)
-		if err := c.Shutdown(closingContext(t), CloseNormalClosure, ""); err != nil {
-			t.Errorf("the handler's own Shutdown: got %v, want nil", err)
+		if c, err := u.Upgrade(w, r, nil); err == nil {
+			serve(c, r)
+			if err := c.Shutdown(closingContext(t), CloseNormalClosure, ""); err != nil {
+				t.Errorf("the handler's own Shutdown: got %v, want nil", err)
+			}
 		}
 	})
 	server := httptest.NewServer(mux)
@@ -593,26 +497,23 @@ func TestGroupShutdownAmongComingAndGoing(t *testing.T) {
 		}
 		defer c.Close()
 		for i := range messages {
-			text := fmt.Sprint(i)
-			if err := c.WriteMessage(TextMessage, []byte(text)); err != nil {
+			if err := c.WriteMessage(TextMessage, fmt.Append(nil, i)); err != nil {
 				return err
 			}
-			if err := readText(c, text); err != nil {
+			if err := readText(c, fmt.Sprint(i)); err != nil {
 				return err
 			}
 		}
 		return c.Shutdown(closingContext(t), CloseNormalClosure, "")
 	}
-
 	var clients sync.WaitGroup
 	var lives atomic.Int32
 	enough := make(chan struct{})
 	for i := range 16 {
 		clients.Go(func() {
-			path := []string{"/func", "/plain"}[i%2]
 			var err error
 			for n := 0; err == nil; n++ {
-				err = client(path, n%7*i)
+				err = client([]string{"/func", "/plain"}[i%2], n%7*i)
 				if lives.Add(1) == 200 {
 					close(enough)
 				}
