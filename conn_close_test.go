@@ -3,11 +3,11 @@
 package websocket
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -32,100 +32,52 @@ func TestFormatCloseMessage(t *testing.T) {
 	}
 }
 
-// RFC 6455, 5.5.1, 7.1.5 and 7.4.
-func TestParseClosePayload(t *testing.T) {
-	long := strings.Repeat("x", maxCloseReason)
-	for _, tt := range []struct {
-		name, in string
-		code     int
-		text     string // the reason, or that of the error
-		bad      bool
-	}{
-		{"empty", "", CloseNoStatusReceived, "", false},
-		{"code", "\x03\xe8", CloseNormalClosure, "", false},
-		{"code and reason", "\x0f\xa0bye", 4000, "bye", false},
-		{"longest reason", "\x03\xe8" + long, CloseNormalClosure, long, false},
-		{"one byte", "\x03", CloseProtocolError, "websocket: payload of a close frame is 1 byte long", true},
-		{"bad code", "\x03\xed", CloseProtocolError, "websocket: bad close code 1005", true},
-		{"bad reason", "\x03\xe8\xff", CloseInvalidFramePayloadData,
-			"websocket: reason of a close frame is not valid UTF-8", true},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			code, text, err := parseClosePayload([]byte(tt.in))
-			if tt.bad {
-				wantProtocolError(t, err, tt.code, tt.text)
-			} else if code != tt.code || text != tt.text || err != nil {
-				t.Errorf("got %d %q %v, want %d %q nil", code, text, err, tt.code, tt.text)
-			}
-		})
-	}
-}
-
 // RFC 6455, 7.4, and the registry of 11.7.
 func TestValidReceivedCloseCodes(t *testing.T) {
-	valid := map[int]bool{}
-	for _, code := range []int{1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014} {
-		valid[code] = true
-	}
-	for code := 3000; code <= 4999; code++ {
-		valid[code] = true
-	}
+	registered := []int{1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014}
 	for code := range 65536 {
-		if got := validReceivedCloseCode(code); got != valid[code] {
-			t.Errorf("%d: got %v, want %v", code, got, valid[code])
+		want := slices.Contains(registered, code) || code >= 3000 && code <= 4999
+		if got := validReceivedCloseCode(code); got != want {
+			t.Errorf("%d: got %v, want %v", code, got, want)
 		}
 	}
-}
-
-// closeWays are the ways to send a Close frame.
-var closeWays = map[string]func(c *Conn, payload []byte) error{
-	"WriteControl": func(c *Conn, p []byte) error { return c.WriteControl(CloseMessage, p, time.Time{}) },
-	"WriteMessage": func(c *Conn, p []byte) error { return c.WriteMessage(CloseMessage, p) },
-	"WriteMessageContext": func(c *Conn, p []byte) error {
-		return c.WriteMessageContext(context.Background(), CloseMessage, p)
-	},
-	"WritePreparedMessage": func(c *Conn, p []byte) error {
-		pm, err := NewPreparedMessage(CloseMessage, p)
-		if err != nil {
-			return err
-		}
-		return c.WritePreparedMessage(pm)
-	},
-	"NextWriter":            func(c *Conn, p []byte) error { return writePieces(c, CloseMessage, p, len(p)+1) },
-	"NextWriter, in pieces": func(c *Conn, p []byte) error { return writePieces(c, CloseMessage, p, 1, 50) },
 }
 
 // ws 8.20.1: memory that nobody has written gets into a Close frame. Its bytes are the code and the reason, and
 // there is no frame for a reason of more than 123 bytes. The buffers have been in use before.
 func TestAttackCloseFrameBytes(t *testing.T) {
-	eachAttack(t, func(t *testing.T, a attack) {
-		frame := func(payload string) string { return fmt.Sprintf("fin=true op=8 masked=%v %q", !a.server, payload) }
+	control := func(c *Conn, op int, p []byte) error { return c.WriteControl(op, p, time.Time{}) }
+	ways := append(slices.Clone(sendWays), struct {
+		name  string
+		write sendFunc
+	}{"WriteControl", control})
+	bothSides(t, func(t *testing.T, server bool) {
 		for n := range maxCloseReason + 1 {
 			payload := "\x03\xe8" + strings.Repeat("reason", n/6+1)[:n]
-			for name, write := range closeWays {
-				c, wire := a.pipe(t, connOptions{})
+			for _, way := range ways {
+				c, wire := newTestConn(t, server)
 				c.WriteMessage(TextMessage, []byte(strings.Repeat("before ", 30)))
 				wire.take()
-				if err := write(c, []byte(payload)); err != nil {
-					t.Errorf("%s, %d bytes: got %v, want nil", name, n, err)
+				if err := way.write(c, CloseMessage, []byte(payload)); err != nil {
+					t.Errorf("%s, %d bytes: got %v, want nil", way.name, n, err)
 				}
-				wantFrames(t, wire, frame(payload))
+				wantFrames(t, wire, frameSent(server, CloseMessage, payload))
 				c.Close()
 			}
-			c, wire := a.pipe(t, connOptions{})
-			wire.Write(a.frame(0x88, payload))
-			if _, _, err := c.ReadMessage(); !IsCloseError(err, CloseNormalClosure) || err.(*CloseError).Text != payload[2:] {
+			c, wire := newTestConn(t, server)
+			wire.Write(closingFrame(server, "\x88"+payload))
+			if err := second3(c.ReadMessage()); !IsCloseError(err, CloseNormalClosure) || err.(*CloseError).Text != payload[2:] {
 				t.Errorf("got %v, want close 1000 and the reason", err)
 			}
-			wantFrames(t, wire, frame("\x03\xe8"))
+			wantFrames(t, wire, frameSent(server, CloseMessage, "\x03\xe8"))
 			c.Close()
 		}
-		for name, write := range closeWays {
-			c, wire := a.pipe(t, connOptions{})
-			if err := write(c, make([]byte, maxControlPayload+1)); err != errInvalidControlFrame {
-				t.Errorf("%s: got %v, want %v", name, err, errInvalidControlFrame)
+		for _, way := range ways {
+			c, wire := newTestConn(t, server)
+			if err := way.write(c, CloseMessage, make([]byte, maxControlPayload+1)); err != errInvalidControlFrame {
+				t.Errorf("%s: got %v, want %v", way.name, err, errInvalidControlFrame)
 			}
-			c.wantNothingSent(t, wire, name)
+			c.wantNothingSent(t, wire, way.name)
 			c.Close()
 		}
 	})
@@ -134,13 +86,12 @@ func TestAttackCloseFrameBytes(t *testing.T) {
 // Close wakes what waits at once, though frames that were accepted before still have a second to leave. It sends no
 // Close frame.
 func TestCloseWakesReader(t *testing.T) {
-	for _, tt := range []struct {
-		name string
+	for name, tt := range map[string]struct {
 		size int // of the network
 		took time.Duration
 	}{
-		{"nothing is unsent", 1 << 20, 0},
-		{"a pong is unsent", 10, closeTimeout},
+		"nothing is unsent": {1 << 20, 0},
+		"a pong is unsent":  {10, closeTimeout},
 	} {
 		closingOn{size: tt.size}.run(t, func(t *testing.T, tc *closing) {
 			c := tc.c
@@ -156,21 +107,19 @@ func TestCloseWakesReader(t *testing.T) {
 				t.Fatal(err)
 			}
 			io.WriteString(w, "never finished")
-			for _, f := range []func() error{
-				func() error { return c.WriteMessage(BinaryMessage, nil) },
-				func() error { return second(c.Ping(t.Context())) },
-			} {
-				calls = append(calls, inBackground(t, f))
-				calls[len(calls)-1].wantWaiting(tt.name)
+			calls = append(calls, beginPing(t, c, t.Context()))
+			calls = append(calls, inBackground(t, func() error { return c.WriteMessage(BinaryMessage, nil) }))
+			for _, x := range calls {
+				x.wantWaiting(name)
 			}
 			if tt.took == 0 {
 				readFrames(t, tc.wire, 1) // the ping
 			}
-			inBackground(t, c.Close).want(tt.name, tt.took, noError)
+			inBackground(t, c.Close).want(name, tt.took, noError)
 			for i, x := range calls {
 				x.wantIs(fmt.Sprint("call ", i), 0, net.ErrClosed)
 			}
-			tc.read().want("a later read", 0, "read pipe pipe->pipe: use of closed network connection")
+			tc.read().want("a later read", 0, errClosedPipe)
 			wantErrorIs(t, second(io.WriteString(w, "more")), net.ErrClosed)
 			if tt.took == 0 {
 				c.wantNothingSent(t, tc.wire, "Close sends no Close frame")
@@ -179,35 +128,28 @@ func TestCloseWakesReader(t *testing.T) {
 	}
 }
 
-// RFC 6455, 5.5.1: after a Close frame no frame is sent, not even an answer to the peer's Close frame.
+// RFC 6455, 5.5.1: after a Close frame no frame is sent, nor the rest of a message, nor an answer to the peer's
+// Close frame. TestBehaviourErrCloseSent has all other ways to write.
 func TestWritesAfterClose(t *testing.T) {
 	inClosing(t, func(t *testing.T, tc *closing) {
-		c := tc.c
-		w, err := c.NextWriter(BinaryMessage)
+		w, err := tc.c.NextWriter(BinaryMessage)
 		if err != nil {
 			t.Fatal(err)
 		}
 		io.WriteString(w, "not sent")
-		if err := c.WriteControl(CloseMessage, FormatCloseMessage(CloseNormalClosure, ""), time.Time{}); err != nil {
-			t.Fatal(err)
-		}
-		tc.want("the Close frame", closeFrame(CloseNormalClosure, ""))
-		for name, write := range map[string]func() error{
-			"the message writer": func() error { return w.Close() },
-			"its large Write":    func() error { return second(w.Write(make([]byte, 1<<20))) },
-			"WriteMessage":       func() error { return c.WriteMessage(TextMessage, nil) },
-			"WriteControl":       func() error { return c.WriteControl(PingMessage, nil, time.Time{}) },
-			"a second close":     func() error { return c.WriteControl(CloseMessage, nil, time.Time{}) },
-			"NextWriter":         func() error { return second(c.NextWriter(TextMessage)) },
-			"close as a message": func() error { return c.WriteMessage(CloseMessage, nil) },
+		tc.c.WriteControl(CloseMessage, nil, time.Time{})
+		tc.want("the Close frame", "\x88")
+		for i, err := range []error{
+			second(w.Write(make([]byte, 1<<20))), w.Close(),
+			tc.c.WriteMessage(TextMessage, nil), second(tc.c.NextWriter(TextMessage)),
 		} {
-			if err := write(); err != ErrCloseSent {
-				t.Errorf("%s: got %v, want ErrCloseSent", name, err)
+			if err != ErrCloseSent {
+				t.Errorf("write %d: got %v, want ErrCloseSent", i, err)
 			}
 		}
 		tc.send(closeFrame(CloseNormalClosure, ""))
 		tc.read().want("the Close frames cross", 0, "websocket: close 1000 (normal)")
-		c.wantNothingSent(t, tc.wire, "nothing follows a Close frame")
+		tc.want("nothing follows a Close frame")
 	})
 }
 
@@ -282,13 +224,16 @@ func TestTheLastWordArrives(t *testing.T) {
 			})
 		}
 	}
-	closingOn{wrap: newResetConn}.run(t, func(t *testing.T, tc *closing) {
-		tc.send(closeFrame(CloseNormalClosure, ""))
-		tc.read().want("the peer closes first", 0, "websocket: close 1000 (normal)")
-		tc.want("the answer", closeFrame(CloseNormalClosure, ""))
-		tc.c.Close()
-		tc.wantClosed("nothing is waited for behind both Close frames", true)
-	})
+	for frame, answer := range map[string]string{"\x88\x03\xe8": "\x88\x03\xe8", "\x89": "\x8a"} {
+		closingOn{wrap: newResetConn}.run(t, func(t *testing.T, tc *closing) {
+			read := tc.read()
+			tc.send(frame)
+			tc.want("the answer", answer)
+			tc.c.Close()
+			tc.wantClosed("nothing is waited for behind both Close frames, or behind none", true)
+			<-read.done
+		})
+	}
 }
 
 // While a handler of the program runs, nothing is read behind its back: the read lock is the reader's, and the
@@ -319,33 +264,35 @@ func TestPhases(t *testing.T) {
 		lost  error
 	}
 	first, second, gone := errors.New("first"), errors.New("second"), errors.New("gone")
-	for _, tt := range []struct {
-		steps []step
-		want  step
-	}{
-		{nil, step{}},
-		{[]step{{phaseDiscarded, first, nil}}, step{phaseDiscarded, first, nil}},
-		{[]step{{phaseClosed, first, nil}}, step{phaseClosed, first, nil}},
-		{[]step{{phaseFailed, first, gone}}, step{phaseFailed, first, gone}},
+	discarded, closed := step{phaseDiscarded, first, nil}, step{phaseClosed, first, nil}
+	failed, lost := step{phaseFailed, first, nil}, step{phaseFailed, first, gone}
+	thenClosed, thenFailed := step{phaseClosed, second, nil}, step{phaseFailed, second, nil}
+	for _, tt := range []struct{ first, second, want step }{
 		// Only discarding is followed by something else.
-		{[]step{{phaseDiscarded, first, nil}, {phaseClosed, second, nil}}, step{phaseClosed, second, nil}},
-		{[]step{{phaseDiscarded, first, nil}, {phaseFailed, second, nil}}, step{phaseFailed, second, nil}},
-		{[]step{{phaseClosed, first, nil}, {phaseDiscarded, second, nil}}, step{phaseClosed, first, nil}},
-		{[]step{{phaseClosed, first, nil}, {phaseClosed, second, nil}}, step{phaseClosed, first, nil}},
-		{[]step{{phaseClosed, first, nil}, {phaseFailed, second, nil}}, step{phaseClosed, first, nil}},
-		{[]step{{phaseFailed, first, nil}, {phaseClosed, second, nil}}, step{phaseFailed, first, nil}},
-		{[]step{{phaseFailed, first, nil}, {phaseFailed, second, nil}}, step{phaseFailed, first, nil}},
+		{discarded, thenClosed, thenClosed},
+		{discarded, thenFailed, thenFailed},
+		{closed, step{phaseDiscarded, second, nil}, closed},
+		{closed, thenClosed, closed},
+		{closed, thenFailed, closed},
+		{failed, thenClosed, failed},
+		{failed, thenFailed, failed},
 		// Frames are lost once, also later, and stay lost.
-		{[]step{{phaseClosed, first, nil}, {phaseFailed, second, gone}}, step{phaseClosed, first, gone}},
-		{[]step{{phaseFailed, first, gone}, {phaseFailed, second, second}}, step{phaseFailed, first, gone}},
-		{[]step{{phaseFailed, first, gone}, {phaseClosed, second, nil}}, step{phaseFailed, first, gone}},
+		{closed, step{phaseFailed, second, gone}, step{phaseClosed, first, gone}},
+		{lost, step{phaseFailed, second, second}, lost},
+		{lost, thenClosed, lost},
 	} {
 		var k lock
-		for _, s := range tt.steps {
-			k.end(s.phase, s.err, s.lost)
+		got := func() step { return step{k.phase(), k.err(), k.lost()} }
+		if got() != (step{}) || k.has(stateEnded) {
+			t.Errorf("got %v in the beginning, want an open direction", got())
 		}
-		if got := (step{k.phase(), k.err(), k.lost()}); got != tt.want || k.has(stateEnded) != (len(tt.steps) > 0) {
-			t.Errorf("%v: got %v, ended %v, want %v", tt.steps, got, k.has(stateEnded), tt.want)
+		k.end(tt.first.phase, tt.first.err, tt.first.lost)
+		if got() != tt.first || !k.has(stateEnded) {
+			t.Errorf("%v: got %v", tt.first, got())
+		}
+		k.end(tt.second.phase, tt.second.err, tt.second.lost)
+		if got() != tt.want {
+			t.Errorf("%v, %v: got %v, want %v", tt.first, tt.second, got(), tt.want)
 		}
 	}
 }
@@ -389,72 +336,4 @@ func borrowed(c *Conn) string {
 		add(watching(&d.watch), "the context of writes")
 	}
 	return strings.Join(names, ", ")
-}
-
-// Close gives back what the connection has borrowed, at once or, if a call is at work, when that ends.
-func TestCloseGivesBack(t *testing.T) {
-	eachLink(t, func(t *testing.T, l testLink) {
-		for _, o := range []*CompressionOptions{nil, {Threshold: 1}, {Threshold: 1, ContextTakeover: true}} {
-			for name, atWork := range map[string]func(c *Conn, w io.Writer) error{
-				"nobody": func(*Conn, io.Writer) error { return net.ErrClosed },
-				"a read": func(c *Conn, _ io.Writer) error { return second3(c.ReadMessage()) },
-				"a write": func(_ *Conn, w io.Writer) (err error) {
-					for err == nil {
-						_, err = w.Write(noise(1<<20, 1))
-					}
-					return err
-				},
-			} {
-				near, far := l.pair(t)
-				options := attack{l.server, o}.options(t, connOptions{})
-				c, peer := newConn(near, l.server, nil, options), newConn(far, !l.server, nil, options)
-				// A message for whose rest a read has waited in vain, and one that is being written.
-				peer.WriteMessage(BinaryMessage, make([]byte, 10))
-				if _, p, err := c.ReadMessageContext(newCountedContext()); len(p) != 10 || err != nil {
-					t.Fatalf("%s: got %d bytes and %v, want a message", name, len(p), err)
-				}
-				halves, _ := peer.NextWriter(BinaryMessage)
-				halves.Write(noise(10_000, 1))
-				c.SetReadDeadline(time.Now().Add(5 * time.Millisecond))
-				if _, _, err := c.ReadMessage(); !isTimeout(err) {
-					t.Fatalf("%s: got %v, want a timeout", name, err)
-				}
-				c.SetReadDeadline(time.Time{})
-				c.WriteMessage(BinaryMessage, make([]byte, 10))
-				w, _ := c.NextWriter(BinaryMessage)
-				w.Write(make([]byte, 100))
-				if name == "nobody" { // messages are there that nobody reads
-					peer.Cork()
-					halves.Close()
-					peer.WriteMessage(BinaryMessage, make([]byte, 10))
-					peer.Flush()
-					c.ReadMessage()
-				}
-
-				done := inBackground(t, func() error { return atWork(c, w) })
-				for name == "a read" && !c.readLock.has(stateLocked) || name == "a write" && !c.send.lock.has(stateLocked) {
-					time.Sleep(time.Millisecond)
-				}
-				c.Close()
-				done.wantIs(name, anyTime, net.ErrClosed)
-				if got := borrowed(c); got != "" {
-					t.Errorf("%s: got that %s was not given back", name, got)
-				}
-				peer.Close()
-			}
-		}
-	})
-}
-
-// A connection that has only answered a ping is closed at once: no Close frame is on its way.
-func TestCloseAfterAPong(t *testing.T) {
-	near, far := tcpPair(t)
-	c := newConn(near, true, nil, connOptions{})
-	far.Write(closingFrame(true, "\x89ping"))
-	far.Write(closingFrame(true, "\x81text"))
-	wantRead(t, c, "text")
-	c.Close()
-	if err := near.SetDeadline(time.Now()); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("got %v of the network connection after Close, want %v", err, net.ErrClosed)
-	}
 }
