@@ -236,16 +236,25 @@ func TestTheLastWordArrives(t *testing.T) {
 	}
 }
 
+// closeDuringHandler has the program send a Close frame and call Close during a handler, which goes on for a minute.
+func closeDuringHandler(tc *closing) (reader *call) {
+	tc.c.SetPingHandler(func(string) error {
+		time.Sleep(time.Minute)
+		return nil
+	})
+	reader = tc.read()
+	tc.send("\x89")
+	synctest.Wait()
+	tc.c.WriteControl(CloseMessage, nil, time.Time{})
+	inBackground(tc.t, tc.c.Close).want("the rest is done in the background", 0, noError)
+	return reader
+}
+
 // While a handler of the program runs, nothing is read behind its back: the read lock is the reader's, and the
 // network connection is closed when the time is over.
 func TestCloseWhileAHandlerRuns(t *testing.T) {
 	closingOn{size: 1000, wrap: newResetConn}.run(t, func(t *testing.T, tc *closing) {
-		tc.c.SetPingHandler(func(string) error { time.Sleep(time.Minute); return nil })
-		tc.send("\x89")
-		reader := tc.read()
-		synctest.Wait()
-		tc.c.WriteControl(CloseMessage, nil, time.Time{})
-		inBackground(t, tc.c.Close).want("the rest is done in the background", 0, noError)
+		reader := closeDuringHandler(tc)
 		tc.wire.Write(make([]byte, 100))
 		tc.wantClosedAt(time.Now().Add(closeTimeout))
 		if !tc.c.readLock.has(stateLocked) {

@@ -3,7 +3,6 @@
 package websocket
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -72,13 +71,8 @@ func (tc *closing) send(frames ...string) {
 }
 
 func closingFrame(masked bool, f string) []byte {
-	h := header{masked: masked, key: [4]byte{1, 2, 3, 4}, length: int64(len(f) - 1)}
-	b := h.append(nil)
+	b := peerFrames(masked, peerFrame{payload: f[1:]})
 	b[0] = f[0]
-	b = append(b, f[1:]...)
-	if masked {
-		maskEach(b[len(b)-len(f)+1:], h.key, 0)
-	}
 	return b
 }
 
@@ -143,14 +137,21 @@ func inBackground(t *testing.T, f func() error) *call {
 	return begin(t, func() (string, error) { return "", f() })
 }
 
-// wantWaiting says that the call has not returned when everything waits.
-func (c *call) wantWaiting(why string) {
-	c.t.Helper()
+// over reports whether the call has returned when everything waits.
+func (c *call) over() bool {
 	synctest.Wait()
 	select {
 	case <-c.done:
-		c.t.Fatalf("%s: got %q, %v after %v, want the call to wait", why, c.result, c.err, c.took)
+		return true
 	default:
+		return false
+	}
+}
+
+func (c *call) wantWaiting(why string) {
+	c.t.Helper()
+	if c.over() {
+		c.t.Fatalf("%s: got %q, %v after %v, want the call to wait", why, c.result, c.err, c.took)
 	}
 }
 
@@ -159,19 +160,16 @@ func (c *call) wantWaiting(why string) {
 func (c *call) want(why string, took time.Duration, err string) {
 	c.t.Helper()
 	<-c.done
-	if fmt.Sprint(c.err) != err || c.took != took && took != anyTime {
+	if fmt.Sprint(c.err) != err || c.took != took {
 		c.t.Fatalf("%s: got %v after %v; want %s after %v", why, c.err, c.took, err, took)
 	}
 }
-
-// anyTime says that it does not matter when a call returns.
-const anyTime = -1
 
 // wantIs is want with an error for errors.Is.
 func (c *call) wantIs(why string, took time.Duration, err error) {
 	c.t.Helper()
 	<-c.done
-	if !errors.Is(c.err, err) || c.took != took && took != anyTime {
+	if !errors.Is(c.err, err) || c.took != took {
 		c.t.Fatalf("%s: got %v after %v; want %v after %v", why, c.err, c.took, err, took)
 	}
 }
@@ -179,14 +177,8 @@ func (c *call) wantIs(why string, took time.Duration, err error) {
 // wantMessage says what a reading call returns at once.
 func (c *call) wantMessage(why, message string) {
 	c.t.Helper()
-	synctest.Wait()
-	select {
-	case <-c.done:
-	default:
-		c.t.Fatalf("%s: got nothing yet, want message %q", why, message)
-	}
-	if c.result != message || c.err != nil {
-		c.t.Fatalf("%s: got %q, %v, want message %q", why, c.result, c.err, message)
+	if !c.over() || c.result != message || c.err != nil {
+		c.t.Fatalf("%s: got %q, %v, want message %q at once", why, c.result, c.err, message)
 	}
 }
 
@@ -201,6 +193,21 @@ func (tc *closing) read() *call {
 		_, p, err := tc.c.ReadMessage()
 		return string(p), err
 	})
+}
+
+// handshake calls Shutdown, which sends some frames. The peer answers them, and ends the network connection.
+func (tc *closing) handshake(ctx context.Context, name string, sent, answer []string, took time.Duration, err string) {
+	tc.t.Helper()
+	shutdown := tc.shutdown(ctx, CloseGoingAway, "")
+	tc.want(name, sent...)
+	if answer != nil {
+		shutdown.wantWaiting("the peer has not answered")
+		tc.send(answer...)
+		tc.want("RFC 6455, 5.5.1: nothing follows a Close frame, no pong and no other Close frame")
+	}
+	tc.hangUp()
+	shutdown.want(name, took, err)
+	tc.wantClosed("Shutdown closes the network connection", true)
 }
 
 // hangUp has the peer end the network connection when everything waits.
@@ -224,69 +231,65 @@ const errClosedPipe = "read pipe pipe->pipe: use of closed network connection"
 // RFC 6455, 7.1.2 and 7.1.1: Shutdown sends a Close frame and waits for the peer's.
 // Then the server closes the network connection at once, and the client waits for it.
 func TestShutdown(t *testing.T) {
-	inClosing(t, func(t *testing.T, tc *closing) {
-		ctx := newCountedContext()
-		shutdown := tc.shutdown(ctx, CloseGoingAway, "bye")
-		tc.want("Shutdown begins with it", "\x88\x03\xe9bye")
-		time.Sleep(time.Minute)
-		shutdown.wantWaiting("the peer has not answered yet")
-		tc.wantClosed("the peer has not answered yet", false)
+	for _, tt := range []struct {
+		code      int
+		sent, err string
+	}{
+		{CloseGoingAway, "\x88\x03\xe9bye", noError},
+		{-1, closeFrame(CloseInternalServerErr, "bye"), "websocket: close code -1 must not be sent"},
+	} {
+		inClosing(t, func(t *testing.T, tc *closing) {
+			ctx := newCountedContext()
+			shutdown := tc.shutdown(ctx, tt.code, "bye")
+			tc.want("Shutdown begins with it", tt.sent)
+			time.Sleep(time.Minute)
+			shutdown.wantWaiting("the peer has not answered yet")
+			tc.wantClosed("the peer has not answered yet", false)
 
-		tc.send(closeFrame(CloseGoingAway, ""))
-		tc.wantClosed("the server closes first", tc.server)
-		took := time.Minute
-		if !tc.server {
-			shutdown.wantWaiting("the server is to close first")
-			time.Sleep(time.Second)
-			tc.wire.Close()
-			took += time.Second
-		}
-		shutdown.want("the handshake is complete", took, noError)
-		tc.wantClosed("Shutdown closes the network connection", true)
-		tc.want("nothing follows a Close frame")
-		ctx.want(t, "a long-lived context does not keep the connection", 0, ctx.total)
-	})
+			tc.send(closeFrame(CloseGoingAway, ""))
+			tc.wantClosed("the server closes first", tc.server)
+			took := time.Minute
+			if !tc.server {
+				shutdown.wantWaiting("the server is to close first")
+				time.Sleep(time.Second)
+				tc.wire.Close()
+				took += time.Second
+			}
+			shutdown.want("the handshake is complete", took, tt.err)
+			tc.wantClosed("Shutdown closes the network connection", true)
+			tc.want("nothing follows a Close frame")
+			ctx.want(t, "a long-lived context does not keep the connection", 0, ctx.total)
+		})
+	}
 }
 
-// What must not be sent is repaired, and the connection is closed in any case. RFC 6455, 7.4 and 5.5.
+// What must not be sent is repaired. RFC 6455, 7.4 and 5.5.
 func TestShutdownRepairs(t *testing.T) {
 	const notSent = "websocket: close code %d must not be sent"
-	type shutdownCase struct {
+	long, umlauts := strings.Repeat("x", 123), strings.Repeat("ä", 61)
+	for _, tt := range []struct {
 		code         int
 		reason, sent string
 		err          string
-	}
-	long := strings.Repeat("x", 123)
-	cases := []shutdownCase{
-		{1000, "", "\x88\x03\xe8", noError},
-		{1014, "", "\x88\x03\xf6", noError},
-		{3000, "", "\x88\x0b\xb8", noError},
-		{4999, strings.Repeat("ä", 61) + "!", "\x88\x13\x87" + strings.Repeat("ä", 61) + "!", noError},
-		{1005, "", "\x88", noError},
-		{1005, "no code to go with it", "\x88", noError},
-		{1000, long, closeFrame(1000, long), noError},
-		{1000, long + "y", closeFrame(1000, long), noError},
-		{1000, strings.Repeat("ä", 62), closeFrame(1000, strings.Repeat("ä", 61)), noError},
-		{1000, long[1:] + "ä", closeFrame(1000, long[1:]), noError},
-		{1000, long[3:] + "\U0001F600", closeFrame(1000, long[3:]), noError},
-		{1000, "\xff", closeFrame(1000, "\uFFFD"), noError},
-		{1000, "cut \xc3", closeFrame(1000, "cut \uFFFD"), noError},
-		{-1, "why", closeFrame(1011, "why"), fmt.Sprintf(notSent, -1)},
-	}
-	for _, code := range []int{0, 999, 1004, 1006, 1015, 1016, 2999, 5000, 65536 + 1000} {
-		cases = append(cases, shutdownCase{code, "", closeFrame(1011, ""), fmt.Sprintf(notSent, code)})
-	}
-	for _, tt := range cases {
-		t.Run(fmt.Sprint(tt.code, " ", len(tt.reason)), func(t *testing.T) {
-			inClosing(t, func(t *testing.T, tc *closing) {
-				shutdown := tc.shutdown(t.Context(), tt.code, tt.reason)
-				tc.want("the Close frame", tt.sent)
-				tc.send(closeFrame(1000, ""))
-				tc.hangUp()
-				shutdown.want("the handshake is complete", 0, tt.err)
-				tc.wantClosed("in any case", true)
-			})
-		})
+	}{
+		{1000, "", "\x03\xe8", noError},
+		{1014, "", "\x03\xf6", noError},
+		{4999, umlauts + "!", "\x13\x87" + umlauts + "!", noError},
+		{1005, "no code to go with it", "", noError},
+		{1000, long, "\x03\xe8" + long, noError},
+		{1000, long + "y", "\x03\xe8" + long, noError},
+		{1000, umlauts + "ä", "\x03\xe8" + umlauts, noError},
+		{1000, long[1:] + "ä", "\x03\xe8" + long[1:], noError},
+		{1000, long[3:] + "\U0001F600", "\x03\xe8" + long[3:], noError},
+		{1000, "\xff", "\x03\xe8\uFFFD", noError},
+		{1000, "cut \xc3", "\x03\xe8cut \uFFFD", noError},
+		{-1, "why", "\x03\xf3why", fmt.Sprintf(notSent, -1)},
+		{1006, "", "\x03\xf3", fmt.Sprintf(notSent, 1006)},
+		{65536 + 1000, "", "\x03\xf3", fmt.Sprintf(notSent, 65536+1000)},
+	} {
+		if payload, err := closePayload(tt.code, tt.reason); string(payload) != tt.sent || fmt.Sprint(err) != tt.err {
+			t.Errorf("%d %q: got %q, %v, want %q, %s", tt.code, tt.reason, payload, err, tt.sent, tt.err)
+		}
 	}
 }
 
@@ -297,48 +300,30 @@ func TestShutdownAnswers(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		answer []string
+		took   time.Duration
 		want   string // of Shutdown
 		read   string // the error of reads, where it is another one
 	}{
-		{"same code", []string{closeFrame(1001, "")}, noError, "websocket: close 1001 (going away)"},
-		{"another code", []string{closeFrame(4000, "as you wish")}, noError, "websocket: close 4000: as you wish"},
-		{"no code", []string{closeFrame(CloseNoStatusReceived, "")}, noError, "websocket: close 1005 (no status)"},
-		{"a ping and a pong", []string{"\x89ping", "\x8apong", closeFrame(4000, "")}, noError, "websocket: close 4000"},
-		{"more after it", []string{closeFrame(4000, ""), "\xff what is this"}, noError, "websocket: close 4000"},
-		{"half a code", []string{"\x88\x03"}, "websocket: payload of a close frame is 1 byte long", ""},
-		{"a code that is never sent", []string{"\x88\x03\xee"}, "websocket: bad close code 1006", ""},
-		{"a reason that is no text", []string{"\x88\x03\xe8\xff"},
-			"websocket: reason of a close frame is not valid UTF-8", ""},
-		{"a fragmented close", []string{"\x08\x03\xe8"}, "websocket: control frame is fragmented", ""},
-		{"garbage", []string{"GET / HTTP/1.1"}, "websocket: reserved bit RSV1 is set", ""},
-		{"no Close frame", nil, "websocket: close 1006 (abnormal closure): unexpected EOF", ""},
-		{"a long message", []string{"\x82" + string(make([]byte, 101))}, "websocket: read limit exceeded", ""},
-		{"bad text, discarded", []string{"\x81one", "\x81\xff"}, "websocket: text is not valid UTF-8", ""},
-		{"a bad fragment, discarded", []string{"\x81one", "\x80"},
+		{"a code and a reason", []string{closeFrame(4000, "as you wish")}, 0, noError, "websocket: close 4000: as you wish"},
+		{"no code", []string{closeFrame(CloseNoStatusReceived, "")}, 0, noError, "websocket: close 1005 (no status)"},
+		{"a ping and a pong", []string{"\x89ping", "\x8apong", closeFrame(4000, "")}, 0, noError, "websocket: close 4000"},
+		{"more after it", []string{closeFrame(4000, ""), "\xff what is this"}, 0, noError, "websocket: close 4000"},
+		{"half a code", []string{"\x88\x03"}, 0, "websocket: payload of a close frame is 1 byte long", ""},
+		{"garbage", []string{"GET / HTTP/1.1"}, 0, "websocket: reserved bit RSV1 is set", ""},
+		{"no Close frame", []string{"\x8a"}, 0, "websocket: close 1006 (abnormal closure): unexpected EOF", ""},
+		{"a long message", []string{"\x82" + string(make([]byte, 101))}, 0, "websocket: read limit exceeded", ""},
+		{"bad text, discarded", []string{"\x81one", "\x81\xff"}, claimTime, "websocket: text is not valid UTF-8", ""},
+		{"a bad fragment, discarded", []string{"\x81one", "\x80"}, claimTime,
 			"websocket: continuation frame without a message to continue", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inClosing(t, func(t *testing.T, tc *closing) {
-				set := func() {
-					tc.c.SetReadLimit(100)
-					tc.c.SetPingHandler(func(string) error { panic("ping") })
-					tc.c.SetPongHandler(func(string) error { panic("pong") })
-					tc.c.SetCloseHandler(func(int, string) error { panic("close") })
-				}
-				set()
-				shutdown := tc.shutdown(t.Context(), CloseGoingAway, "")
-				tc.want("Shutdown begins with it", closeFrame(CloseGoingAway, ""))
-				tc.send(tt.answer...)
-				set() // while Shutdown reads
-				tc.want("RFC 6455, 5.5.1: nothing follows a Close frame, no pong and no other Close frame")
-				var took time.Duration
-				if !tc.server || tt.want != noError {
-					shutdown.wantWaiting("the peer's end is still to come")
-					took = claimTime
-					time.Sleep(took)
-					tc.hangUp()
-				}
-				shutdown.want(tt.name, took, tt.want)
+				tc.c.SetReadLimit(100)
+				tc.c.SetPingHandler(func(string) error { panic("ping") })
+				tc.c.SetPongHandler(func(string) error { panic("pong") })
+				tc.c.SetCloseHandler(func(int, string) error { panic("close") })
+				sent := []string{closeFrame(CloseGoingAway, "")}
+				tc.handshake(t.Context(), tt.name, sent, tt.answer, tt.took, tt.want)
 				for range 2 {
 					read := tc.read()
 					read.want("a later read", 0, cmp.Or(tt.read, tt.want))
@@ -360,28 +345,22 @@ func TestShutdownAfter(t *testing.T) {
 		tc.want("the answer", closeFrame(4000, ""))
 	}
 	for _, tt := range []struct {
-		name   string
-		before func(tc *closing)
-		ended  bool     // the context of Shutdown
-		sent   []string // by Shutdown
-		answer []string // of the peer
-		err    string
+		name         string
+		before       func(tc *closing)
+		ended        bool     // the context of Shutdown
+		sent, answer []string // by Shutdown, and by the peer
+		err          string
 	}{
 		{"the peer has closed: nothing is left to do", peerCloses, false, nil, nil, noError},
 		{"a handshake that is complete needs no time", peerCloses, true, nil, nil, noError},
 		{"there is no time for a handshake", func(*closing) {}, true, nil, nil, "websocket: context canceled: mine"},
-		{"the peer's Close frame is unread: the two cross", func(tc *closing) { tc.send(closeFrame(4000, "")) }, false,
-			[]string{closeFrame(CloseNormalClosure, "")}, nil, noError},
+		{"the peer's Close frame is unread: the two cross", sends(closeFrame(4000, "")), false,
+			[]string{closeFrame(CloseGoingAway, "")}, nil, noError},
 		{"Close", func(tc *closing) { tc.c.Close() }, false, nil, nil,
 			"write pipe pipe->pipe: use of closed network connection"},
 		{"Close in a handler, which is still at work: Shutdown does not wait for it", func(tc *closing) {
-			tc.c.SetPingHandler(func(string) error { time.Sleep(time.Minute); return nil })
-			tc.read()
-			tc.send("\x89")
-			synctest.Wait()
-			tc.c.WriteControl(CloseMessage, nil, time.Time{})
+			closeDuringHandler(tc)
 			tc.want("the program's Close frame", "\x88")
-			tc.c.Close()
 		}, false, nil, nil, errClosedPipe},
 		{"the program's Close frame has left: it is the only one", func(tc *closing) {
 			tc.c.WriteControl(CloseMessage, FormatCloseMessage(4001, "mine"), time.Time{})
@@ -393,20 +372,11 @@ func TestShutdownAfter(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			inClosing(t, func(t *testing.T, tc *closing) {
 				tt.before(tc)
-				ctx, cancel := context.WithCancelCause(t.Context())
-				defer cancel(nil)
+				ctx := t.Context()
 				if tt.ended {
-					cancel(errMine)
+					ctx = cancelled(errMine)
 				}
-				shutdown := tc.shutdown(ctx, CloseNormalClosure, "")
-				tc.want(tt.name, tt.sent...)
-				if tt.answer != nil {
-					shutdown.wantWaiting("the peer has not answered")
-					tc.send(tt.answer...)
-				}
-				tc.hangUp()
-				shutdown.want(tt.name, 0, tt.err)
-				tc.wantClosed("Shutdown closes the network connection", true)
+				tc.handshake(ctx, tt.name, tt.sent, tt.answer, 0, tt.err)
 				tc.shutdown(ctx, CloseGoingAway, "").want("again", 0, tt.err)
 			})
 		})
@@ -414,70 +384,52 @@ func TestShutdownAfter(t *testing.T) {
 }
 
 // The peer should end the network connection, but is not waited for long, nor longer than the context goes on,
-// whose end changes nothing about the result.
+// whose end changes nothing about the result. A later call waits with the first, and does not begin anew. The program's
+// reads know already.
 func TestShutdownLingers(t *testing.T) {
-	for _, tt := range []struct {
-		name, answer, want string
-		serverToo          bool
-	}{
-		{"after the handshake", closeFrame(1000, ""), noError, false},
-		{"after a protocol error", "\xf2", "websocket: reserved bit RSV1 is set", true},
+	const broken = "websocket: reserved bit RSV1 is set"
+	for _, tt := range []struct{ answer, want, read string }{
+		{closeFrame(1000, ""), noError, "websocket: close 1000 (normal)"},
+		{"\xf2", broken, broken},
 	} {
 		for _, limit := range []time.Duration{time.Minute, time.Second} {
-			t.Run(fmt.Sprint(tt.name, ", ", limit), func(t *testing.T) {
-				inClosing(t, func(t *testing.T, tc *closing) {
-					if tc.server && !tt.serverToo {
-						return
+			inClosing(t, func(t *testing.T, tc *closing) {
+				step := min(limit, lingerTime) / 30
+				if tc.server && tt.want == noError {
+					return // it is to close first
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), limit)
+				defer cancel()
+				first := tc.shutdown(ctx, CloseNormalClosure, "")
+				tc.send(tt.answer)
+				var later []*call
+				for i := range 29 {
+					time.Sleep(step)
+					tc.send("\x82 what comes now does not matter")
+					if i == 9 || i == 19 {
+						later = append(later, tc.shutdown(t.Context(), CloseNormalClosure, ""))
+						tc.read().want("it is over", 0, tt.read)
 					}
-					ctx, cancel := context.WithTimeout(t.Context(), limit)
-					defer cancel()
-					shutdown := tc.shutdown(ctx, CloseNormalClosure, "")
-					tc.send(tt.answer)
-					ends := min(limit, lingerTime)
-					for range 29 {
-						time.Sleep(ends / 30)
-						tc.send("\x82 what comes now does not matter")
-					}
-					tc.wantClosed("the time is not over", false)
-					shutdown.want("the peer never ends it", ends, tt.want)
-					tc.wantClosed("Shutdown closes the network connection", true)
-				})
+				}
+				tc.wantClosed("the time is not over", false)
+				first.want("the peer never ends it", min(limit, lingerTime), tt.want)
+				later[0].want("a later call", min(limit, lingerTime)-10*step, tt.want)
+				later[1].want("another one", min(limit, lingerTime)-20*step, tt.want)
+				tc.wantClosed("Shutdown closes the network connection", true)
 			})
 		}
 	}
 }
 
-// Several calls of Shutdown wait together for the end of the network connection: a later one does not begin anew.
-// The program's reads know already.
-func TestShutdownLingersOnce(t *testing.T) {
-	inClosing(t, func(t *testing.T, tc *closing) {
-		tc.send(closeFrame(CloseNormalClosure, ""))
-		var calls []*call
-		for range 3 {
-			calls = append(calls, tc.shutdown(t.Context(), CloseNormalClosure, ""))
-			time.Sleep(time.Second)
-			tc.read().want("the peer's Close frame", 0, "websocket: close 1000 (normal)")
-		}
-		for i, x := range calls {
-			took := lingerTime - time.Duration(i)*time.Second
-			if tc.server {
-				took = 0 // it is to close first
-			}
-			x.want(fmt.Sprint("call ", i), took, noError)
-		}
-	})
-}
-
 // Both sides call Shutdown at once, and neither reads before the other does: on a network with room, on one that
 // holds nothing, and on one that is full of messages that nobody reads.
 func TestShutdownBothAtOnce(t *testing.T) {
-	for name, pair := range map[string]func(t *testing.T) (near, far net.Conn){
-		"room":    func(t *testing.T) (near, far net.Conn) { return newPipe(t, 1000) },
-		"no room": func(*testing.T) (near, far net.Conn) { return net.Pipe() },
-		"full":    func(t *testing.T) (near, far net.Conn) { return newPipe(t, 1000) },
-	} {
+	for _, name := range []string{"room", "no room", "full"} {
 		synctest.Test(t, func(t *testing.T) {
-			near, far := pair(t)
+			var near, far net.Conn = newPipe(t, 1000)
+			if name == "no room" {
+				near, far = net.Pipe()
+			}
 			took := time.Duration(0)
 			var calls []*call
 			for _, c := range []*Conn{newConn(near, true, nil, connOptions{}), newConn(far, false, nil, connOptions{})} {
@@ -497,43 +449,27 @@ func TestShutdownBothAtOnce(t *testing.T) {
 	}
 }
 
-// failingConn is a connection whose writes fail, having taken n bytes.
-type failingConn struct {
-	*pipeConn
-	n int
-}
-
-func (c failingConn) Write(p []byte) (int, error) {
-	n, _ := c.pipeConn.Write(p[:min(c.n, len(p))])
-	return n, errMine
-}
-
-// A Close frame that cannot leave has no answer: Shutdown says so at once, whether or not the program reads.
+// A Close frame that cannot leave has no answer: Shutdown says so at once, whether or not the program reads. The
+// peer's Close frame alone is not a handshake.
 func TestShutdownCloseFrameCannotLeave(t *testing.T) {
-	for _, n := range []int{0, 2} {
-		for _, reads := range []bool{false, true} {
-			on := closingOn{wrap: func(near *pipeConn) net.Conn { return failingConn{near, n} }}
+	for name, before := range map[string]func(tc *closing){
+		"nobody reads":    func(*closing) {},
+		"the program":     func(tc *closing) { tc.read().wantWaiting("nothing has come") },
+		"the peer closes": sends(closeFrame(CloseNormalClosure, "")),
+	} {
+		for _, n := range []int{0, 2} { // bytes that leave
+			on := closingOn{wrap: func(near *pipeConn) net.Conn { return &failsLater{near, n, true} }}
 			on.run(t, func(t *testing.T, tc *closing) {
-				if reads {
-					tc.read().wantWaiting("nothing has come")
-				}
-				tc.shutdown(t.Context(), CloseNormalClosure, "").want(fmt.Sprint(n, " bytes have left"), 0, "mine")
+				before(tc)
+				tc.shutdown(t.Context(), CloseNormalClosure, "").want(fmt.Sprint(name, n), 0, "mine")
 				if err := tc.c.WriteMessage(TextMessage, nil); err != errMine {
 					t.Errorf("got %v of a write, want why the Close frame was not sent", err)
 				}
 			})
 		}
 	}
-}
-
-// The peer's Close frame alone is not a handshake: ours must have left.
-func TestShutdownOnlyThePeersCloseFrame(t *testing.T) {
-	closingOn{wrap: func(near *pipeConn) net.Conn { return failingConn{near, 0} }}.run(t, func(t *testing.T, tc *closing) {
-		tc.send(closeFrame(CloseNormalClosure, ""))
-		tc.shutdown(t.Context(), CloseNormalClosure, "").want("the network fails", 0, "mine")
-	})
-	inClosing(t, func(t *testing.T, tc *closing) {
-		tc.wire.in.set(func(h *pipeHalf) { h.size = 1 })
+	closingOn{size: 1}.run(t, func(t *testing.T, tc *closing) {
+		tc.wire.out.set(func(h *pipeHalf) { h.size = 100 })
 		tc.send(closeFrame(CloseNormalClosure, ""))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
@@ -541,46 +477,14 @@ func TestShutdownOnlyThePeersCloseFrame(t *testing.T) {
 	})
 }
 
-// The call whose context ends first closes the connection for all.
-func TestShutdownSeveralContexts(t *testing.T) {
-	inClosing(t, func(t *testing.T, tc *closing) {
-		short, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		patient := tc.shutdown(t.Context(), CloseNormalClosure, "")
-		tc.shutdown(short, CloseNormalClosure, "").want("its own context", time.Second, "context deadline exceeded")
-		patient.wantIs("the other's context", time.Second, net.ErrClosed)
-		tc.want("there is one Close frame", closeFrame(CloseNormalClosure, ""))
-	})
-}
-
-// Close ends Shutdown at once, whatever that is waiting for.
-func TestCloseDuringShutdown(t *testing.T) {
-	for name, before := range map[string]func(tc *closing){
-		"the peer's Close frame":        func(*closing) {},
-		"the program to read a message": func(tc *closing) { tc.send("\x81hello") },
-		"a read that is at work":        func(tc *closing) { tc.read().wantWaiting("nothing has come") },
-	} {
-		inClosing(t, func(t *testing.T, tc *closing) {
-			shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
-			shutdown.wantWaiting("the peer has not answered")
-			before(tc)
-			shutdown.wantWaiting(name)
-			tc.c.Close()
-			shutdown.want(name, 0, errClosedPipe)
-		})
-	}
-}
-
 // In a ping or pong handler Shutdown waits for the read that has called the handler, but not longer than its context.
 func TestShutdownInPingHandler(t *testing.T) {
 	inClosing(t, func(t *testing.T, tc *closing) {
-		handler := func(string) error {
+		tc.c.SetPingHandler(func(string) error {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			return tc.c.Shutdown(ctx, CloseNormalClosure, "")
-		}
-		tc.c.SetPingHandler(handler)
-		tc.c.SetPongHandler(handler)
+		})
 		read := tc.read()
 		tc.send("\x89", closeFrame(CloseNormalClosure, ""))
 		tc.want("Shutdown begins with it", closeFrame(CloseNormalClosure, ""))
@@ -661,8 +565,7 @@ func (tc *closing) rest() *call {
 func wantCut(tc *closing) {
 	for range 2 {
 		rest := tc.rest()
-		rest.want("the message is cut", 0, "websocket: close 1000 (normal): bye")
-		if rest.result != "" {
+		if rest.want("the message is cut", 0, "websocket: close 1000 (normal): bye"); rest.result != "" {
 			tc.t.Errorf("got %q, want nothing", rest.result)
 		}
 	}
@@ -685,15 +588,15 @@ func lateReads(frames ...string) func(tc *closing) {
 		tc.send(frames...)
 		time.Sleep(claimTime + 1)
 		for _, way := range receiveWays {
-			late := begin(tc.t, func() (string, error) {
-				_, p, err := way.read(tc.c)
-				return string(p), err
-			})
-			late.want(way.name, 0, "websocket: Shutdown has discarded messages: use of closed network connection")
-			if wantErrorIs(tc.t, late.err, net.ErrClosed); late.result != "" {
-				tc.t.Errorf("%s: got %q with the error, want nothing", way.name, late.result)
+			_, p, err := way.read(tc.c)
+			if err != errDiscarded || len(p) > 0 {
+				tc.t.Errorf("%s: got %q, %v, want nothing and %v", way.name, p, err, errDiscarded)
 			}
 			tc.send("\x80wo", "\x02t")
+		}
+		const want = "websocket: Shutdown has discarded messages: use of closed network connection"
+		if wantErrorIs(tc.t, errDiscarded, net.ErrClosed); errDiscarded.Error() != want {
+			tc.t.Errorf("got %v, want %s", errDiscarded, want)
 		}
 		tc.send("\x80wo")
 	}
@@ -709,7 +612,6 @@ func TestShutdownWithMessages(t *testing.T) {
 		took   time.Duration
 		after  func(tc *closing)
 	}{
-		{"no message", nil, nil, 0, nil},
 		{"control frames", nil, sends("\x89ping", "\x8apong"), 0, nil},
 		{"a message", nil, sends("\x82one"), claimTime, nil},
 		{"an empty message", nil, sends("\x82"), claimTime, nil},
@@ -739,7 +641,6 @@ func TestShutdownWithMessages(t *testing.T) {
 		{"a reader that does not come back", openReader(4, "\x02part"), sends("\x80 the rest"), claimTime, wantCut},
 		{"a reader whose message goes on, with another behind it", openReader(4, "\x02part"),
 			sends("\x00 some", "\x80 the rest", "\x82another"), claimTime, wantCut},
-		{"a reader whose message has nothing more", openReader(4, "\x02part"), sends("\x80"), claimTime, wantCut},
 		{"a reader that comes back in time, and takes its time", openReader(4, "\x02one "), func(tc *closing) {
 			tc.send("\x00message", "\x80 in parts")
 			time.Sleep(claimTime - 1)
@@ -755,10 +656,6 @@ func TestShutdownWithMessages(t *testing.T) {
 		}, 0, nil},
 
 		// The end of a message that was read to its last byte is its end, though the program has not asked for it.
-		{"a reader at its end", openReader(3, "\x82one"), nil, 0,
-			func(tc *closing) { tc.rest().wantMessage("its end", "") }},
-		{"a reader of nothing", openReader(0, "\x82"), nil, 0,
-			func(tc *closing) { tc.rest().wantMessage("its end", "") }},
 		{"a reader at its end, and another message", openReader(3, "\x82one"), func(tc *closing) {
 			sends("\x82two")(tc)
 			tc.rest().wantMessage("its end", "")
@@ -821,13 +718,13 @@ func TestShutdownWithMessages(t *testing.T) {
 }
 
 // A message that was read to its last byte has been read, though the program did not ask for io.EOF:
-// Shutdown does not wait for that.
+// Shutdown does not wait for that, and the program gets it.
 func TestShutdownBehindTheLastByte(t *testing.T) {
 	message := strings.Repeat("text that compresses ", 3)
 	compressed := string(deflateMessages(1, []byte(message))[0])
 	for name, frames := range map[string][]string{
 		"one frame":                     {"\x82" + message},
-		"an empty fragment":             {"\x02" + message, "\x80"},
+		"nothing":                       {"\x82"},
 		"several empty fragments":       {"\x02" + message, "\x00", "\x00", "\x80"},
 		"compressed":                    {"\xc2" + compressed},
 		"compressed, with BFINAL":       {"\xc2" + compressed + deflateTail + "\x01\x00\x00\xff\xff"},
@@ -837,14 +734,17 @@ func TestShutdownBehindTheLastByte(t *testing.T) {
 		for _, o := range []CompressionOptions{{}, {ContextTakeover: true}} {
 			on := closingOn{options: attack{compression: &o}.options(t, connOptions{})}
 			on.run(t, func(t *testing.T, tc *closing) {
-				openReader(len(message), frames...)(tc)
-				shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
+				size := len(message)
+				if name == "nothing" {
+					size = 0
+				}
+				openReader(size, frames...)(tc)
 				tc.send(closeFrame(CloseNormalClosure, ""))
-				tc.hangUp()
-				shutdown.want(name, 0, noError)
+				tc.handshake(t.Context(), name, []string{closeFrame(CloseGoingAway, "")}, nil, 0, noError)
 				if held := borrowed(tc.c); held != "" {
 					t.Errorf("%s: got that %s was not given back", name, held)
 				}
+				tc.rest().wantMessage(name, "")
 			})
 		}
 	}
@@ -868,9 +768,8 @@ func TestShutdownReadsThatAlwaysTimeOut(t *testing.T) {
 		on := closingOn{wrap: func(near *pipeConn) net.Conn { return timeoutConn{near, err} }}
 		on.run(t, func(t *testing.T, tc *closing) {
 			tc.shutdown(t.Context(), CloseNormalClosure, "").want("Shutdown", 0, want)
-			read := tc.read()
-			if read.want("a later read", 0, want); isTimeout(read.err) {
-				t.Errorf("got %v, which passes for a timeout", read.err)
+			if err := second3(tc.c.ReadMessage()); err.Error() != want || isTimeout(err) {
+				t.Errorf("got %v of a later read, want %s, which does not pass for a timeout", err, want)
 			}
 		})
 	}
@@ -931,39 +830,44 @@ var closingContexts = []struct {
 	}, "websocket: context canceled: mine", []error{context.Canceled, errMine}},
 }
 
-// A peer that never answers, whatever else it does or does not: Shutdown ends just when the context does, and so do
-// the calls that are at work.
+// A peer that never answers, whatever else it does or does not: Shutdown ends just when its context does, or that of
+// another call, or at Close, and so do the calls that are at work.
 func TestShutdownSilentPeer(t *testing.T) {
-	read := func(tc *closing) []*call { return []*call{tc.read()} }
-	everySecond := func(frames ...string) func(tc *closing) []*call {
-		return func(tc *closing) []*call {
+	everySecond := func(frames ...string) func(tc *closing) {
+		return func(tc *closing) {
 			for range 50 {
 				tc.send(frames...)
 				time.Sleep(time.Second)
 			}
-			return nil
 		}
+	}
+	type end struct {
+		name  string
+		make  func(context.Context) (context.Context, context.CancelFunc)
+		want  string
+		wants []error
+	}
+	ends := []end{{"another call", context.WithCancel, "", nil}, {"Close", context.WithCancel, "", nil}}
+	for _, tt := range closingContexts {
+		ends = append(ends, tt)
 	}
 	for _, peer := range []struct {
 		name   string
 		size   int                       // of the network
 		before func(tc *closing) []*call // returns calls that end with the connection
-		during func(tc *closing) []*call
+		during func(tc *closing)
 	}{
-		{"silent", 0, nil, nil},
-		{"silent to readers", 0, read, read},
+		{"silent to a reader", 0, func(tc *closing) []*call { return []*call{tc.read()} }, nil},
 		{"pings", 0, nil, everySecond("\x89ping")},
 		{"messages", 0, nil, everySecond("\x82message", "\x82")},
 		{"a message without end", 0, func(tc *closing) []*call { tc.send("\x02begin"); return nil }, everySecond("\x00more")},
-		{"messages just before the end", 0, nil, func(tc *closing) []*call {
+		{"messages just before the end", 0, nil, func(tc *closing) {
 			time.Sleep(time.Minute - claimTime/2)
 			tc.wire.Write(append(closingFrame(tc.server, "\x82one"), closingFrame(tc.server, "\x82two")...))
-			return nil
 		}},
-		{"half a Close frame", 0, nil, func(tc *closing) []*call {
+		{"half a Close frame", 0, nil, func(tc *closing) {
 			b := closingFrame(tc.server, closeFrame(CloseNormalClosure, ""))
 			tc.wire.Write(b[:len(b)-1])
-			return nil
 		}},
 		{"reads 1 byte of the Close frame", 1, nil, nil},
 		{"reads 3 bytes of the Close frame", 3, nil, nil},
@@ -971,7 +875,7 @@ func TestShutdownSilentPeer(t *testing.T) {
 			return []*call{inBackground(tc.t, func() error { return tc.c.WriteMessage(BinaryMessage, make([]byte, 1000)) })}
 		}, nil},
 	} {
-		for _, tt := range closingContexts {
+		for _, tt := range ends {
 			t.Run(peer.name+", "+tt.name, func(t *testing.T) {
 				closingOn{size: peer.size}.run(t, func(t *testing.T, tc *closing) {
 					var others []*call
@@ -982,13 +886,29 @@ func TestShutdownSilentPeer(t *testing.T) {
 					ctx, cancel := tt.make(t.Context())
 					defer cancel()
 					shutdown := tc.shutdown(ctx, CloseNormalClosure, "")
-					if peer.during != nil {
-						others = append(others, peer.during(tc)...)
+					switch tt.name {
+					case "another call":
+						mine, cancel := context.WithTimeout(t.Context(), time.Minute)
+						defer cancel()
+						tc.shutdown(mine, CloseNormalClosure, "")
+					case "Close":
+						time.AfterFunc(time.Minute, func() { tc.c.Close() })
 					}
-					shutdown.want("the context ends", time.Minute, tt.want)
-					wantErrorIs(t, shutdown.err, tt.wants...)
+					if peer.during != nil {
+						peer.during(tc)
+					}
+					took := time.Minute
+					if tt.name == "Close" && peer.size > 0 {
+						took += closeTimeout // frames that were accepted before may leave until then
+					}
+					if tt.want != "" {
+						shutdown.want(tt.name, took, tt.want)
+						wantErrorIs(t, shutdown.err, tt.wants...)
+					} else {
+						shutdown.wantIs(tt.name, took, net.ErrClosed)
+					}
 					for _, x := range others {
-						x.wantIs("the connection ends", time.Minute, net.ErrClosed)
+						x.wantIs("the connection ends", took, net.ErrClosed)
 					}
 					tc.wantClosed("Shutdown closes the network connection", true)
 					for range 2 {
@@ -1048,33 +968,25 @@ func TestAttackNeverFinishesClosing(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				const n = 100
 				long, cancel := context.WithCancel(t.Context())
 				defer cancel()
-				codecs := codecsOnLoan.Load()
-				grown := int64(n*100 + 1)
-				for i := 0; i < 6 && grown > n*100; i++ { // the runtime keeps what it has allocated once
-					goroutines, heap := runtime.NumGoroutine(), heapInUse()
-					conns := make([]weak.Pointer[Conn], n)
-					for i := range conns {
-						conns[i] = neverFinishesClosing(t, long, attack{i%2 == 0, tt.compression}, i%3, tt.read)
-					}
-					time.Sleep(time.Minute)
-					synctest.Wait()
-					if got := runtime.NumGoroutine(); got >= goroutines+n {
-						t.Errorf("got %d goroutines, want the %d of before", got, goroutines)
-					}
-					time.Sleep(24 * time.Hour) // the runtime forgets timers that were stopped
-					grown = int64(heapInUse()) - int64(heap)
-					if slices.ContainsFunc(conns, func(c weak.Pointer[Conn]) bool { return c.Value() != nil }) {
-						t.Error("got connections in memory, want none")
-					}
-					if n := codecsOnLoan.Load() - codecs; n != 0 {
-						t.Errorf("got %d codecs that were not returned, want none", n)
-					}
+				codecs, goroutines := codecsOnLoan.Load(), runtime.NumGoroutine()
+				conns := make([]weak.Pointer[Conn], 100)
+				for i := range conns {
+					conns[i] = neverFinishesClosing(t, long, attack{i%2 == 0, tt.compression}, i%3, tt.read)
 				}
-				if grown > n*100 {
-					t.Errorf("got %d bytes more than before, want none", grown)
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				if got := runtime.NumGoroutine(); got >= goroutines+len(conns) {
+					t.Errorf("got %d goroutines, want the %d of before", got, goroutines)
+				}
+				time.Sleep(24 * time.Hour) // the runtime forgets timers that were stopped
+				heapInUse()                // collects what nobody uses
+				if slices.ContainsFunc(conns, func(c weak.Pointer[Conn]) bool { return c.Value() != nil }) {
+					t.Error("got connections in memory, want none")
+				}
+				if n := codecsOnLoan.Load() - codecs; n != 0 {
+					t.Errorf("got %d codecs that were not returned, want none", n)
 				}
 			})
 		})
@@ -1121,23 +1033,10 @@ func closingContext(t *testing.T) context.Context {
 	return ctx
 }
 
-// patientConn is a connection of the kernel on which a read is ended by a deadline only if
-// that has passed when it is set. So Shutdown waits for the peer as long as it takes.
-type patientConn struct{ *net.TCPConn }
-
-func (c patientConn) SetReadDeadline(t time.Time) error {
-	if time.Now().Before(t) {
-		t = time.Time{}
-	}
-	return c.TCPConn.SetReadDeadline(t)
-}
-
-// On a real network the end of a connection that has unread data in it is a reset, which
-// destroys what the peer has not read yet. So whatever the peer is still sending when
-// Shutdown closes, and however late it reads: it gets everything up to our Close frame,
-// and then a proper end.
+// The end of a network connection that has unread data in it is a reset, which destroys what the peer has not read
+// yet. So whatever the peer is still sending when Shutdown closes, and however late it reads: it gets everything up to
+// our Close frame, and then a proper end.
 func TestShutdownResetsNothing(t *testing.T) {
-	const flight = 2 << 20 // more than the kernel holds, so somebody must read it
 	for _, tt := range []struct {
 		name  string
 		first string // what the peer sends before a flood of pongs and a Close frame
@@ -1150,47 +1049,37 @@ func TestShutdownResetsNothing(t *testing.T) {
 		{"bad text", "\x81\xff", CloseInvalidFramePayloadData, "websocket: text is not valid UTF-8"},
 		{"protocol error that Shutdown sees", "\xf1", 4000, "websocket: reserved bit RSV1 is set"},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			bothSides(t, func(t *testing.T, server bool) {
-				near, far := tcpPair(t)
-				near.(*net.TCPConn).SetReadBuffer(64 << 10)
-				far.(*net.TCPConn).SetWriteBuffer(64 << 10)
-				near.(*net.TCPConn).SetWriteBuffer(1 << 20)
-				wire := near
-				if tt.err != noError { // the flood is read after the connection has failed, for lingerTime at most
-					wire = patientConn{near.(*net.TCPConn)}
-				}
-				c := newConn(wire, server, nil, connOptions{readLimit: 50})
-				data := bytes.Repeat([]byte("0123456789abcdef"), 10_000)
-				if err := c.WriteMessage(BinaryMessage, data); err != nil {
-					t.Fatal(err)
-				}
-				far.Write(closingFrame(server, tt.first))
-				if tt.code != 4000 {
-					if _, _, err := c.ReadMessage(); fmt.Sprint(err) != tt.err {
-						t.Fatalf("got %v, want %s", err, tt.err)
-					}
-				}
-				shutdown := inBackground(t, func() error { return c.Shutdown(closingContext(t), 4000, "") })
-				frame := closingFrame(server, "\x8a"+string(make([]byte, 125)))
-				flood := append(bytes.Repeat(frame, flight/len(frame)), closingFrame(server, closeFrame(4001, ""))...)
-				if n, err := far.Write(flood); err != nil {
-					t.Fatalf("the peer could send %d of %d bytes, %v; want them to be taken", n, len(flood), err)
-				}
-				if !server && tt.err == noError {
-					far.(*net.TCPConn).CloseWrite() // "the server [...] closes the TCP connection first" (RFC 6455, 7.1.1)
-				}
-
-				peer := newConn(wrappedConn{far}, !server, nil, connOptions{})
-				peer.SetCloseHandler(func(int, string) error { return nil }) // it has sent its Close frame
-				wantRead(t, peer, string(data))
-				hsWantClose(t, peer, tt.code)
-				if n, err := far.Read(make([]byte, 1)); n != 0 || err != io.EOF {
-					t.Errorf("the peer got %d bytes, %v behind the Close frame, want the end", n, err)
-				}
-				far.Close()
-				shutdown.want("the peer has gone", anyTime, tt.err)
-			})
+		on := closingOn{size: 64 << 10, wrap: newResetConn, options: connOptions{readLimit: 50}}
+		on.run(t, func(t *testing.T, tc *closing) {
+			data := strings.Repeat("0123456789abcdef", 2000)
+			wantWrite(t, tc.c, data)
+			tc.send(tt.first)
+			if tt.code != 4000 {
+				tc.read().want(tt.name, 0, tt.err)
+			}
+			shutdown := tc.shutdown(t.Context(), 4000, "")
+			for range 20_000 { // more than the network holds, so somebody must read it
+				tc.send("\x8a" + strings.Repeat("x", 125))
+			}
+			tc.send(closeFrame(4001, ""))
+			if !tc.server && tt.err == noError { // "the server [...] closes the TCP connection first" (RFC 6455, 7.1.1)
+				tc.wire.out.set(func(h *pipeHalf) { h.writeEnd.closed = true })
+			}
+			time.Sleep(lingerTime / 2)
+			peer := newConn(tc.wire, !tc.server, nil, connOptions{})
+			peer.SetCloseHandler(func(int, string) error { return nil }) // it has sent its Close frame
+			wantRead(t, peer, data)
+			hsWantClose(t, peer, tt.code)
+			if tt.err != noError {
+				tc.wantClosed("the peer has not ended the network connection", false)
+			}
+			if n, err := tc.wire.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+				t.Errorf("%s: the peer got %d bytes, %v behind the Close frame, want the end", tt.name, n, err)
+			}
+			tc.hangUp()
+			if <-shutdown.done; fmt.Sprint(shutdown.err) != tt.err {
+				t.Errorf("got %v of Shutdown, want %s", shutdown.err, tt.err)
+			}
 		})
 	}
 }
@@ -1200,22 +1089,17 @@ func TestCloseRead(t *testing.T) {
 	const notWanted = "a message came after CloseRead"
 	for _, tt := range []struct {
 		name string
-		end  func(tc *closing, cancel func(error))
-		sent []string // to the peer
-		good bool     // the connection is open afterwards
+		end  func(tc *closing)
+		sent string // to the peer
 	}{
-		{"the peer closes", func(tc *closing, _ func(error)) { tc.send(closeFrame(1000, "")) },
-			[]string{closeFrame(1000, "")}, false},
-		{"the peer is gone", func(tc *closing, _ func(error)) { tc.wire.Close() }, nil, false},
-		{"a message", func(tc *closing, _ func(error)) { tc.send("\x81") },
-			[]string{closeFrame(1008, notWanted)}, false},
-		{"the beginning of a message", func(tc *closing, _ func(error)) { tc.send("\x01a") },
-			[]string{closeFrame(1008, notWanted)}, false},
-		{"a broken rule", func(tc *closing, _ func(error)) { tc.send("\x80") },
-			[]string{closeFrame(1002, "continuation frame without a message to continue")}, false},
-		{"Close", func(tc *closing, _ func(error)) { tc.c.Close() }, nil, false},
-		{"its context", func(_ *closing, cancel func(error)) { cancel(errMine) }, nil, true},
-		{"a read deadline", func(tc *closing, _ func(error)) { tc.c.SetReadDeadline(time.Now()) }, nil, true},
+		{"the peer closes", sends(closeFrame(1000, "")), closeFrame(1000, "")},
+		{"the peer is gone", func(tc *closing) { tc.wire.Close() }, ""},
+		{"a message", sends("\x81"), closeFrame(1008, notWanted)},
+		{"the beginning of a message", sends("\x01a"), closeFrame(1008, notWanted)},
+		{"a broken rule", sends("\x80"), closeFrame(1002, "continuation frame without a message to continue")},
+		{"Close", func(tc *closing) { tc.c.Close() }, ""},
+		{"its context", nil, ""},
+		{"a read deadline", func(tc *closing) { tc.c.SetReadDeadline(time.Now()) }, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inClosing(t, func(t *testing.T, tc *closing) {
@@ -1228,18 +1112,23 @@ func TestCloseRead(t *testing.T) {
 				if ended.Err() != nil {
 					t.Fatal("got the context cancelled, and nothing has ended")
 				}
-				tt.end(tc, cancel)
-				tc.want("the peer is told", tt.sent...)
+				if tt.end == nil {
+					cancel(errMine)
+				} else {
+					tt.end(tc)
+				}
+				if synctest.Wait(); tt.sent != "" {
+					tc.want("the peer is told", tt.sent)
+				}
 				if ended.Err() != context.Canceled || context.Cause(ended) != cmp.Or(context.Cause(ctx), context.Canceled) {
 					t.Errorf("got %v and the cause %v, want the context cancelled", ended.Err(), context.Cause(ended))
 				}
-				if tt.good {
+				if tt.end == nil || tt.name == "a read deadline" {
 					wantWrite(t, tc.c, "the connection is good")
 					tc.send("\x81read")
 					tc.c.SetReadDeadline(time.Now().Add(time.Second))
 					wantRead(t, tc.c, "read")
 				}
-				tc.c.Close()
 			})
 		})
 	}
