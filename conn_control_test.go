@@ -162,9 +162,8 @@ func (tc *pingScript) want(reason string, p *pinger, over bool, rtt time.Duratio
 	}
 }
 
+// RFC 6455, 5.5.3: a peer "MAY elect to send a Pong frame for only the most recently processed Ping frame".
 func TestPing(t *testing.T) {
-	// RFC 6455, 5.5.3: a peer "MAY elect to send a Pong frame for only the most
-	// recently processed Ping frame".
 	pingTest(t, "several, told apart", func(tc *pingScript) {
 		var list []*pinger
 		for range 4 {
@@ -183,19 +182,6 @@ func TestPing(t *testing.T) {
 		if len(tc.pongs) != 3 || tc.pongs[0] != list[0].payload {
 			tc.Errorf("got %q, want the pong handler called for each", tc.pongs)
 		}
-	})
-
-	pingTest(t, "a message writer is open", func(tc *pingScript) {
-		w, _ := tc.c.NextWriter(BinaryMessage)
-		w.Write(make([]byte, 10_000))
-		tc.wire.take()
-		p := tc.ping(tc.Context())
-		tc.pong(p.payload)
-		tc.want("its ping passed between the fragments", p, true, 0)
-		if err := w.Close(); err != nil {
-			tc.Error(err)
-		}
-		wantFrames(tc, tc.wire, `fin=true op=0 masked=true ""`)
 	})
 }
 

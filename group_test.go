@@ -123,7 +123,8 @@ func TestGroupMembers(t *testing.T) {
 }
 
 // All connections are closed at the same time: it takes one round trip, not n. Shutdown may be called several times,
-// and by several at once, of which each has a context of its own.
+// and by several at once, of which each has a context of its own. Connections that fail for reasons of their own are no
+// reason for an error.
 func TestGroupShutdown(t *testing.T) {
 	inGroup(t, nil, func(t *testing.T, group *Group, server *groupServer) {
 		const n = 100
@@ -134,10 +135,14 @@ func TestGroupShutdown(t *testing.T) {
 		wantLen(t, group, "all are here", n)
 		calls := []*call{shutdownGroup(t, group, 0), shutdownGroup(t, group, 0)}
 		wantLen(t, group, "the handshakes are going on", n)
+		gone, wrong := clients[n-1].NetConn(), clients[n-2].NetConn()
+		wrong.Write([]byte("what is this?"))
+		wrong.Close()
+		gone.Close()
 
 		const roundTrip = time.Second
 		time.Sleep(roundTrip)
-		for _, c := range clients[1:] {
+		for _, c := range clients[1 : n-2] {
 			if err := second3(c.ReadMessage()); fmt.Sprint(err) != "websocket: close 1001 (going away)" {
 				t.Errorf("got %v, want close 1001 without a reason", err)
 			}
@@ -155,36 +160,17 @@ func TestGroupShutdown(t *testing.T) {
 		shutdownGroup(t, group, 0).want("there is nothing more to do", 0, noError)
 	})
 	inGroup(t, nil, func(t *testing.T, group *Group, server *groupServer) {
-		server.dial()
+		silent := server.dial()
+		go server.dial().ReadMessage()
 		patient, hasty := shutdownGroup(t, group, 0), shutdownGroup(t, group, time.Second)
+		wantLen(t, group, "the one that answers is gone", 1)
 		hasty.want("its context ends", time.Second, "context deadline exceeded")
 		patient.want("nobody is left", time.Second, noError)
+		if !silent.NetConn().(*pipeConn).in.writeClosed() {
+			t.Error("got an open network connection, want it closed when the context ends")
+		}
+		hsWantClose(t, silent, CloseGoingAway)
 	})
-}
-
-// Those that do not answer are closed when the context ends.
-func TestGroupShutdownSilentPeers(t *testing.T) {
-	for _, tt := range closingContexts {
-		inGroup(t, nil, func(t *testing.T, group *Group, server *groupServer) {
-			var silent []*Conn
-			for range 10 {
-				silent = append(silent, server.dial())
-				go server.dial().ReadMessage()
-			}
-			ctx, cancel := tt.make(t.Context())
-			defer cancel()
-			shutdown := inBackground(t, func() error { return group.Shutdown(ctx) })
-			wantLen(t, group, "those that answer are gone", 10)
-			shutdown.want(tt.name, time.Minute, tt.want)
-			wantErrorIs(t, shutdown.err, tt.wants...)
-			for _, c := range silent {
-				if !c.NetConn().(*pipeConn).in.writeClosed() {
-					t.Fatal("a network connection is open")
-				}
-				hsWantClose(t, c, CloseGoingAway)
-			}
-		})
-	}
 }
 
 // Without any time left all are closed at once.
@@ -197,23 +183,6 @@ func TestGroupShutdownEndedContext(t *testing.T) {
 		if err := group.Shutdown(cancelled(errMine)); err != nil {
 			t.Errorf("a group without connections: got %v, want nil", err)
 		}
-	})
-}
-
-// http.Server.Shutdown brings it about. Connections that fail for reasons of their own are no reason for an error.
-func TestGroupRegisterOnShutdown(t *testing.T) {
-	inGroup(t, nil, func(t *testing.T, group *Group, server *groupServer) {
-		var shutdown *call
-		server.RegisterOnShutdown(func() { shutdown = shutdownGroup(t, group, 0) })
-		gone, wrong, orderly := server.dial(), server.dial(), server.dial()
-		inBackground(t, func() error { return server.Shutdown(t.Context()) }).want("it does not wait", 0, noError)
-		synctest.Wait()
-		gone.Close()
-		wrong.NetConn().Write([]byte("what is this?"))
-		wrong.NetConn().Close()
-		shutdown.wantWaiting("one has not answered")
-		hsWantClose(t, orderly, CloseGoingAway)
-		shutdown.want("all have ended", 0, noError)
 	})
 }
 
