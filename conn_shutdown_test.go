@@ -12,6 +12,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -530,22 +531,56 @@ func sends(frames ...string) func(tc *closing) {
 	}
 }
 
-// openReader has the program begin to read a message by NextReader, of which so many bytes are there, after the frames.
-func openReader(n int, frames ...string) func(tc *closing) {
-	return func(tc *closing) {
-		tc.t.Helper()
-		tc.send(frames...)
-		var err error
-		if _, tc.r, err = tc.c.NextReader(); err != nil {
+// play plays a step of a script:
+//
+//	> FRAME        a frame of the peer comes
+//	= TEXT         the program reads a message
+//	open N         it begins to read a message by NextReader, and reads so many bytes
+//	rest TEXT      it reads the rest
+//	interrupted D  a read of it ends after the time, within a message
+//	late           its reads fail, since Shutdown has begun to discard messages
+//	deadline D     it sets a read deadline
+//	wait           the time for which a message waits for the program is almost over
+func (tc *closing) play(step string) {
+	tc.t.Helper()
+	what, arg, _ := strings.Cut(step, " ")
+	d, _ := time.ParseDuration(arg)
+	switch what {
+	case ">":
+		tc.send(arg)
+		synctest.Wait()
+	case "=":
+		tc.read().wantMessage(step, arg)
+	case "open":
+		n, _ := strconv.Atoi(arg)
+		_, r, err := tc.c.NextReader()
+		if err == nil {
+			_, err = io.ReadFull(r, make([]byte, n))
+		}
+		if tc.r = r; err != nil {
 			tc.t.Fatal(err)
 		}
-		if _, err := io.ReadFull(tc.r, make([]byte, n)); err != nil {
-			tc.t.Fatal(err)
+	case "rest":
+		tc.rest().wantMessage(step, arg)
+	case "interrupted":
+		tc.c.SetReadDeadline(time.Now().Add(d))
+		tc.read().wantIs(step, d, os.ErrDeadlineExceeded)
+		tc.c.SetReadDeadline(time.Time{})
+	case "late":
+		for _, way := range receiveWays {
+			if _, p, err := way.read(tc.c); err != errDiscarded || len(p) > 0 {
+				tc.t.Errorf("%s: got %q, %v, want nothing and %v", way.name, p, err, errDiscarded)
+			}
+			tc.send("\x80wo", "\x02t")
 		}
+	case "deadline":
+		tc.c.SetReadDeadline(time.Now().Add(d))
+	case "wait":
+		time.Sleep(claimTime - 1)
 	}
 }
 
-// rest reads the rest of the message.
+// rest reads the rest of the message that the program is reading.
 func (tc *closing) rest() *call {
 	return begin(tc.t, func() (string, error) {
 		p, err := io.ReadAll(tc.r)
@@ -553,141 +588,57 @@ func (tc *closing) rest() *call {
 	})
 }
 
-// wantCut says that the rest of the message is lost. What the program has is not the whole message, so the end must
-// not look like io.EOF.
-func wantCut(tc *closing) {
-	for range 2 {
-		rest := tc.rest()
-		if rest.want("the message is cut", 0, "websocket: close 1000 (normal): bye"); rest.result != "" {
-			tc.t.Errorf("got %q, want nothing", rest.result)
-		}
-	}
-}
-
-// interruptedRead has a read end within the message that the frame begins.
-func interruptedRead(frame string) func(tc *closing) {
-	return func(tc *closing) {
-		tc.send(frame)
-		tc.c.SetReadDeadline(time.Now())
-		tc.read().wantIs("the message does not end", 0, os.ErrDeadlineExceeded)
-		tc.c.SetReadDeadline(time.Time{})
-	}
-}
-
-// lateReads has reads come when Shutdown has begun to discard what the frames begin: they fail at once, since a later
-// message would have a hole before it.
-func lateReads(frames ...string) func(tc *closing) {
-	return func(tc *closing) {
-		tc.send(frames...)
-		time.Sleep(claimTime + 1)
-		for _, way := range receiveWays {
-			_, p, err := way.read(tc.c)
-			if err != errDiscarded || len(p) > 0 {
-				tc.t.Errorf("%s: got %q, %v, want nothing and %v", way.name, p, err, errDiscarded)
-			}
-			tc.send("\x80wo", "\x02t")
-		}
-		const want = "websocket: Shutdown has discarded messages: use of closed network connection"
-		if wantErrorIs(tc.t, errDiscarded, net.ErrClosed); errDiscarded.Error() != want {
-			tc.t.Errorf("got %v, want %s", errDiscarded, want)
-		}
-		tc.send("\x80wo")
-	}
-}
-
 // Messages that nobody comes for are discarded after claimTime, all together, with the one that the program is reading.
-// The program's reads get what they come for in time.
+// The program's reads get what they come for in time, and nothing behind a gap.
 func TestShutdownWithMessages(t *testing.T) {
+	const waits = claimTime - 1
 	for _, tt := range []struct {
-		name   string
-		before func(tc *closing) // Shutdown is called
-		during func(tc *closing) // it waits for the peer's Close frame
-		took   time.Duration
-		after  func(tc *closing)
+		name           string
+		took           time.Duration
+		before, during []string // Shutdown is called, and it waits for the peer's Close frame
 	}{
-		{"a message", nil, sends("\x82one"), claimTime, nil},
-		{"an empty message, and many more", nil, sends("\x82", "\x89", "\x81one", "\x01two"), claimTime, nil},
-		{"many messages, in time", nil, func(tc *closing) {
-			tc.send("\x81one", "\x82", "\x89ping", "\x01t", "\x80wo")
-			tc.send("\x02th", "\x89", "\x00r", "\x8aunasked", "\x00", "\x80ee", "\x81four")
-			for _, want := range []string{"one", "", "two", "three", "four"} {
-				time.Sleep(claimTime - 1)
-				tc.read().wantMessage("each has its own time", want)
-			}
-		}, 5 * (claimTime - 1), nil},
-		{"messages that come while others are discarded", nil, func(tc *closing) {
-			for range 20 {
-				tc.send("\x82message", "\x02in", "\x89", "\x80parts")
-				time.Sleep(claimTime * 3 / 4)
-			}
-		}, 20 * claimTime * 3 / 4, nil},
-		{"reads that come too late", nil, lateReads("\x02one", "\x80", "\x02t"), claimTime + 1, nil},
-		{"reads that come too late for the rest", interruptedRead("\x02o"), lateReads("\x80ne", "\x02t"), claimTime + 1, nil},
-		{"a read that comes in time for the rest", interruptedRead("\x02o"), func(tc *closing) {
-			tc.send("\x80ne")
-			time.Sleep(claimTime - 1)
-			tc.read().wantMessage("in time", "one")
-		}, claimTime - 1, nil},
-
-		{"a reader that does not come back, with another behind it", openReader(4, "\x02part"),
-			sends("\x00 some", "\x80 the rest", "\x82another"), claimTime, wantCut},
-		{"a reader that comes back in time, and takes its time", openReader(4, "\x02one "), func(tc *closing) {
-			tc.send("\x00message", "\x80 in parts")
-			time.Sleep(claimTime - 1)
-			tc.rest().wantMessage("in time", "message in parts")
-			time.Sleep(5 * claimTime)
-			tc.send("\x82another")
-			time.Sleep(claimTime - 1)
-			tc.read().wantMessage("the next one has its own time", "another")
-		}, 7*claimTime - 2, nil},
-		{"a message that the program has given up", openReader(0, "\x02part"), func(tc *closing) {
-			interruptedRead("\x00more")(tc)
-			tc.send("\x80rest")
-		}, 0, nil},
-
+		{"a message", claimTime, nil, []string{"> \x82one"}},
+		{"an empty message, and many more", claimTime, nil, []string{"> \x82", "> \x89", "> \x81one", "> \x01two"}},
+		{"many messages, in time", 5 * waits, nil, []string{
+			"> \x81one", "> \x82", "> \x89ping", "> \x01t", "> \x80wo",
+			"> \x02th", "> \x89", "> \x00r", "> \x8aunasked", "> \x00", "> \x80ee", "> \x81four",
+			"wait", "= one", "wait", "= ", "wait", "= two", "wait", "= three", "wait", "= four"}},
+		{"messages that come while others are discarded", 20 * waits, nil,
+			slices.Repeat([]string{"> \x82message", "> \x02in", "> \x89", "> \x80parts", "wait"}, 20)},
+		{"reads that come too late", 2 * waits, nil,
+			[]string{"> \x02one", "> \x80", "> \x02t", "wait", "wait", "late", "> \x80wo"}},
+		{"reads that come too late for the rest", 2 * waits, []string{"> \x02o", "interrupted 0s"},
+			[]string{"> \x80ne", "> \x02t", "wait", "wait", "late", "> \x80wo"}},
+		{"a read that comes in time for the rest", waits, []string{"> \x02o", "interrupted 0s"},
+			[]string{"> \x80ne", "wait", "= one"}},
+		{"a reader that does not come back", claimTime, []string{"> \x02part", "open 4"},
+			[]string{"> \x00 some", "> \x80 the rest", "> \x82another"}},
+		{"a reader that comes back in time, and takes its time", 4 * waits, []string{"> \x02one ", "open 4"},
+			[]string{"> \x00message", "> \x80 in parts", "wait", "rest message in parts", "wait", "wait",
+				"> \x82the next one has its own time", "wait", "= the next one has its own time"}},
+		{"a message that the program has given up", 0, []string{"> \x02part", "open 0"},
+			[]string{"> \x00more", "interrupted 0s", "> \x80rest"}},
 		// The end of a message that was read to its last byte is its end, though the program has not asked for it.
-		{"a reader at its end, and another message", openReader(3, "\x82one"), func(tc *closing) {
-			sends("\x82two")(tc)
-			tc.rest().wantMessage("its end", "")
-			tc.read().wantMessage("nothing is lost", "two")
-		}, 0, nil},
-		{"a reader of nothing, and that of another message", openReader(0, "\x82"), func(tc *closing) {
-			first := tc.r
-			openReader(1, "\x82two")(tc)
-			if n, err := first.Read(make([]byte, 3)); n != 0 || err != io.EOF {
-				tc.t.Errorf("got %d bytes, %v of the first reader, want its end", n, err)
-			}
-			tc.rest().wantMessage("nothing is lost", "wo")
-		}, 0, nil},
-
-		{"deadlines of the program", func(tc *closing) {
-			tc.c.SetReadDeadline(time.Now().Add(time.Second))
-			tc.c.SetWriteDeadline(aLongTimeAgo)
-		}, func(tc *closing) {
-			time.Sleep(2 * time.Second) // the Close frame has left, and no read deadline applies
-			tc.c.SetReadDeadline(aLongTimeAgo)
-			synctest.Wait() // nor one that is set meanwhile
-			tc.c.SetReadDeadline(time.Now().Add(time.Second))
-			sends("\x02part")(tc)
-			tc.read().wantIs("but to the program's reads", time.Second, os.ErrDeadlineExceeded)
-			tc.c.SetReadDeadline(time.Time{})
-			tc.send("\x80 and rest")
-			tc.read().wantMessage("nothing is lost", "part and rest")
-		}, 3 * time.Second, nil},
-		{"a message of the program that never ends", func(tc *closing) {
-			w, _ := tc.c.NextWriter(TextMessage)
-			io.WriteString(w, "a Close frame passes between fragments")
-		}, nil, 0, nil},
+		{"a reader at its end, and another message", 0, []string{"> \x82one", "open 3"},
+			[]string{"> \x82two", "rest ", "= two"}},
+		{"a reader of nothing, and that of another message", 0, []string{"> \x82", "open 0"},
+			[]string{"> \x82two", "open 1", "rest wo"}},
+		// A read deadline is for the program's reads only, also one that is set meanwhile.
+		{"deadlines of the program", 2*waits + time.Second, []string{"deadline 1s"},
+			[]string{"wait", "wait", "deadline -1s", "> \x02part", "interrupted 1s", "> \x80 and rest", "= part and rest"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inClosing(t, func(t *testing.T, tc *closing) {
-				if tt.before != nil {
-					tt.before(tc)
+				w, _ := tc.c.NextWriter(TextMessage)
+				io.WriteString(w, "a Close frame passes between fragments")
+				tc.c.SetWriteDeadline(aLongTimeAgo) // and is not for Shutdown
+				for _, step := range tt.before {
+					tc.play(step)
 				}
 				shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
 				tc.want("Shutdown begins with it", closeFrame(CloseNormalClosure, ""))
-				if tt.during != nil {
-					tt.during(tc)
+				for _, step := range tt.during {
+					tc.play(step)
 				}
 				shutdown.wantWaiting("the peer's Close frame has not come")
 				tc.send(closeFrame(CloseNormalClosure, "bye"))
@@ -699,11 +650,20 @@ func TestShutdownWithMessages(t *testing.T) {
 				tc.hangUp()
 				shutdown.want("the handshake is complete", tt.took, noError)
 				tc.read().want("it is over", 0, "websocket: close 1000 (normal): bye")
-				if tt.after != nil {
-					tt.after(tc)
+				lost := tt.name == "a reader that does not come back"
+				for i := 0; lost && i < 2; i++ {
+					// What the program has is not the whole message, so the end must not look like io.EOF.
+					rest := tc.rest()
+					if rest.want("the message is cut", 0, "websocket: close 1000 (normal): bye"); rest.result != "" {
+						t.Errorf("got %q, want nothing", rest.result)
+					}
 				}
 			})
 		})
+	}
+	const want = "websocket: Shutdown has discarded messages: use of closed network connection"
+	if wantErrorIs(t, errDiscarded, net.ErrClosed); errDiscarded.Error() != want {
+		t.Errorf("got %v, want %s", errDiscarded, want)
 	}
 }
 
@@ -724,17 +684,18 @@ func TestShutdownBehindTheLastByte(t *testing.T) {
 		for _, o := range []CompressionOptions{{}, {ContextTakeover: true}} {
 			on := closingOn{options: attack{compression: &o}.options(t, connOptions{})}
 			on.run(t, func(t *testing.T, tc *closing) {
-				size := len(message)
+				tc.send(frames...)
 				if name == "nothing" {
-					size = 0
+					tc.play("open 0")
+				} else {
+					tc.play(fmt.Sprint("open ", len(message)))
 				}
-				openReader(size, frames...)(tc)
 				tc.send(closeFrame(CloseNormalClosure, ""))
 				tc.handshake(t.Context(), name, []string{closeFrame(CloseGoingAway, "")}, nil, 0, noError)
 				if held := borrowed(tc.c); held != "" {
 					t.Errorf("%s: got that %s was not given back", name, held)
 				}
-				tc.rest().wantMessage(name, "")
+				tc.play("rest ")
 			})
 		}
 	}
