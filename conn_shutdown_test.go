@@ -920,7 +920,7 @@ func TestAttackNeverFinishesClosing(t *testing.T) {
 				long, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				codecs, goroutines := codecsOnLoan.Load(), runtime.NumGoroutine()
-				conns := make([]weak.Pointer[Conn], 100)
+				conns := make([]weak.Pointer[Conn], 30)
 				for i := range conns {
 					conns[i] = neverFinishesClosing(t, long, attack{i%2 == 0, tt.compression}, i%3, tt.read)
 				}
@@ -1009,7 +1009,7 @@ func TestShutdownResetsNothing(t *testing.T) {
 				tc.read().want(tt.name, 0, tt.err)
 			}
 			shutdown := tc.shutdown(t.Context(), 4000, "")
-			for range 20_000 { // more than the network holds, so somebody must read it
+			for range 2000 { // more than the network holds, so somebody must read it
 				tc.send("\x8a" + strings.Repeat("x", 125))
 			}
 			tc.send(closeFrame(4001, ""))

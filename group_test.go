@@ -478,12 +478,12 @@ func TestGroupShutdownAmongComingAndGoing(t *testing.T) {
 	var clients sync.WaitGroup
 	var lives atomic.Int32
 	enough := make(chan struct{})
-	for i := range 16 {
+	for i := range 8 {
 		clients.Go(func() {
 			var err error
 			for n := 0; err == nil; n++ {
 				err = client([]string{"/func", "/plain"}[i%2], n%7*i)
-				if lives.Add(1) == 200 {
+				if lives.Add(1) == 100 {
 					close(enough)
 				}
 			}
