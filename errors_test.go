@@ -11,37 +11,36 @@ import (
 	"testing"
 )
 
-func TestCloseErrorText(t *testing.T) {
-	for _, tt := range []struct {
-		err  error
-		want string
-	}{
-		{&CloseError{1000, ""}, "websocket: close 1000 (normal)"},
-		{&CloseError{1000, "bye"}, "websocket: close 1000 (normal): bye"},
-		{&CloseError{1001, ""}, "websocket: close 1001 (going away)"},
-		{&CloseError{1002, ""}, "websocket: close 1002 (protocol error)"},
-		{&CloseError{1003, ""}, "websocket: close 1003 (unsupported data)"},
-		{&CloseError{1005, ""}, "websocket: close 1005 (no status)"},
-		{&CloseError{1006, "unexpected EOF"}, "websocket: close 1006 (abnormal closure): unexpected EOF"},
-		{&CloseError{1007, ""}, "websocket: close 1007 (invalid payload data)"},
-		{&CloseError{1008, ""}, "websocket: close 1008 (policy violation)"},
-		{&CloseError{1009, ""}, "websocket: close 1009 (message too big)"},
-		{&CloseError{1010, ""}, "websocket: close 1010 (mandatory extension missing)"},
-		{&CloseError{1011, ""}, "websocket: close 1011 (internal server error)"},
-		{&CloseError{1012, ""}, "websocket: close 1012"},
-		{&CloseError{1015, ""}, "websocket: close 1015 (TLS handshake error)"},
-		{&CloseError{4999, "mine"}, "websocket: close 4999: mine"},
+func TestErrorText(t *testing.T) {
+	for err, want := range map[error]string{
+		&CloseError{1000, ""}:               "websocket: close 1000 (normal)",
+		&CloseError{1000, "bye"}:            "websocket: close 1000 (normal): bye",
+		&CloseError{1001, ""}:               "websocket: close 1001 (going away)",
+		&CloseError{1002, ""}:               "websocket: close 1002 (protocol error)",
+		&CloseError{1003, ""}:               "websocket: close 1003 (unsupported data)",
+		&CloseError{1005, ""}:               "websocket: close 1005 (no status)",
+		&CloseError{1006, "unexpected EOF"}: "websocket: close 1006 (abnormal closure): unexpected EOF",
+		&CloseError{1007, ""}:               "websocket: close 1007 (invalid payload data)",
+		&CloseError{1008, ""}:               "websocket: close 1008 (policy violation)",
+		&CloseError{1009, ""}:               "websocket: close 1009 (message too big)",
+		&CloseError{1010, ""}:               "websocket: close 1010 (mandatory extension missing)",
+		&CloseError{1011, ""}:               "websocket: close 1011 (internal server error)",
+		&CloseError{1012, ""}:               "websocket: close 1012",
+		&CloseError{1015, ""}:               "websocket: close 1015 (TLS handshake error)",
+		&CloseError{4999, "mine"}:           "websocket: close 4999: mine",
+		errWriteTimeout:                     "websocket: write timeout",
+		errMessageTimeout:                   "websocket: write timeout within a message",
+		&keepaliveError{"no pong"}:          "websocket: no pong",
+		protocolErrorf("reason %d", 1):      "websocket: reason 1",
+		errInvalidUTF8:                      "websocket: text is not valid UTF-8",
+		errEmptyFragments:                   "websocket: too many empty fragments in a message",
+		contextError(cancelled(errMine)):    "websocket: context canceled: mine",
 		// A HandshakeError is made by Upgrade alone, with its prefix.
-		{HandshakeError{"websocket: not a websocket handshake: x"}, "websocket: not a websocket handshake: x"},
+		HandshakeError{"websocket: not a websocket handshake: x"}: "websocket: not a websocket handshake: x",
 	} {
-		wantErrorText(t, tt.err, tt.want)
-	}
-}
-
-func wantErrorText(t *testing.T, err error, want string) {
-	t.Helper()
-	if got := err.Error(); got != want {
-		t.Errorf("got %q, want %q", got, want)
+		if got := err.Error(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }
 
@@ -84,43 +83,34 @@ func isTemporary(err error) bool {
 
 // Our own timeouts are those of a net.Conn, and temporary as gorilla/websocket's are.
 func TestWriteTimeoutIsATimeout(t *testing.T) {
-	for err, want := range map[error]string{
-		errWriteTimeout:   "websocket: write timeout",
-		errMessageTimeout: "websocket: write timeout within a message",
-	} {
-		var ne net.Error
-		if !errors.As(err, &ne) || !ne.Timeout() || !isTemporary(err) || !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("got %#v, want a net.Error that is a timeout, temporary, and os.ErrDeadlineExceeded", err)
+	for _, err := range []error{errWriteTimeout, errMessageTimeout} {
+		wantTimeout(t, err)
+		if !isTemporary(err) {
+			t.Errorf("got %#v, want a temporary error", err)
 		}
-		wantErrorText(t, err, want)
 	}
 }
 
 // Two verdicts that the peer is gone call themselves timeouts, but no later read will go better.
 func TestOnlyDeadlinesAreTimeouts(t *testing.T) {
 	dead := &keepaliveError{"no pong"}
-	for _, tt := range []struct {
-		name string
-		err  error
-		want bool
-	}{
-		{"deadline", os.ErrDeadlineExceeded, true},
-		{"deadline of a net.Conn", &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, true},
-		{"a transport's own", &net.OpError{Op: "read", Err: &timeoutError{"mux: timeout"}}, true},
-		{"a transport's own that is no net.Error", deadlineError{}, true},
-		{"the kernel's", &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ETIMEDOUT)}, false},
-		{"that of keepalive on a connection below", &net.OpError{Op: "read", Err: dead}, false},
-		{"end", io.EOF, false},
-		{"closed", net.ErrClosed, false},
+	for err, want := range map[error]bool{
+		os.ErrDeadlineExceeded: true,
+		&net.OpError{Op: "of a net.Conn", Err: os.ErrDeadlineExceeded}:         true,
+		&net.OpError{Op: "of a transport", Err: &timeoutError{"mux: timeout"}}: true,
+		deadlineError{}: true, // no net.Error
+		&net.OpError{Op: "of the kernel", Err: os.NewSyscallError("read", syscall.ETIMEDOUT)}: false,
+		&net.OpError{Op: "of keepalive on a connection below", Err: dead}:                     false,
+		io.EOF:        false,
+		net.ErrClosed: false,
 	} {
-		if got := isTimeout(tt.err); got != tt.want {
-			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		if got := isTimeout(err); got != want {
+			t.Errorf("%v: got %v, want %v", err, got, want)
 		}
 	}
 	if ne := net.Error(dead); !ne.Timeout() || isTemporary(dead) {
 		t.Errorf("got timeout %v, temporary %v of keepalive's, want true, false", ne.Timeout(), isTemporary(dead))
 	}
-	wantErrorText(t, dead, "websocket: no pong")
 }
 
 // deadlineError is os.ErrDeadlineExceeded only for errors.Is.
@@ -133,7 +123,7 @@ func TestCloseCodeForErrors(t *testing.T) {
 	for _, tt := range []struct {
 		err    error
 		code   int
-		reason string // that of a protocolError is its text, too
+		reason string
 	}{
 		{protocolErrorf("reason %d", 1), 1002, "reason 1"},
 		{errInvalidUTF8, 1007, "text is not valid UTF-8"},
@@ -144,9 +134,6 @@ func TestCloseCodeForErrors(t *testing.T) {
 	} {
 		if code, reason := closeCodeFor(tt.err); code != tt.code || reason != tt.reason {
 			t.Errorf("%v: got %d %q, want %d %q", tt.err, code, reason, tt.code, tt.reason)
-		}
-		if tt.reason != "" {
-			wantErrorText(t, tt.err, "websocket: "+tt.reason)
 		}
 	}
 }
@@ -164,18 +151,12 @@ func TestReadError(t *testing.T) {
 	}
 }
 
+// TestErrorText has the text of one with a cause.
 func TestContextErrorHasTheCause(t *testing.T) {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if err := contextError(ctx); err != context.Canceled {
+	if err := contextError(cancelled(nil)); err != context.Canceled {
 		t.Errorf("got %v, want context.Canceled", err)
 	}
-	cause := errors.New("the user has left")
-	ctx2, cancel2 := context.WithCancelCause(context.Background())
-	cancel2(cause)
-	err := contextError(ctx2)
-	if !errors.Is(err, context.Canceled) || !errors.Is(err, cause) {
+	if err := contextError(cancelled(errMine)); !errors.Is(err, context.Canceled) || !errors.Is(err, errMine) {
 		t.Errorf("got %v, want context.Canceled and the cause in it", err)
 	}
-	wantErrorText(t, err, "websocket: context canceled: the user has left")
 }
