@@ -17,9 +17,7 @@ import (
 	"net/http/httptest"
 	"net/http/httptrace"
 	"net/url"
-	"os"
 	"path/filepath"
-	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -582,126 +580,6 @@ func TestDialTrace(t *testing.T) {
 		u, _ := url.Parse(tt.url)
 		if got, want := strings.Join(events, ", "), strings.ReplaceAll(tt.want, "ADDR", u.Host); got != want {
 			t.Errorf("%s: got %s, want %s", tt.url, got, want)
-		}
-	}
-}
-
-// The answers of testdata/dial, played by a scripted server: what the Dialer makes of
-// each, when it arrives at once and when it arrives byte by byte.
-func TestDialAnswerCases(t *testing.T) {
-	hsReadCases(t, "dial", func(t *testing.T, c *hsCase) {
-		hsPlayAnswer(t, c, net.Dial)
-		t.Run("byte by byte", func(t *testing.T) {
-			chunk := 1
-			if len(c.wire(t, "answer", "")) > 1<<17 {
-				chunk = 997 // so that the race detector is done in time
-			}
-			hsPlayAnswer(t, c, func(network, addr string) (net.Conn, error) {
-				nc, err := net.Dial(network, addr)
-				return &hsDripConn{nc, bufio.NewReader(nc), chunk}, err
-			})
-		})
-	})
-}
-
-// hsDripConn is a connection of which each Read returns at most chunk bytes.
-type hsDripConn struct {
-	net.Conn
-	br    *bufio.Reader
-	chunk int
-}
-
-func (c *hsDripConn) Read(p []byte) (int, error) { return c.br.Read(p[:min(c.chunk, len(p))]) }
-
-// hsResult is a result section: what the Dialer has made of an answer.
-type hsResult struct {
-	err, status, subprotocol, body string
-	compressed                     string // "true" or "false"
-	messages                       []string
-	count                          string // of messages that are not given
-	end                            string // the error of the read behind them
-}
-
-func hsParseResult(t *testing.T, c *hsCase) hsResult {
-	r := hsResult{compressed: "false", end: errUnexpectedEOF.Error()}
-	fields := map[string]*string{"error": &r.err, "status": &r.status, "subprotocol": &r.subprotocol, "body": &r.body,
-		"compressed": &r.compressed, "messages": &r.count, "end": &r.end}
-	for _, line := range c.sections["result"] {
-		key, value, _ := strings.Cut(line, ": ")
-		value = hsExpand(t, value, "")
-		switch field := fields[key]; {
-		case key == "message":
-			r.messages = append(r.messages, value)
-		case field != nil:
-			*field = value
-		case line != "":
-			t.Fatalf("%q is no line of a result", line)
-		}
-	}
-	return r
-}
-
-func hsPlayAnswer(t *testing.T, c *hsCase, dial func(network, addr string) (net.Conn, error)) {
-	want := hsParseResult(t, c)
-	addr := proxyServe(t, func(nc net.Conn) error {
-		req, err := http.ReadRequest(bufio.NewReader(nc))
-		if err != nil {
-			return err
-		}
-		io.WriteString(nc, c.wire(t, "answer", req.Header.Get("Sec-Websocket-Key"))) // the client may have gone
-		nc.(*net.TCPConn).CloseWrite()
-		if _, err := io.Copy(io.Discard, nc); errors.Is(err, os.ErrDeadlineExceeded) {
-			return errors.New("the client has not closed its connection")
-		}
-		return nil
-	})
-	d := Dialer{
-		NetDial:           dial,
-		HandshakeTimeout:  hsPatience,
-		Subprotocols:      c.setting("dialer", "subprotocols"),
-		EnableCompression: c.setting("dialer", "compression") != nil,
-	}
-	conn, resp, err := d.Dial("ws://"+addr, nil)
-	if (conn == nil) != (err != nil) || resp != nil && err != nil && err != ErrBadHandshake {
-		t.Fatalf("got connection %v and error %#v, want one of them, ErrBadHandshake for a response", conn, err)
-	}
-	got := hsResult{compressed: "false", end: want.end}
-	if err != nil {
-		got.err = err.Error()
-		if prefix, open := strings.CutSuffix(want.err, "..."); open && strings.HasPrefix(got.err, prefix) {
-			got.err = want.err // the rest of it is net/http's
-		}
-	}
-	if resp != nil {
-		body, err := io.ReadAll(resp.Body)
-		if err != nil {
-			t.Errorf("got error %v of the response's body, want none", err)
-		}
-		got.status, got.body = fmt.Sprint(resp.StatusCode), string(body)
-	}
-	if conn != nil {
-		defer conn.Close()
-		got.subprotocol, got.compressed = conn.Subprotocol(), fmt.Sprint(conn.CompressionState().Enabled)
-		got.messages, got.end = hsReadMessages(conn)
-		if want.count != "" {
-			got.count, got.messages = fmt.Sprint(len(got.messages)), nil
-		}
-	}
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("got  %+.100q\nwant %+.100q", got, want)
-	}
-}
-
-// hsReadMessages returns all messages, and the error behind them.
-func hsReadMessages(c *Conn) (messages []string, end string) {
-	c.SetReadDeadline(time.Now().Add(hsPatience))
-	for {
-		messageType, p, err := c.ReadMessage()
-		if err == nil || messageType != noMessage {
-			messages = append(messages, string(p))
-		}
-		if err != nil {
-			return messages, err.Error()
 		}
 	}
 }

@@ -195,7 +195,7 @@ func TestDialProxyFunction(t *testing.T) {
 			t.Errorf("%s: got Proxy asked for %q, and request %q, want %q, and no proxy", dialed, asked, got.request, want)
 		}
 		d.Proxy = func(*http.Request) (*url.URL, error) { return nil, errMine }
-		hsWantNoDial(t, d, dialed+"://a.example/x", nil, errMine.Error())
+		wantNoDial(t, d, dialed+"://a.example/x", nil, errMine.Error())
 	}
 }
 

@@ -79,9 +79,9 @@ func hsFields(request, name string) []string {
 	return fields
 }
 
-// hsWantNoDial checks that Dial returns the error, of which it need not have what "..." stands for, before
+// wantNoDial checks that Dial returns the error, of which it need not have what "..." stands for, before
 // anything is dialed.
-func hsWantNoDial(t *testing.T, d Dialer, url string, header http.Header, want string) {
+func wantNoDial(t *testing.T, d Dialer, url string, header http.Header, want string) {
 	t.Helper()
 	got := hsDialPipe(t, d, url, header, nil)
 	prefix, open := strings.CutSuffix(want, "...")
@@ -198,7 +198,7 @@ func TestDialDuplicateHeader(t *testing.T) {
 	} {
 		for _, name := range spellings {
 			for _, values := range [][]string{{"x"}, nil} {
-				hsWantNoDial(t, d, "ws://a.example/", http.Header{name: values}, "websocket: duplicate header not allowed: "+want)
+				wantNoDial(t, d, "ws://a.example/", http.Header{name: values}, "websocket: duplicate header not allowed: "+want)
 			}
 		}
 	}
@@ -227,7 +227,7 @@ func TestDialHostBytes(t *testing.T) {
 func TestAttackDialHeader(t *testing.T) {
 	refused := func(d Dialer, header http.Header, want string) {
 		t.Helper()
-		hsWantNoDial(t, d, "ws://a.example/", header, "websocket: "+want)
+		wantNoDial(t, d, "ws://a.example/", header, "websocket: "+want)
 	}
 	for b := range 256 {
 		c := string([]byte{byte(b)})
@@ -267,9 +267,9 @@ func TestDialMalformedSubprotocols(t *testing.T) {
 		{[]string{"chat\r\nX: y"}, `"chat\r\nX: y"` + reason},
 		{[]string{"chat", "superchat", "chat"}, `"chat" is asked for twice`},
 	} {
-		hsWantNoDial(t, Dialer{Subprotocols: tt.in}, "ws://a.example/", nil, "websocket: subprotocol "+tt.want)
+		wantNoDial(t, Dialer{Subprotocols: tt.in}, "ws://a.example/", nil, "websocket: subprotocol "+tt.want)
 	}
-	hsWantNoDial(t, Dialer{}, "ws://a.example/", http.Header{"Sec-Websocket-Protocol": {"chat", "superchat, chat"}},
+	wantNoDial(t, Dialer{}, "ws://a.example/", http.Header{"Sec-Websocket-Protocol": {"chat", "superchat, chat"}},
 		`websocket: subprotocol "chat" is asked for twice`)
 	if got := hsDialPipe(t, Dialer{Subprotocols: []string{"chat", "Chat"}}, "ws://a.example/", nil, nil); got.err != nil {
 		t.Errorf("got error %v for names that differ by case, want none", got.err)
@@ -325,20 +325,6 @@ func TestDialNilDialer(t *testing.T) {
 	}
 }
 
-// A copy of a Dialer is another one.
-func TestDialCopiedDialer(t *testing.T) {
-	a := Dialer{Subprotocols: []string{"a"}}
-	b := a
-	b.Subprotocols = []string{"b"}
-	for want, d := range map[string]Dialer{"a": a, "b": b} {
-		request := hsDialPipe(t, d, "ws://a.example/", nil, nil).request
-		got := hsFields(request, "Sec-WebSocket-Protocol")
-		if !slices.Equal(got, []string{"Sec-WebSocket-Protocol: " + want}) {
-			t.Errorf("got %q, want %s", got, want)
-		}
-	}
-}
-
 // ngDial dials a server that answers with the lines of extensions. It returns the lines of the request.
 func ngDial(t *testing.T, d Dialer, answer []string) (c *Conn, request []string, err error) {
 	t.Helper()
@@ -372,39 +358,6 @@ func TestDialNegotiationTable(t *testing.T) {
 			case ngDescribe(c.compression) != a.want:
 				t.Errorf("%s, %q: got a connection that %s, want %s", tc.name, a.lines, ngDescribe(c.compression), a.want)
 			}
-		}
-	}
-}
-
-// ngIgnored are options that mean nothing without EnableCompression.
-var ngIgnored = []CompressionOptions{
-	{}, {ContextTakeover: true, WindowBits: 10}, {PeerWindowBits: 10}, {WindowBits: 77, Level: 100, Threshold: -1},
-}
-
-// Without EnableCompression nothing is offered, whatever Compression says, and so
-// nothing is accepted.
-func TestDialWithoutEnableCompression(t *testing.T) {
-	for _, o := range ngIgnored {
-		c, request, err := ngDial(t, Dialer{Compression: o}, nil)
-		if err != nil || request != nil || c.compression != nil {
-			t.Errorf("%+v: got error %v after request %q, want a connection without compression", o, err, request)
-		}
-		if _, _, err := ngDial(t, Dialer{Compression: o}, []string{"permessage-deflate"}); err != ErrBadHandshake {
-			t.Errorf("%+v: got error %v, want %v", o, err, ErrBadHandshake)
-		}
-	}
-}
-
-// Options that are a mistake are an error before anything is dialed.
-func TestDialInvalidCompressionOptions(t *testing.T) {
-	for _, tt := range ngInvalid {
-		d := Dialer{EnableCompression: true, Compression: tt.options}
-		hsWantNoDial(t, d, "ws://a.example/", nil, "websocket: Dialer."+tt.want)
-	}
-	for _, o := range ngValid {
-		c, _, err := ngDial(t, Dialer{EnableCompression: true, Compression: o}, []string{"permessage-deflate"})
-		if err != nil || c.compression == nil {
-			t.Errorf("%+v: got error %v, want a connection with compression", o, err)
 		}
 	}
 }
