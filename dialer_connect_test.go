@@ -417,7 +417,7 @@ func TestDialNetConn(t *testing.T) {
 	if nc, ok := c.NetConn().(*tls.Conn); !ok {
 		t.Errorf("got %T, want a *tls.Conn", nc)
 	}
-	if got := hsDialPipe(t, Dialer{}, "ws://a.example/", nil, nil); got.c.NetConn().RemoteAddr() != (pipeAddr{}) {
+	if got := dialPipe(t, Dialer{}, "ws://a.example/", nil, nil); got.c.NetConn().RemoteAddr() != (pipeAddr{}) {
 		t.Errorf("got %v, want the connection that the dial function returned", got.c.NetConn())
 	}
 }
@@ -586,7 +586,7 @@ func TestDialTrace(t *testing.T) {
 
 // With a connection comes the answer, whose body is there and empty.
 func TestDialResponse(t *testing.T) {
-	got := hsDialPipe(t, Dialer{}, "ws://a.example/", nil, func(key string) string {
+	got := dialPipe(t, Dialer{}, "ws://a.example/", nil, func(key string) string {
 		return hsAccept(key, "Server: test\r\n") + hsHello
 	})
 	if got.err != nil || got.resp.StatusCode != http.StatusSwitchingProtocols || got.resp.Header.Get("Server") != "test" {

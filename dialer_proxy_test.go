@@ -190,7 +190,7 @@ func TestDialProxyFunction(t *testing.T) {
 			asked = append(asked, r.URL.String()+r.Header.Get("X-A"))
 			return nil, nil
 		}}
-		got := hsDialPipe(t, d, dialed+"://a.example/x", http.Header{"X-A": {"1"}}, nil)
+		got := dialPipe(t, d, dialed+"://a.example/x", http.Header{"X-A": {"1"}}, nil)
 		if want += "://a.example/x1"; len(asked) != 1 || asked[0] != want || !strings.HasPrefix(got.request, "GET /x ") {
 			t.Errorf("%s: got Proxy asked for %q, and request %q, want %q, and no proxy", dialed, asked, got.request, want)
 		}
@@ -216,7 +216,7 @@ func TestDialProxyAddress(t *testing.T) {
 		{"http:p", "", "", "websocket: proxy URL has no host"},
 	} {
 		for _, url := range []string{"ws://a.example/", "wss://a.example/"} {
-			var got hsDialed
+			var got dialed
 			d := Dialer{
 				Proxy:             http.ProxyURL(proxyURL(t, tt.proxy)),
 				NetDialContext:    got.dial("plain", nil, errMine),
@@ -239,7 +239,7 @@ func TestDialInternationalName(t *testing.T) {
 
 	// What the proxy refuses is not taken for the server's answer.
 	d := Dialer{Proxy: http.ProxyURL(proxyURL(t, "http://p"))}
-	got := hsDialPipe(t, d, url, nil, func(string) string { return "HTTP/1.1 407 \r\nContent-Length: 2\r\n\r\nno" })
+	got := dialPipe(t, d, url, nil, func(string) string { return "HTTP/1.1 407 \r\nContent-Length: 2\r\n\r\nno" })
 	if want := "CONNECT " + name + ":443 HTTP/1.1\r\nHost: " + name + ":443\r\n\r\n"; got.request != want {
 		t.Errorf("got %q at the proxy, want %q", got.request, want)
 	}
