@@ -5,6 +5,7 @@ package websocket
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -40,8 +41,8 @@ func hsDial(t *testing.T, d Dialer, url string) *Conn {
 	return c
 }
 
-// hsSetDial makes dial one of the functions of a Dialer that dial. NetDial has no context.
-func hsSetDial(d *Dialer, name string, dial func(context.Context) (net.Conn, error)) {
+// setDial makes dial one of the functions of a Dialer that dial. NetDial has no context.
+func setDial(d *Dialer, name string, dial func(context.Context) (net.Conn, error)) {
 	withContext := func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) }
 	switch name {
 	case "NetDial":
@@ -73,7 +74,7 @@ func TestDialFunctions(t *testing.T) {
 		d := Dialer{HandshakeTimeout: time.Minute}
 		var called string
 		for _, name := range strings.Fields(tt.functions) {
-			hsSetDial(&d, name, func(ctx context.Context) (net.Conn, error) {
+			setDial(&d, name, func(ctx context.Context) (net.Conn, error) {
 				called += name
 				if ctx != nil {
 					if deadline, ok := ctx.Deadline(); ctx.Value(key{}) != "value" || !ok || time.Until(deadline) > time.Minute {
@@ -118,7 +119,7 @@ func TestDialFunctionReturnsNothing(t *testing.T) {
 		for _, name := range []string{"NetDial", "NetDialContext", "NetDialTLSContext"} {
 			synctest.Test(t, func(t *testing.T) {
 				d := Dialer{HandshakeTimeout: tt.timeout}
-				hsSetDial(&d, name, func(context.Context) (net.Conn, error) { return tt.dial() })
+				setDial(&d, name, func(context.Context) (net.Conn, error) { return tt.dial() })
 				start := time.Now()
 				c, _, err := d.Dial("wss://a.example/", nil)
 				if got := time.Since(start); c != nil || !errors.Is(err, tt.want) || got != tt.after {
@@ -130,32 +131,28 @@ func TestDialFunctionReturnsNothing(t *testing.T) {
 	}
 }
 
-// hsStage is a place at which a server or a proxy stops answering.
-type hsStage struct {
-	name  string
-	url   string         // ws://a.example/ where it is ""
-	proxy string         // the URL of one, if any
-	peer  func(net.Conn) // talks until it has nothing more to say; the connection stays open
-	// unread: the network takes no more than ten bytes.
-	unread bool
-	// refused: what has come of the answer is a refusal.
-	refused bool
-	// dial is the name of a function that takes too long.
-	dial string
-	// tls: crypto/tls returns the context's error, without its cause.
-	tls bool
+// stage is a place at which a server or a proxy stops answering.
+type stage struct {
+	name    string
+	url     string         // ws://a.example/ where it is ""
+	proxy   string         // the URL of one, if any
+	peer    func(net.Conn) // talks until it has nothing more to say; the connection stays open
+	unread  bool           // the network takes no more than ten bytes
+	refused bool           // what has come of the answer is a refusal
+	dial    string         // the name of a function that takes too long
+	tls     bool           // crypto/tls returns the context's error, without its cause
 }
 
-// hsSay answers what was asked.
-func hsSay(answer string) func(net.Conn) {
+// replying returns a peer that answers what was asked.
+func replying(answer string) func(net.Conn) {
 	return func(far net.Conn) {
 		http.ReadRequest(bufio.NewReader(far))
 		io.WriteString(far, answer)
 	}
 }
 
-// hsDrip answers one byte a second, until nobody listens.
-func hsDrip(answer string) func(net.Conn) {
+// dripping returns a peer that answers one byte a second, until nobody listens.
+func dripping(answer string) func(net.Conn) {
 	return func(far net.Conn) {
 		http.ReadRequest(bufio.NewReader(far))
 		for c := range strings.SplitSeq(answer+strings.Repeat("x", 1000), "") {
@@ -167,103 +164,92 @@ func hsDrip(answer string) func(net.Conn) {
 	}
 }
 
-func hsSilence(net.Conn) {}
+func silent(net.Conn) {}
 
-// hsReadsNoMore makes the handshake of TLS, and then reads nothing more: crypto/tls would give it five seconds
+// readsNoMore makes the handshake of TLS, and then reads nothing more: crypto/tls would give it five seconds
 // to take the last record.
-func hsReadsNoMore(far net.Conn) {
+func readsNoMore(far net.Conn) {
 	config, _ := tlsTestConfigs()
 	tls.Server(far, config).Handshake()
-	far.(*pipeConn).in.set(func(h *pipeHalf) { h.size = 0 })
+	room(far.(*pipeConn), 0)
 }
 
-var hsStages = []hsStage{
-	{name: "NetDial", dial: "NetDial", peer: hsSilence},
-	{name: "NetDialContext", dial: "NetDialContext", peer: hsSilence},
-	{name: "NetDialTLSContext", url: "wss://a.example/", dial: "NetDialTLSContext", peer: hsSilence},
-	{name: "request", peer: hsSilence, unread: true},
-	{name: "answer", peer: hsSilence},
-	{name: "a part of the answer", peer: hsSay("HTTP/1.1 101 Switching Protocols\r\nUpgrade: webso")},
-	{name: "behind an interim answer", peer: hsSay("HTTP/1.1 100 Continue\r\n\r\n")},
-	{name: "answer of one byte a second", peer: hsDrip("HTTP/1.1 101 Switching Protocols\r\nX: ")},
-	{name: "status line of one byte a second", peer: hsDrip("HTTP/1.1 101 ")},
-	{name: "body of a refusal", peer: hsSay("HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nno, "), refused: true},
-	{name: "body of a refusal up to the end", peer: hsSay("HTTP/1.1 403 Forbidden\r\n\r\nno, "), refused: true},
-	{name: "TLS", url: "wss://a.example/", peer: hsSilence, tls: true},
-	{name: "TLS, unread", url: "wss://a.example/", peer: hsSilence, unread: true, tls: true},
-	{name: "answer over TLS, unread", url: "wss://example.com/", peer: hsReadsNoMore},
-	{name: "CONNECT", proxy: "http://proxy.example", peer: hsSilence},
-	{name: "CONNECT, unread", proxy: "http://proxy.example", peer: hsSilence, unread: true},
-	{name: "CONNECT, one byte a second", proxy: "http://proxy.example", peer: hsDrip("HTTP/1.1 200 OK\r\nX: ")},
-	{name: "SOCKS", proxy: "socks5://proxy.example", peer: hsSilence},
-	{name: "TLS to a proxy", proxy: "https://proxy.example", peer: hsSilence, tls: true},
-	{name: "TLS through a proxy", url: "wss://a.example/", proxy: "http://proxy.example", peer: hsSay(proxyOK), tls: true},
-	{name: "answer through a proxy", proxy: "http://proxy.example", peer: hsSay(proxyOK)},
+var stages = []stage{
+	{name: "NetDial", dial: "NetDial", peer: silent},
+	{name: "NetDialContext", dial: "NetDialContext", peer: silent},
+	{name: "NetDialTLSContext", url: "wss://a.example/", dial: "NetDialTLSContext", peer: silent},
+	{name: "request", peer: silent, unread: true},
+	{name: "answer", peer: silent},
+	{name: "a part of the answer", peer: replying("HTTP/1.1 101 Switching Protocols\r\nUpgrade: webso")},
+	{name: "behind an interim answer", peer: replying("HTTP/1.1 100 Continue\r\n\r\n")},
+	{name: "answer of one byte a second", peer: dripping("HTTP/1.1 101 Switching Protocols\r\nX: ")},
+	{name: "status line of one byte a second", peer: dripping("HTTP/1.1 101 ")},
+	{name: "body of a refusal", peer: replying("HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nno, "), refused: true},
+	{name: "body of a refusal up to the end", peer: replying("HTTP/1.1 403 Forbidden\r\n\r\nno, "), refused: true},
+	{name: "TLS", url: "wss://a.example/", peer: silent, tls: true},
+	{name: "TLS, unread", url: "wss://a.example/", peer: silent, unread: true, tls: true},
+	{name: "answer over TLS, unread", url: "wss://example.com/", peer: readsNoMore},
+	{name: "CONNECT", proxy: "http://proxy.example", peer: silent},
+	{name: "CONNECT, unread", proxy: "http://proxy.example", peer: silent, unread: true},
+	{name: "CONNECT, one byte a second", proxy: "http://proxy.example", peer: dripping("HTTP/1.1 200 OK\r\nX: ")},
+	{name: "SOCKS", proxy: "socks5://proxy.example", peer: silent},
+	{name: "TLS to a proxy", proxy: "https://proxy.example", peer: silent, tls: true},
+	{name: "TLS through a proxy", url: "wss://a.example/", proxy: "http://proxy.example", peer: replying(proxyOK), tls: true},
+	{name: "answer through a proxy", proxy: "http://proxy.example", peer: replying(proxyOK)},
 }
 
-// hsDialer returns a Dialer for a stage, and the URL to be dialed.
-func (s hsStage) dialer(t *testing.T, dial func(context.Context) (net.Conn, error)) (d Dialer, url string) {
+// dialer returns a Dialer for a stage, and the URL to be dialed.
+func (s stage) dialer(t *testing.T, dial func(context.Context) (net.Conn, error)) (d Dialer, url string) {
 	_, d.TLSClientConfig = tlsTestConfigs()
 	if s.proxy != "" {
 		d.Proxy = http.ProxyURL(proxyURL(t, s.proxy))
 		d.TLSClientConfig = nil // its ServerName is not the proxy's
 	}
-	hsSetDial(&d, "NetDialContext", dial)
-	if s.dial != "" {
-		d.NetDialContext = nil
-		hsSetDial(&d, s.dial, dial)
-	}
-	if s.url != "" {
-		return d, s.url
-	}
-	return d, "ws://a.example/"
+	setDial(&d, cmp.Or(s.dial, "NetDialContext"), dial)
+	return d, cmp.Or(s.url, "ws://a.example/")
 }
 
-// hsStop is a way to end a call of Dial after ten seconds.
-type hsStop struct {
-	name    string
-	timeout time.Duration // HandshakeTimeout
-	ctx     func() (context.Context, context.CancelFunc)
-	want    error
-	cause   error
+// stop is a way to end a call of Dial after ten seconds.
+type stop struct {
+	name              string
+	timeout, deadline time.Duration // HandshakeTimeout, and the time until the context's deadline
+	cancelled         bool          // the context is cancelled after ten seconds
+	cause             error
 }
 
-var hsStops = []hsStop{
-	{"HandshakeTimeout", 10 * time.Second, func() (context.Context, context.CancelFunc) {
-		return context.Background(), func() {}
-	}, context.DeadlineExceeded, nil},
-	{"HandshakeTimeout before the context's deadline", 10 * time.Second, func() (context.Context, context.CancelFunc) {
-		return context.WithTimeout(context.Background(), time.Minute)
-	}, context.DeadlineExceeded, nil},
-	{"deadline", time.Minute, func() (context.Context, context.CancelFunc) {
-		return context.WithTimeout(context.Background(), 10*time.Second)
-	}, context.DeadlineExceeded, nil},
-	{"cancelled", 0, func() (context.Context, context.CancelFunc) {
-		ctx, cancel := context.WithCancel(context.Background())
-		time.AfterFunc(10*time.Second, cancel)
-		return ctx, cancel
-	}, context.Canceled, nil},
-	{"cancelled for a cause", time.Minute, func() (context.Context, context.CancelFunc) {
-		ctx, cancel := context.WithCancelCause(context.Background())
-		time.AfterFunc(10*time.Second, func() { cancel(errMine) })
-		return ctx, func() { cancel(nil) }
-	}, context.Canceled, errMine},
+var stops = []stop{
+	{name: "HandshakeTimeout", timeout: 10 * time.Second},
+	{name: "HandshakeTimeout before the context's deadline", timeout: 10 * time.Second, deadline: time.Minute},
+	{name: "deadline", timeout: time.Minute, deadline: 10 * time.Second},
+	{name: "cancelled", cancelled: true},
+	{name: "cancelled for a cause", timeout: time.Minute, cancelled: true, cause: errMine},
+}
+
+func (s stop) context() (context.Context, context.CancelFunc) {
+	if s.deadline > 0 {
+		return context.WithTimeout(context.Background(), s.deadline)
+	}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	if s.cancelled {
+		time.AfterFunc(10*time.Second, func() { cancel(s.cause) })
+	}
+	return ctx, func() { cancel(nil) }
 }
 
 // Wherever the other side stops answering, Dial ends in time with the context's error,
 // the connection is closed, and no goroutine is left: the bubble waits for all of them.
 func TestAttackSlowServer(t *testing.T) {
 	tlsTestConfigs() // outside of bubbles
-	for _, stage := range hsStages {
-		for _, stop := range hsStops {
+	for _, stage := range stages {
+		for _, stop := range stops {
 			t.Run(stage.name+"/"+stop.name, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { hsInterrupt(t, stage, stop) })
+				synctest.Test(t, func(t *testing.T) { dialSlowly(t, stage, stop) })
 			})
 		}
 	}
 }
 
-func hsInterrupt(t *testing.T, stage hsStage, stop hsStop) {
+func dialSlowly(t *testing.T, stage stage, stop stop) {
 	size := 1 << 20
 	if stage.unread {
 		size = 10
@@ -279,7 +265,7 @@ func hsInterrupt(t *testing.T, stage hsStage, stop hsStop) {
 	var wg sync.WaitGroup
 	wg.Go(func() { stage.peer(far) })
 	defer wg.Wait()
-	ctx, cancel := stop.ctx()
+	ctx, cancel := stop.context()
 	defer cancel()
 	start := time.Now()
 	c, resp, err := d.DialContext(ctx, url, nil)
@@ -296,22 +282,24 @@ func hsInterrupt(t *testing.T, stage hsStage, stop hsStop) {
 	}
 	if stage.refused {
 		// The refusal has come, so it is the answer; the body is as much as there is.
-		body := ""
-		if resp != nil {
-			b, _ := io.ReadAll(resp.Body)
-			body = string(b)
+		if err != ErrBadHandshake || resp == nil {
+			t.Fatalf("got answer %v and error %v, want the refusal and %v", resp, err, ErrBadHandshake)
 		}
-		if err != ErrBadHandshake || body != "no, " {
-			t.Errorf("got error %v and body %q, want %v and what has come", err, body, ErrBadHandshake)
+		if body, _ := io.ReadAll(resp.Body); string(body) != "no, " {
+			t.Errorf("got body %q, want what has come", body)
 		}
 		return
 	}
+	want := context.DeadlineExceeded
+	if stop.cancelled {
+		want = context.Canceled
+	}
 	caused := stop.cause == nil || stage.tls || errors.Is(err, stop.cause)
-	if resp != nil || !errors.Is(err, stop.want) || !caused {
-		t.Errorf("got answer %v and error %v, want none, and %v because of %v", resp, err, stop.want, stop.cause)
+	if resp != nil || !errors.Is(err, want) || !caused {
+		t.Errorf("got answer %v and error %v, want none, and %v because of %v", resp, err, want, stop.cause)
 	}
 	var ne net.Error
-	if got := errors.As(err, &ne) && ne.Timeout(); got != (stop.want == context.DeadlineExceeded) {
+	if got := errors.As(err, &ne) && ne.Timeout(); got == stop.cancelled {
 		t.Errorf("got error %v that is a timeout: %v, want %v", err, got, !got)
 	}
 }
@@ -319,36 +307,13 @@ func hsInterrupt(t *testing.T, stage hsStage, stop hsStop) {
 // A context that has ended already ends Dial at once, also with functions that do not
 // look at it.
 func TestDialWithEndedContext(t *testing.T) {
-	ctx := cancelled(nil)
-	addr := proxyServe(t, func(net.Conn) error { return nil })
-	if c, _, err := new(Dialer).DialContext(ctx, "ws://"+addr, nil); c != nil || !errors.Is(err, context.Canceled) {
-		t.Errorf("got error %v, want %v", err, context.Canceled)
-	}
-	for _, stage := range hsStages {
+	for _, stage := range stages {
 		d, url := stage.dialer(t, func(context.Context) (net.Conn, error) {
 			t.Errorf("%s: got the function called that dials", stage.name)
 			return nil, io.EOF
 		})
-		if c, _, err := d.DialContext(ctx, url, nil); c != nil || !errors.Is(err, context.Canceled) {
+		if c, _, err := d.DialContext(cancelled(nil), url, nil); c != nil || !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: got error %v, want %v", stage.name, err, context.Canceled)
-		}
-	}
-}
-
-// A context ends Dial on the kernel's connections, too, with and without TLS.
-func TestDialInterruptedOnTCP(t *testing.T) {
-	for _, scheme := range []string{"ws", "wss"} {
-		ctx, cancel := context.WithCancel(context.Background())
-		addr := proxyServe(t, func(nc net.Conn) error {
-			if _, err := nc.Read(make([]byte, 1)); err != nil {
-				return err
-			}
-			cancel()
-			_, err := io.Copy(io.Discard, nc)
-			return err
-		})
-		if c, _, err := new(Dialer).DialContext(ctx, scheme+"://"+addr, nil); c != nil || !errors.Is(err, context.Canceled) {
-			t.Errorf("%s: got error %v, want %v", scheme, err, context.Canceled)
 		}
 	}
 }
@@ -365,7 +330,7 @@ func TestDialContextEndsWithDial(t *testing.T) {
 				far = tls.Server(pipe, serverConfig)
 			}
 			d := Dialer{HandshakeTimeout: 10 * time.Second, TLSClientConfig: clientConfig}
-			hsSetDial(&d, "NetDial", func(context.Context) (net.Conn, error) { return near, nil })
+			setDial(&d, "NetDial", func(context.Context) (net.Conn, error) { return near, nil })
 			go func() {
 				req, _ := http.ReadRequest(bufio.NewReader(far))
 				time.Sleep(9 * time.Second)
@@ -405,23 +370,6 @@ func TestDialNetworkErrors(t *testing.T) {
 	}
 }
 
-// NetConn is the very connection that was dialed.
-func TestDialNetConn(t *testing.T) {
-	srv, dial := hsTLSServer(t)
-	plain := httptest.NewServer(hsEchoHandler)
-	defer plain.Close()
-	if nc, ok := hsDial(t, Dialer{}, plain.URL).NetConn().(*net.TCPConn); !ok {
-		t.Errorf("got %T, want a *net.TCPConn", nc)
-	}
-	c := hsDial(t, Dialer{TLSClientConfig: hsTLSConfig(srv), NetDial: dial}, "wss://example.com/")
-	if nc, ok := c.NetConn().(*tls.Conn); !ok {
-		t.Errorf("got %T, want a *tls.Conn", nc)
-	}
-	if got := dialPipe(t, Dialer{}, "ws://a.example/", nil, nil); got.c.NetConn().RemoteAddr() != (pipeAddr{}) {
-		t.Errorf("got %v, want the connection that the dial function returned", got.c.NetConn())
-	}
-}
-
 // hsTLSConfig trusts the certificate of a server of httptest, which is for example.com,
 // 127.0.0.1 and ::1.
 func hsTLSConfig(srv *httptest.Server) *tls.Config {
@@ -430,9 +378,9 @@ func hsTLSConfig(srv *httptest.Server) *tls.Config {
 	return &tls.Config{RootCAs: roots}
 }
 
-// hsTLSServer returns a server with TLS, for HTTP/2 too, that echoes, and a function
+// tlsServer returns a server with TLS, for HTTP/2 too, that echoes, and a function
 // that dials it whatever the address.
-func hsTLSServer(t *testing.T) (srv *httptest.Server, dial func(network, addr string) (net.Conn, error)) {
+func tlsServer(t *testing.T) (srv *httptest.Server, dial func(network, addr string) (net.Conn, error)) {
 	srv = httptest.NewUnstartedServer(hsEchoHandler)
 	srv.EnableHTTP2 = true
 	srv.TLS = &tls.Config{NextProtos: []string{"h2", "http/1.1"}}
@@ -442,18 +390,65 @@ func hsTLSServer(t *testing.T) (srv *httptest.Server, dial func(network, addr st
 	return srv, func(network, _ string) (net.Conn, error) { return net.Dial(network, srv.Listener.Addr().String()) }
 }
 
+// A program may say which name it expects, or that it does not care.
 func TestDialTLS(t *testing.T) {
-	srv, dial := hsTLSServer(t)
-	for _, url := range []string{"wss://example.com/", "https://example.com/", "wss://example.com:8443/",
-		"wss://127.0.0.1/", "wss://[::1]/", srv.URL} {
-		hsWantEcho(t, hsDial(t, Dialer{TLSClientConfig: hsTLSConfig(srv), NetDial: dial}, url), url)
+	srv, dial := tlsServer(t)
+	trusted, named, any := hsTLSConfig(srv), hsTLSConfig(srv), &tls.Config{InsecureSkipVerify: true}
+	named.ServerName = "example.com"
+	names := make(chan string, 1)
+	srv.TLS.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		names <- hello.ServerName
+		return nil, nil
+	}
+	for _, tt := range []struct {
+		config    *tls.Config
+		url, name string // "the Server Name Indication extension" (RFC 6455, 4.1) has no addresses
+	}{
+		{trusted, "wss://example.com/", "example.com"},
+		{trusted, "https://example.com/", "example.com"},
+		{trusted, "wss://example.com:8443/", "example.com"},
+		{trusted, "wss://127.0.0.1/", ""},
+		{trusted, "wss://[::1]/", ""},
+		{trusted, srv.URL, ""},
+		{named, "wss://other.example/", "example.com"},
+		{any, "wss://other.example/", "other.example"},
+		{any, "wss://b\u00fccher.example/", "xn--bcher-kva.example"},
+	} {
+		hsWantEcho(t, hsDial(t, Dialer{TLSClientConfig: tt.config, NetDial: dial}, tt.url), tt.url)
+		if got := <-names; got != tt.name {
+			t.Errorf("%s: got the server name %q, want %q", tt.url, got, tt.name)
+		}
+	}
+}
+
+// wantNoTrust checks that Dial fails because the certificate is not for the name or, without one, because it is not
+// trusted, and that the network connection is closed.
+func wantNoTrust(t *testing.T, d Dialer, url, name string) {
+	t.Helper()
+	var nc net.Conn
+	dial := d.NetDial
+	if dial == nil {
+		dial = net.Dial
+	}
+	d.NetDial = func(network, addr string) (_ net.Conn, err error) {
+		nc, err = dial(network, addr)
+		return nc, err
+	}
+	c, resp, err := d.Dial(url, nil)
+	var hostname x509.HostnameError
+	var authority x509.UnknownAuthorityError
+	if ok := errors.As(err, &hostname) && hostname.Host == name || name == "" && errors.As(err, &authority); !ok {
+		t.Errorf("%s: got error %v, want one of the certificate for %q", url, err, name)
+	}
+	if _, err := nc.Write([]byte("x")); c != nil || resp != nil || !errors.Is(err, net.ErrClosed) {
+		t.Errorf("%s: got connection %v, answer %v, and error %v of a write, want the connection closed", url, c, resp, err)
 	}
 }
 
 // The certificate must be for the host of the URL, or for the name that the program
 // gives (CVE-2020-11050, CVE-2020-15133).
 func TestAttackHostName(t *testing.T) {
-	srv, dial := hsTLSServer(t)
+	srv, dial := tlsServer(t)
 	trusted, trustedName := hsTLSConfig(srv), hsTLSConfig(srv)
 	trustedName.ServerName = "other.example"
 	for _, tt := range []struct {
@@ -464,62 +459,19 @@ func TestAttackHostName(t *testing.T) {
 		{"wss://other.example/", trusted, "other.example"},
 		{"wss://example.com.evil.org/", trusted, "example.com.evil.org"},
 		{"wss://127.0.0.2/", trusted, "127.0.0.2"},
+		{"wss://b\u00fccher.example/", trusted, "xn--bcher-kva.example"},
 		{"wss://example.com/", trustedName, "other.example"},
 		{"wss://example.com/", nil, ""},
 		{"wss://example.com/", &tls.Config{}, ""},
 	} {
-		var nc net.Conn
-		d := Dialer{TLSClientConfig: tt.config, NetDial: func(network, addr string) (_ net.Conn, err error) {
-			nc, err = dial(network, addr)
-			return nc, err
-		}}
-		c, resp, err := d.Dial(tt.url, nil)
-		if c != nil || resp != nil {
-			t.Errorf("%s: got a connection or an answer, want none", tt.url)
-		}
-		var hostname x509.HostnameError
-		var authority x509.UnknownAuthorityError
-		switch {
-		case tt.name == "" && !errors.As(err, &authority):
-			t.Errorf("%s: got error %v, want an x509.UnknownAuthorityError", tt.url, err)
-		case tt.name != "" && (!errors.As(err, &hostname) || hostname.Host != tt.name):
-			t.Errorf("%s: got error %v, want an x509.HostnameError for %s", tt.url, err, tt.name)
-		}
-		if _, err := nc.Write([]byte("x")); !errors.Is(err, net.ErrClosed) {
-			t.Errorf("%s: got error %v of a write, want the connection closed", tt.url, err)
-		}
-	}
-}
-
-// A program may say which name it expects, or that it does not care.
-func TestDialTLSServerName(t *testing.T) {
-	srv, dial := hsTLSServer(t)
-	named := hsTLSConfig(srv)
-	named.ServerName = "example.com"
-	names := make(chan string, 1)
-	srv.TLS.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		names <- hello.ServerName
-		return nil, nil
-	}
-	for _, tt := range []struct {
-		config    *tls.Config
-		url, name string
-	}{
-		{named, "wss://other.example/", "example.com"},
-		{&tls.Config{InsecureSkipVerify: true}, "wss://other.example/", "other.example"},
-		{&tls.Config{InsecureSkipVerify: true}, "wss://bücher.example/", "xn--bcher-kva.example"},
-	} {
-		hsWantEcho(t, hsDial(t, Dialer{TLSClientConfig: tt.config, NetDial: dial}, tt.url), "Hello")
-		if got := <-names; got != tt.name { // "the Server Name Indication extension" (RFC 6455, 4.1)
-			t.Errorf("%s: got the server name %q, want %q", tt.url, got, tt.name)
-		}
+		wantNoTrust(t, Dialer{TLSClientConfig: tt.config, NetDial: dial}, tt.url, tt.name)
 	}
 }
 
 // A configuration that is shared with an http.Transport offers HTTP/2, in which there is
 // no such handshake. It works all the same, and is left as it is. Without one, no protocol is offered.
 func TestDialTLSNextProtos(t *testing.T) {
-	srv, dial := hsTLSServer(t)
+	srv, dial := tlsServer(t)
 	for _, tt := range []struct {
 		protos []string
 		want   string
@@ -540,40 +492,38 @@ func TestDialTLSNextProtos(t *testing.T) {
 	}
 }
 
-// hsTrace notes which hooks are called, and for what.
-func hsTrace(events *[]string) *httptrace.ClientTrace {
-	note := func(s ...any) { *events = append(*events, strings.TrimSuffix(fmt.Sprintln(s...), "\n")) }
-	return &httptrace.ClientTrace{
-		GetConn:              func(hostPort string) { note("GetConn", hostPort) },
-		GotConn:              func(info httptrace.GotConnInfo) { note("GotConn", info.Conn.RemoteAddr()) },
-		GotFirstResponseByte: func() { note("GotFirstResponseByte") },
-		ConnectStart:         func(_, addr string) { note("ConnectStart", addr) },
-		ConnectDone:          func(_, addr string, err error) { note("ConnectDone", addr) },
-		TLSHandshakeStart:    func() { note("TLSHandshakeStart") },
-		TLSHandshakeDone:     func(_ tls.ConnectionState, err error) { note("TLSHandshakeDone", err != nil) },
-	}
-}
-
 func TestDialTrace(t *testing.T) {
-	srv, _ := hsTLSServer(t)
+	srv, _ := tlsServer(t)
 	plain := httptest.NewServer(hsEchoHandler)
 	defer plain.Close()
-	const dialed = "GetConn ADDR, ConnectStart ADDR, ConnectDone ADDR, " // of the server
-	const answered = "GotConn ADDR, GotFirstResponseByte"
+	const connected = "GetConn ADDR, ConnectStart ADDR, ConnectDone ADDR, " // to the server
+	const answered = "GotConn ADDR, GotFirstResponseByte "
 	for _, tt := range []struct {
 		url    string
 		config *tls.Config
 		want   string
 	}{
-		{plain.URL, nil, dialed + answered},
-		{srv.URL, hsTLSConfig(srv), dialed + "TLSHandshakeStart, TLSHandshakeDone false, " + answered},
-		{srv.URL, &tls.Config{RootCAs: x509.NewCertPool()}, dialed + "TLSHandshakeStart, TLSHandshakeDone true"},
+		{plain.URL, nil, connected + answered},
+		{srv.URL, hsTLSConfig(srv), connected + "TLSHandshakeStart , TLSHandshakeDone <nil>, " + answered},
+		{srv.URL, &tls.Config{RootCAs: x509.NewCertPool()},
+			connected + "TLSHandshakeStart , TLSHandshakeDone x509: certificate signed by unknown authority"},
 	} {
 		var events []string
+		note := func(hook string, about any) { events = append(events, fmt.Sprintf("%s %v", hook, about)) }
+		trace := &httptrace.ClientTrace{
+			GetConn:              func(hostPort string) { note("GetConn", hostPort) },
+			GotConn:              func(info httptrace.GotConnInfo) { note("GotConn", info.Conn.RemoteAddr()) },
+			GotFirstResponseByte: func() { note("GotFirstResponseByte", "") },
+			ConnectStart:         func(_, addr string) { note("ConnectStart", addr) },
+			ConnectDone:          func(_, addr string, err error) { note("ConnectDone", addr) },
+			TLSHandshakeStart:    func() { note("TLSHandshakeStart", "") },
+			TLSHandshakeDone: func(_ tls.ConnectionState, err error) {
+				note("TLSHandshakeDone", errors.Unwrap(err))
+			},
+		}
 		d := Dialer{TLSClientConfig: tt.config}
-		for _, trace := range []*httptrace.ClientTrace{hsTrace(&events), {}} { // a trace need not have hooks
-			c, _, err := d.DialContext(httptrace.WithClientTrace(context.Background(), trace), tt.url, nil)
-			if err == nil {
+		for _, trace := range []*httptrace.ClientTrace{trace, {}} { // a trace need not have hooks
+			if c, _, err := d.DialContext(httptrace.WithClientTrace(t.Context(), trace), tt.url, nil); err == nil {
 				c.Close()
 			}
 		}
@@ -602,7 +552,8 @@ func TestDialResponse(t *testing.T) {
 	wantRead(t, got.c, "Hello")
 }
 
-// answeredConn is a client's connection to a server whose answer, and what follows it, is there at once.
+// answeredConn is a client's connection to a server whose answer, and what follows it, is there at once. Its Conn is
+// a loopTransport.
 type answeredConn struct {
 	proxyConn
 	template string
@@ -624,13 +575,6 @@ func (c *answeredConn) Write(p []byte) (int, error) {
 	c.answer = c.template
 	return len(p), nil
 }
-
-func (c *answeredConn) Close() error                     { return nil }
-func (c *answeredConn) LocalAddr() net.Addr              { return pipeAddr{} }
-func (c *answeredConn) RemoteAddr() net.Addr             { return pipeAddr{} }
-func (c *answeredConn) SetDeadline(time.Time) error      { return nil }
-func (c *answeredConn) SetReadDeadline(time.Time) error  { return nil }
-func (c *answeredConn) SetWriteDeadline(time.Time) error { return nil }
 
 // referenceAnswer is another reading of RFC 6455, 4.1, on top of net/http.
 type referenceAnswer struct {
@@ -707,6 +651,7 @@ func FuzzDialResponse(f *testing.F) {
 			chunk = 0
 		}
 		nc := &answeredConn{template: string(answer)}
+		nc.Conn = &loopTransport{}
 		nc.chunk, nc.end = int(chunk%1000), io.EOF
 		d := Dialer{
 			NetDial:           func(string, string) (net.Conn, error) { return nc, nil },

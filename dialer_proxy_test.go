@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -69,60 +68,40 @@ func proxyRelay(client net.Conn, addr string) error {
 	return err
 }
 
-// proxyServeHTTP is one connection of an HTTP proxy that knows the echo server as echo.test.
-func proxyServeHTTP(conn net.Conn, echo string) error {
-	br := bufio.NewReader(conn)
-	req, err := http.ReadRequest(br)
-	if err != nil {
-		return err
-	}
-	if got, want := req.Header.Get("Proxy-Authorization"), "Basic dXNlcjpwYXNz"; got != want {
-		return fmt.Errorf("got authorization %q, want %q", got, want)
-	}
-	if req.Method != http.MethodConnect || req.RequestURI != "echo.test:7" || br.Buffered() > 0 {
-		return fmt.Errorf("got %s %s and %d bytes behind it, want a plain CONNECT", req.Method, req.RequestURI, br.Buffered())
-	}
-	if _, err := io.WriteString(conn, proxyOK); err != nil {
-		return err
-	}
-	return proxyRelay(conn, echo)
-}
-
-// proxyServeSOCKS is one connection of a SOCKS proxy that knows the echo server as echo.test.
-func proxyServeSOCKS(conn net.Conn, echo string) error {
-	for _, step := range []proxyStep{
-		{"\x05\x02\x00\x02", "\x05\x02"},
-		{"\x01\x04user\x04pass", "\x01\x00"},
-		{"\x05\x01\x00\x03\x09echo.test\x00\x07", "\x05\x00\x00\x03\x05bound\x00\x07"},
-	} {
-		b := make([]byte, len(step.want))
-		if _, err := io.ReadFull(conn, b); err != nil || string(b) != step.want {
-			return fmt.Errorf("got %q and error %v, want %q", b, err, step.want)
-		}
-		if _, err := io.WriteString(conn, step.answer); err != nil {
-			return err
-		}
-	}
-	return proxyRelay(conn, echo)
-}
-
 // eachProxy runs f with a Dialer for a proxy of each scheme on loopback, which alone knows the server, as echo.test:7.
 func eachProxy(t *testing.T, server *httptest.Server, f func(t *testing.T, d Dialer)) {
-	echo := server.Listener.Addr().String()
 	certified := httptest.NewTLSServer(nil) // for its certificate
 	t.Cleanup(certified.Close)
-	for scheme, serve := range map[string]func(net.Conn) error{
-		"http":   func(nc net.Conn) error { return proxyServeHTTP(nc, echo) },
-		"socks5": func(nc net.Conn) error { return proxyServeSOCKS(nc, echo) },
-		"https": func(nc net.Conn) error {
-			secure := tls.Server(nc, &tls.Config{Certificates: certified.TLS.Certificates})
-			defer secure.Close()
-			return proxyServeHTTP(secure, echo)
+	connect := []proxyStep{{"CONNECT echo.test:7 HTTP/1.1\r\nHost: echo.test:7\r\n" +
+		"Proxy-Authorization: Basic dXNlcjpwYXNz\r\n\r\n", proxyOK}}
+	for scheme, steps := range map[string][]proxyStep{
+		"http":  connect,
+		"https": connect,
+		"socks5": {
+			{"\x05\x02\x00\x02", "\x05\x02"},
+			{"\x01\x04user\x04pass", "\x01\x00"},
+			{"\x05\x01\x00\x03\x09echo.test\x00\x07", "\x05\x00\x00\x03\x05bound\x00\x07"},
 		},
 	} {
 		t.Run(scheme, func(t *testing.T) {
+			addr := proxyServe(t, func(nc net.Conn) error {
+				if scheme == "https" {
+					nc = tls.Server(nc, &tls.Config{Certificates: certified.TLS.Certificates})
+					defer nc.Close()
+				}
+				for _, step := range steps {
+					b := make([]byte, len(step.want))
+					if _, err := io.ReadFull(nc, b); err != nil || string(b) != step.want {
+						return fmt.Errorf("got %q and error %v, want %q", b, err, step.want)
+					}
+					if _, err := io.WriteString(nc, step.answer); err != nil {
+						return err
+					}
+				}
+				return proxyRelay(nc, server.Listener.Addr().String())
+			})
 			f(t, Dialer{
-				Proxy:           http.ProxyURL(proxyURL(t, scheme+"://user:pass@"+proxyServe(t, serve))),
+				Proxy:           http.ProxyURL(proxyURL(t, scheme+"://user:pass@"+addr)),
 				TLSClientConfig: hsTLSConfig(certified),
 			})
 		})
@@ -134,50 +113,38 @@ func eachProxy(t *testing.T, server *httptest.Server, f func(t *testing.T, d Dia
 func TestDialThroughProxies(t *testing.T) {
 	plain := httptest.NewServer(hsEchoHandler)
 	t.Cleanup(plain.Close)
-	eachProxy(t, plain, func(t *testing.T, d Dialer) {
-		c := hsDial(t, d, "ws://echo.test:7/")
-		hsWantEcho(t, c, strings.Repeat("x", 10_000))
-		if _, isTLS := c.NetConn().(*tls.Conn); isTLS != strings.HasSuffix(t.Name(), "https") {
-			t.Errorf("got %T, want the connection to the proxy", c.NetConn())
-		}
-	})
-	secure, _ := hsTLSServer(t)
-	eachProxy(t, secure, func(t *testing.T, d Dialer) {
-		d.TLSClientConfig.ServerName = "example.com"
-		c := hsDial(t, d, "wss://echo.test:7/")
-		hsWantEcho(t, c, strings.Repeat("x", 10_000))
-		if _, ok := c.NetConn().(*tls.Conn); !ok {
-			t.Errorf("got %T, want TLS", c.NetConn())
-		}
-	})
-}
-
-// hsWantHostname checks that Dial fails because the certificate is not for the name.
-func hsWantHostname(t *testing.T, d Dialer, url, name string) {
-	t.Helper()
-	c, _, err := d.Dial(url, nil)
-	var hostname x509.HostnameError
-	if c != nil || !errors.As(err, &hostname) || hostname.Host != name {
-		t.Errorf("got error %v, want an x509.HostnameError for %s", err, name)
+	secure, _ := tlsServer(t)
+	for url, srv := range map[string]*httptest.Server{"ws://echo.test:7/": plain, "wss://echo.test:7/": secure} {
+		eachProxy(t, srv, func(t *testing.T, d Dialer) {
+			if srv == secure {
+				d.TLSClientConfig.ServerName = "example.com"
+			}
+			c := hsDial(t, d, url)
+			hsWantEcho(t, c, strings.Repeat("x", 10_000))
+			want := srv == secure || strings.HasSuffix(t.Name(), "https")
+			if _, isTLS := c.NetConn().(*tls.Conn); isTLS != want {
+				t.Errorf("got %T, want TLS to the server, or the connection to the proxy", c.NetConn())
+			}
+		})
 	}
 }
 
 // The certificate is verified for the server, not for the proxy, through which it came
 // (CVE-2020-11050, CVE-2020-15133).
 func TestAttackHostNameThroughProxy(t *testing.T) {
-	srv, _ := hsTLSServer(t)
-	eachProxy(t, srv, func(t *testing.T, d Dialer) { hsWantHostname(t, d, "wss://echo.test:7/", "echo.test") })
+	srv, _ := tlsServer(t)
+	eachProxy(t, srv, func(t *testing.T, d Dialer) { wantNoTrust(t, d, "wss://echo.test:7/", "echo.test") })
 }
 
 // The certificate of an https proxy is verified too, for the proxy's name. TLSClientConfig.ServerName is the
 // server's.
 func TestAttackHostNameOfProxy(t *testing.T) {
-	certified, dial := hsTLSServer(t)
+	certified, dial := tlsServer(t)
 	for _, serverName := range []string{"", "example.com"} {
 		d := Dialer{TLSClientConfig: hsTLSConfig(certified), NetDial: dial}
 		d.Proxy = http.ProxyURL(proxyURL(t, "https://proxy.test"))
 		d.TLSClientConfig.ServerName = serverName
-		hsWantHostname(t, d, "ws://example.com/", "proxy.test")
+		wantNoTrust(t, d, "ws://example.com/", "proxy.test")
 	}
 }
 
@@ -231,12 +198,9 @@ func TestDialProxyAddress(t *testing.T) {
 	}
 }
 
-// A proxy and the server's TLS get an international name as DNS would.
+// A proxy gets an international name as DNS would; TestAttackHostName has the server's TLS.
 func TestDialInternationalName(t *testing.T) {
 	const url, name = "wss://b\u00fccher.example/", "xn--bcher-kva.example"
-	srv, dial := hsTLSServer(t)
-	hsWantHostname(t, Dialer{TLSClientConfig: hsTLSConfig(srv), NetDial: dial}, url, name)
-
 	// What the proxy refuses is not taken for the server's answer.
 	d := Dialer{Proxy: http.ProxyURL(proxyURL(t, "http://p"))}
 	got := dialPipe(t, d, url, nil, func(string) string { return "HTTP/1.1 407 \r\nContent-Length: 2\r\n\r\nno" })
@@ -381,10 +345,10 @@ func TestProxyTunnelTruncated(t *testing.T) {
 	}
 }
 
-// Every verdict on what the proxy said, with its text. A hostile proxy whose head never ends is left after
-// maxResponseHead bytes.
+// Every verdict on what the proxy said, with its text, and on what cannot be asked, before anything is written. A
+// hostile proxy whose head never ends is left after maxResponseHead bytes.
 func TestProxyTunnelRefused(t *testing.T) {
-	for _, tt := range proxyCases(t, "refused.txt") {
+	for _, tt := range append(proxyCases(t, "refused.txt"), proxyCases(t, "unsayable.txt")...) {
 		for _, chunk := range []int{0, 1, 1000} {
 			c := &proxyConn{chunk: chunk, end: io.EOF}
 			err := tt.open(c)
@@ -395,16 +359,9 @@ func TestProxyTunnelRefused(t *testing.T) {
 			if err == nil || err.Error() != want && !(open && strings.HasPrefix(err.Error(), want)) || c.read > maxResponseHead {
 				t.Errorf("%s by %d: got %v after %d bytes, want %v", tt.name, chunk, err, c.read, tt.err)
 			}
-		}
-	}
-}
-
-// What cannot be asked is refused before anything is written.
-func TestProxyTunnelUnsayable(t *testing.T) {
-	for _, tt := range proxyCases(t, "unsayable.txt") {
-		c := &proxyConn{end: io.EOF}
-		if err := tt.open(c); err == nil || err.Error() != tt.err || len(c.wrote) > 0 {
-			t.Errorf("%s: got %v after %q, want %v after nothing", tt.name, err, c.wrote, tt.err)
+			if len(tt.steps) == 0 && len(c.wrote) > 0 {
+				t.Errorf("%s: got %q written, want nothing", tt.name, c.wrote)
+			}
 		}
 	}
 }

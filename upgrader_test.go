@@ -450,7 +450,7 @@ func TestUpgradeUnwraps(t *testing.T) {
 
 // HTTP/2 has no Upgrade (RFC 9113, 8.6), and a plain GET over it is told so.
 func TestUpgradeOverHTTP2(t *testing.T) {
-	srv, _ := hsTLSServer(t)
+	srv, _ := tlsServer(t)
 	resp, err := srv.Client().Get(srv.URL)
 	if err != nil {
 		t.Fatal(err)
