@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/bits"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -283,32 +282,19 @@ func wantHead(t *testing.T, name, head string, lines []string) {
 	}
 }
 
-// The answers of testdata/dial, played by a scripted server: what the Dialer makes of
-// each, when it arrives at once and when it arrives byte by byte.
+// The answers of testdata/dial: what the Dialer makes of each, when it arrives at once and when it arrives byte by byte.
 func TestDialAnswerCases(t *testing.T) {
 	hsReadCases(t, "dial", func(t *testing.T, c *hsCase) {
-		hsPlayAnswer(t, c, net.Dial)
+		hsPlayAnswer(t, c, 0)
 		t.Run("byte by byte", func(t *testing.T) {
 			chunk := 1
 			if len(c.wire(t, "answer", "")) > 1<<17 {
 				chunk = 997 // so that the race detector is done in time
 			}
-			hsPlayAnswer(t, c, func(network, addr string) (net.Conn, error) {
-				nc, err := net.Dial(network, addr)
-				return &hsDripConn{nc, bufio.NewReader(nc), chunk}, err
-			})
+			hsPlayAnswer(t, c, chunk)
 		})
 	})
 }
-
-// hsDripConn is a connection of which each Read returns at most chunk bytes.
-type hsDripConn struct {
-	net.Conn
-	br    *bufio.Reader
-	chunk int
-}
-
-func (c *hsDripConn) Read(p []byte) (int, error) { return c.br.Read(p[:min(c.chunk, len(p))]) }
 
 // hsResult is a result section: what the Dialer has made of an answer.
 type hsResult struct {
@@ -338,29 +324,20 @@ func hsParseResult(t *testing.T, c *hsCase) hsResult {
 	return r
 }
 
-func hsPlayAnswer(t *testing.T, c *hsCase, dial func(network, addr string) (net.Conn, error)) {
+func hsPlayAnswer(t *testing.T, c *hsCase, chunk int) {
 	want := hsParseResult(t, c)
-	addr := proxyServe(t, func(nc net.Conn) error {
-		req, err := http.ReadRequest(bufio.NewReader(nc))
-		if err != nil {
-			return err
-		}
-		io.WriteString(nc, c.wire(t, "answer", req.Header.Get("Sec-Websocket-Key"))) // the client may have gone
-		nc.(*net.TCPConn).CloseWrite()
-		if _, err := io.Copy(io.Discard, nc); errors.Is(err, os.ErrDeadlineExceeded) {
-			return errors.New("the client has not closed its connection")
-		}
-		return nil
-	})
+	key := newKey()
+	answer := c.wire(t, "answer", key)
+	nc := newAnsweredConn(answer, key, chunk)
 	d := Dialer{
-		NetDial:           dial,
-		HandshakeTimeout:  hsPatience,
+		NetDial:           nc.dial,
 		Subprotocols:      c.setting("dialer", "subprotocols"),
 		EnableCompression: c.setting("dialer", "compression") != nil,
 	}
-	conn, resp, err := d.Dial("ws://"+addr, nil)
-	if (conn == nil) != (err != nil) || resp != nil && err != nil && err != ErrBadHandshake {
-		t.Fatalf("got connection %v and error %#v, want one of them, ErrBadHandshake for a response", conn, err)
+	conn, resp, err := d.Dial("ws://a.example/", nil)
+	if (conn == nil) != (err != nil) || nc.closed != (err != nil) || resp != nil && err != nil && err != ErrBadHandshake {
+		t.Fatalf("got connection %v, closed: %v, and error %#v, want one of them, ErrBadHandshake for a response",
+			conn, nc.closed, err)
 	}
 	got := hsResult{compressed: "false", end: want.end}
 	if err != nil {
@@ -371,35 +348,32 @@ func hsPlayAnswer(t *testing.T, c *hsCase, dial func(network, addr string) (net.
 	}
 	if resp != nil {
 		body, err := io.ReadAll(resp.Body)
-		if err != nil {
-			t.Errorf("got error %v of the response's body, want none", err)
+		if closed := resp.Body.Close(); err != nil || closed != nil {
+			t.Errorf("got errors %v and %v of the response's body, want none", err, closed)
 		}
 		got.status, got.body = fmt.Sprint(resp.StatusCode), string(body)
 	}
 	if conn != nil {
 		defer conn.Close()
 		got.subprotocol, got.compressed = conn.Subprotocol(), fmt.Sprint(conn.CompressionState().Enabled)
-		got.messages, got.end = hsReadMessages(conn)
+		if n := cap(conn.recv.b); n >= 1024 && len(answer) < 1000 {
+			t.Errorf("got %d bytes held for the frames that came with the answer, want about as many as they have", n)
+		}
+		for got.end = ""; got.end == ""; {
+			messageType, p, err := conn.ReadMessage()
+			if err == nil || messageType != noMessage {
+				got.messages = append(got.messages, string(p))
+			}
+			if err != nil {
+				got.end = err.Error()
+			}
+		}
 		if want.count != "" {
 			got.count, got.messages = fmt.Sprint(len(got.messages)), nil
 		}
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+.100q\nwant %+.100q", got, want)
-	}
-}
-
-// hsReadMessages returns all messages, and the error behind them.
-func hsReadMessages(c *Conn) (messages []string, end string) {
-	c.SetReadDeadline(time.Now().Add(hsPatience))
-	for {
-		messageType, p, err := c.ReadMessage()
-		if err == nil || messageType != noMessage {
-			messages = append(messages, string(p))
-		}
-		if err != nil {
-			return messages, err.Error()
-		}
 	}
 }
 
@@ -527,24 +501,6 @@ func TestIsWebSocketUpgrade(t *testing.T) {
 	}
 }
 
-func TestChooseSubprotocol(t *testing.T) {
-	for _, tt := range []struct {
-		wanted, supported []string
-		want              string
-	}{
-		{[]string{"b", "a"}, []string{"a", "b"}, "b"},
-		{[]string{"c", "a"}, []string{"a", "b"}, "a"},
-		{[]string{"A"}, []string{"a"}, ""},
-		{[]string{"c"}, []string{"a", "b"}, ""},
-		{nil, []string{"a"}, ""},
-		{[]string{"a"}, nil, ""},
-	} {
-		if got := chooseSubprotocol(tt.wanted, tt.supported); got != tt.want {
-			t.Errorf("got %q of %q for %q, want %q", got, tt.supported, tt.wanted, tt.want)
-		}
-	}
-}
-
 // The example of RFC 6455, 1.3, appended to whatever stands before it.
 func TestAcceptKey(t *testing.T) {
 	if got := acceptKey(sampleKey); got != sampleAccept {
@@ -557,49 +513,42 @@ func TestAcceptKey(t *testing.T) {
 
 // testdata/handshake/key.txt has more of what is no key; here is what cannot be sent in a header, too.
 func TestValidKey(t *testing.T) {
-	for _, tt := range []struct {
-		name, in string
-		want     bool
-	}{
-		{"RFC 6455, 1.3", sampleKey, true},
-		{"all zero", "AAAAAAAAAAAAAAAAAAAAAA==", true},
-		{"both special characters", "+/+/+/+/+/+/+/+/+/+/+w==", true},
-		{"18 bytes in 24 characters", base64.StdEncoding.EncodeToString(make([]byte, 18)), false},
-		{"padding only", "========================", false},
-		{"something behind it", "AAAAAAAAAAAAAAAAAAAAAA==A", false},
-		{"line feed in place of a character", "AAAAAAAAAAAAAAAAAAAAA\n==", false},
-		{"line feed behind a short one", "AAAAAAAAAAAAAAAAAAAAA==\n", false},
-		{"line feeds that the decoder passes over", "AAAAAAAAAAAA\nAAAAAAAAAA==", false},
-		{"16 bytes and line feeds", "AAAAAAAAAAAAAAAAAAAAAA\r\n==", false},
-		{"line feeds only", strings.Repeat("\n", 24), false},
-		{"NUL", "AAAAAAAAAAA\x00AAAAAAAAAA==", false},
-		{"outside of ASCII", "AAAAAAAAAAAAAAAAAAAA\u00e4==", false},
+	for want, keys := range map[bool][]string{
+		true: {sampleKey, "AAAAAAAAAAAAAAAAAAAAAA==", "+/+/+/+/+/+/+/+/+/+/+w=="},
+		false: {
+			"AAAAAAAAAAAAAAAAAAAAAAAA", // 18 bytes
+			"========================", "AAAAAAAAAAAAAAAAAAAAAA==A", "AAAAAAAAAAA\x00AAAAAAAAAA==", "AAAAAAAAAAAAAAAAAAAA\u00e4==",
+			// Line breaks, which the decoder passes over.
+			"AAAAAAAAAAAAAAAAAAAAA\n==", "AAAAAAAAAAAAAAAAAAAAA==\n", "AAAAAAAAAAAA\nAAAAAAAAAA==", "AAAAAAAAAAAAAAAAAAAAAA\r\n==",
+			strings.Repeat("\n", 24),
+		},
 	} {
-		if got := validKey(tt.in); got != tt.want {
-			t.Errorf("%s: got %v for %q, want %v", tt.name, got, tt.in, tt.want)
+		for _, key := range keys {
+			if got := validKey(key); got != want {
+				t.Errorf("got %v for %q, want %v", got, key, want)
+			}
 		}
 	}
 }
 
-// "The nonce MUST be selected randomly for each connection" (RFC 6455, 4.1).
+// "The nonce MUST be selected randomly for each connection" (RFC 6455, 4.1): no two are equal, and no bit is constant.
 func TestNewKey(t *testing.T) {
-	const keys = 1000
 	seen := make(map[string]bool)
-	ones := 0
-	for range keys {
+	var bits [2][keySize]byte // that were set, and that were not
+	for range 1000 {
 		key := newKey()
 		if !validKey(key) || seen[key] {
 			t.Fatalf("got %q, want the base64 of 16 bytes, new each time", key)
 		}
 		seen[key] = true
 		nonce, _ := base64.StdEncoding.DecodeString(key)
-		for _, b := range nonce {
-			ones += bits.OnesCount8(b)
+		for i, b := range nonce {
+			bits[0][i] |= b
+			bits[1][i] |= ^b
 		}
 	}
-	// 128,000 fair coins: a deviation of 2,000 is eleven times the standard one.
-	if want := keys * keySize * 8 / 2; ones < want-2000 || ones > want+2000 {
-		t.Errorf("got %d one bits in %d keys, want about %d", ones, keys, want)
+	if all := [keySize]byte(bytes.Repeat([]byte{0xff}, keySize)); bits[0] != all || bits[1] != all {
+		t.Errorf("got the bits %x set and %x not set, want all of them", bits[0], bits[1])
 	}
 }
 
@@ -668,6 +617,22 @@ func TestCheckOriginMalformedPattern(t *testing.T) {
 	}
 }
 
+// elements is another reading of the list in all lines of a field.
+func elements(lines []string) (list []string) {
+	for element := range strings.SplitSeq(strings.Join(lines, ","), ",") {
+		if element = strings.Trim(element, " \t"); element != "" {
+			list = append(list, element)
+		}
+	}
+	return list
+}
+
+func hasToken(lines []string, token string) bool {
+	return slices.ContainsFunc(elements(lines), func(s string) bool {
+		return len(s) == len(token) && strings.EqualFold(s, token)
+	})
+}
+
 // Whatever the header, a request is accepted if and only if it is a handshake by another reading of RFC 6455,
 // 4.2.1.
 func FuzzUpgradeRequest(f *testing.F) {
@@ -697,24 +662,11 @@ func FuzzUpgradeRequest(f *testing.F) {
 				t.Errorf("got refusal %+v, want a status and a reason", refusal)
 			}
 		}
-		list := func(name string) (elements []string) {
-			for _, element := range strings.Split(strings.Join(r.Header[name], ","), ",") {
-				if element = strings.Trim(element, " \t"); element != "" {
-					elements = append(elements, element)
-				}
-			}
-			return elements
-		}
-		has := func(name, token string) bool {
-			return slices.ContainsFunc(list(name), func(s string) bool {
-				return len(s) == len(token) && strings.EqualFold(s, token)
-			})
-		}
 		wantRefused := ""
 		switch {
 		case method != "GET" || length != 0:
 			wantRefused = "the method, or a body"
-		case !has("Connection", "upgrade") || !has("Upgrade", "websocket"):
+		case !hasToken(r.Header["Connection"], "upgrade") || !hasToken(r.Header["Upgrade"], "websocket"):
 			wantRefused = "no upgrade to websocket"
 		case !slices.Equal(r.Header["Sec-Websocket-Version"], []string{"13"}):
 			wantRefused = "the version"
@@ -725,7 +677,7 @@ func FuzzUpgradeRequest(f *testing.F) {
 
 		wantRefused = ""
 		keys := r.Header["Sec-Websocket-Key"]
-		wantProtocols := list("Sec-Websocket-Protocol")
+		wantProtocols := elements(r.Header["Sec-Websocket-Protocol"])
 		if len(keys) != 1 || !regexp.MustCompile("^[A-Za-z0-9+/]{22}==$").MatchString(keys[0]) {
 			wantRefused = "the key"
 		}

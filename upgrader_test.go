@@ -17,6 +17,7 @@ import (
 	"reflect"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -82,14 +83,18 @@ func hsTryUpgrade(t *testing.T, u Upgrader, r *http.Request) (w *hsHijacker, far
 }
 
 // wantAnswer checks the answer to a request that is upgraded, in which the fields follow those that are always there.
-// It must come in one write: half of one is of no use to anybody.
-func wantAnswer(t *testing.T, u Upgrader, r *http.Request, header http.Header, fields string) *Conn {
+// It must come in one write: half of one is of no use to anybody. The connection must have its subprotocol.
+func wantAnswer(t *testing.T, u Upgrader, r *http.Request, header http.Header, fields string) {
 	t.Helper()
 	_, far, c, err := upgradePipe(t, u, r, header)
-	if got, want := string(far.take()), hsAnswer101+fields+"\r\n"; got != want || err != nil || far.in.writes != 1 {
-		t.Errorf("%q: got %q in %d writes and error %v, want %q in one", header, got, far.in.writes, err, want)
+	got, want := string(far.take()), hsAnswer101+fields+"\r\n"
+	if err != nil || got != want || far.in.writes != 1 {
+		t.Fatalf("%q: got %q in %d writes and error %v, want %q in one", header, got, far.in.writes, err, want)
 	}
-	return c
+	chosen := strings.Join(hsFields(got, "Sec-WebSocket-Protocol"), "\n")
+	if protocol := strings.TrimPrefix(chosen, "Sec-WebSocket-Protocol: "); c.Subprotocol() != protocol {
+		t.Errorf("%q: got subprotocol %q, want %q", header, c.Subprotocol(), protocol)
+	}
 }
 
 // wantRefused checks that a request is answered with the status, not on the connection, and what Upgrade returns.
@@ -145,28 +150,18 @@ func hsWantEcho(t *testing.T, c *Conn, text string) {
 // Where Upgrader.Error is set, it has the status and the error that Upgrade returns,
 // and nobody else writes.
 func TestUpgradeErrorIsTheOnlyWriter(t *testing.T) {
-	for _, body := range []string{"mine", ""} {
-		w, r := httptest.NewRecorder(), hsRequest()
-		r.Header.Set("Origin", "http://evil.example")
-		var gotStatus int
-		var gotReason error
-		u := Upgrader{Error: func(w2 http.ResponseWriter, r2 *http.Request, status int, reason error) {
-			if w2 != w || r2 != r {
-				t.Errorf("got another writer or request, want those of Upgrade")
-			}
-			gotStatus, gotReason = status, reason
-			if body != "" {
-				w2.WriteHeader(http.StatusTeapot)
-				io.WriteString(w2, body)
-			}
-		}}
-		_, err := u.Upgrade(w, r, nil)
-		if gotStatus != http.StatusForbidden || gotReason != err || err == nil {
-			t.Errorf("got status %d and reason %v, want 403 and %v", gotStatus, gotReason, err)
+	w, r := httptest.NewRecorder(), hsRequest()
+	r.Header.Set("Origin", "http://evil.example")
+	var reasons []error
+	u := Upgrader{Error: func(w2 http.ResponseWriter, r2 *http.Request, status int, reason error) {
+		if w2 != w || r2 != r || status != http.StatusForbidden {
+			t.Errorf("got status %d and maybe another writer or request, want 403 and those of Upgrade", status)
 		}
-		if got := w.Body.String(); got != body || (w.Code == http.StatusTeapot) != (body != "") {
-			t.Errorf("got %d with body %q, want %q from Error alone", w.Code, got, body)
-		}
+		reasons = append(reasons, reason)
+	}}
+	_, err := u.Upgrade(w, r, nil)
+	if err == nil || !slices.Equal(reasons, []error{err}) || w.Body.Len() > 0 {
+		t.Errorf("got reasons %v and body %q, want %v in one call of Error, and nothing written", reasons, w.Body, err)
 	}
 }
 
@@ -185,63 +180,45 @@ func TestUpgradeAnswer(t *testing.T) {
 		fields+"Sec-WebSocket-Extensions: "+deflate+"\r\nSet-Cookie: a=1\r\n")
 }
 
-// The program's header follows the handshake's own, sorted by name so that equal
-// answers are equal, in the program's spelling.
+// The program's header follows the handshake's own, sorted by name so that equal answers are equal, in the program's
+// spelling. A Sec-WebSocket-Protocol in it counts where Upgrader.Subprotocols is nil: then the program has chosen by
+// itself.
 func TestUpgradeResponseHeader(t *testing.T) {
+	const protocol, chosen = "Sec-Websocket-Protocol", "Sec-WebSocket-Protocol: "
 	long := strings.Repeat("x", 3*defaultBufferSize) // longer than the buffer that the answer is made in
 	for _, tt := range []struct {
-		in   http.Header
-		want string
-	}{
-		{nil, ""},
-		{http.Header{}, ""},
-		{http.Header{"Set-Cookie": {"a=1; Path=/; HttpOnly"}}, "Set-Cookie: a=1; Path=/; HttpOnly\r\n"},
-		{http.Header{"Set-Cookie": {"b=2", "a=1"}}, "Set-Cookie: b=2\r\nSet-Cookie: a=1\r\n"},
-		{http.Header{"X-C": {"3"}, "X-A": {"1"}, "X-B": {"2"}}, "X-A: 1\r\nX-B: 2\r\nX-C: 3\r\n"},
-		{http.Header{"X-A": nil, "X-B": {}, "X-C": {""}}, "X-C: \r\n"},
-		{http.Header{"set-cookie": {"a=1"}, "SERVER": {"x"}}, "SERVER: x\r\nset-cookie: a=1\r\n"},
-		{http.Header{"X-A": {"\u00e4\xff"}}, "X-A: \u00e4\xff\r\n"},
-		{http.Header{"X!#$%&'*+-.^_`|~9": {"1"}}, "X!#$%&'*+-.^_`|~9: 1\r\n"},
-		{http.Header{"X-A": {long}}, "X-A: " + long + "\r\n"},
-		// The handshake's own, in any spelling.
-		{http.Header{"Upgrade": {"x"}, "Connection": {"x"}, "Sec-Websocket-Accept": {"x"},
-			"Sec-Websocket-Key": {"x"}, "Sec-Websocket-Version": {"x"}, "Content-Length": {"x"}, "Transfer-Encoding": {""}}, ""},
-		{http.Header{"upgrade": {"x"}, "CONNECTION": {"x"}, "Sec-WebSocket-Accept": {"x"},
-			"sec-websocket-key": {"x"}, "Sec-WebSocket-Version": {"x"}, "content-length": {""}, "TRANSFER-ENCODING": {""}}, ""},
-	} {
-		wantAnswer(t, Upgrader{}, hsRequest(), tt.in, tt.want)
-	}
-}
-
-// A Sec-WebSocket-Protocol in the program's header counts where Upgrader.Subprotocols
-// is nil: then the program has chosen by itself.
-func TestUpgradeResponseHeaderWithSubprotocol(t *testing.T) {
-	const name = "Sec-Websocket-Protocol"
-	for _, tt := range []struct {
 		supported []string
-		header    http.Header
+		in        http.Header
 		want      string
 	}{
-		{nil, http.Header{name: {"superchat"}}, "superchat"},
-		{nil, http.Header{"sec-websocket-protocol": {"superchat"}}, "superchat"},
-		{nil, http.Header{"Sec-WebSocket-Protocol": {"superchat"}}, "superchat"},
-		{nil, http.Header{name: {"superchat", "chat"}}, "superchat"},
-		{nil, http.Header{name: {""}}, ""},
-		{nil, http.Header{name: {}}, ""},
 		{nil, nil, ""},
-		{[]string{"chat"}, http.Header{name: {"superchat"}}, "chat"},
-		{[]string{"soap"}, http.Header{name: {"superchat"}}, ""},
-		{[]string{}, http.Header{name: {"superchat"}}, ""},
+		{nil, http.Header{}, ""},
+		{nil, http.Header{"Set-Cookie": {"a=1; Path=/; HttpOnly"}}, "Set-Cookie: a=1; Path=/; HttpOnly\r\n"},
+		{nil, http.Header{"Set-Cookie": {"b=2", "a=1"}}, "Set-Cookie: b=2\r\nSet-Cookie: a=1\r\n"},
+		{nil, http.Header{"X-C": {"3"}, "X-A": {"1"}, "X-B": {"2"}}, "X-A: 1\r\nX-B: 2\r\nX-C: 3\r\n"},
+		{nil, http.Header{"X-A": nil, "X-B": {}, "X-C": {""}}, "X-C: \r\n"},
+		{nil, http.Header{"set-cookie": {"a=1"}, "SERVER": {"x"}}, "SERVER: x\r\nset-cookie: a=1\r\n"},
+		{nil, http.Header{"X-A": {"\u00e4\xff"}}, "X-A: \u00e4\xff\r\n"},
+		{nil, http.Header{"X!#$%&'*+-.^_`|~9": {"1"}}, "X!#$%&'*+-.^_`|~9: 1\r\n"},
+		{nil, http.Header{"X-A": {long}}, "X-A: " + long + "\r\n"},
+		// The handshake's own, in any spelling.
+		{nil, http.Header{"Upgrade": {"x"}, "Connection": {"x"}, "Sec-Websocket-Accept": {"x"},
+			"Sec-Websocket-Key": {"x"}, "Sec-Websocket-Version": {"x"}, "Content-Length": {"x"}, "Transfer-Encoding": {""}}, ""},
+		{nil, http.Header{"upgrade": {"x"}, "CONNECTION": {"x"}, "Sec-WebSocket-Accept": {"x"},
+			"sec-websocket-key": {"x"}, "Sec-WebSocket-Version": {"x"}, "content-length": {""}, "TRANSFER-ENCODING": {""}}, ""},
+		{nil, http.Header{protocol: {"superchat"}}, chosen + "superchat\r\n"},
+		{nil, http.Header{"sec-websocket-protocol": {"superchat"}}, chosen + "superchat\r\n"},
+		{nil, http.Header{"Sec-WebSocket-Protocol": {"superchat"}}, chosen + "superchat\r\n"},
+		{nil, http.Header{protocol: {"superchat", "chat"}}, chosen + "superchat\r\n"},
+		{nil, http.Header{protocol: {""}}, ""},
+		{nil, http.Header{protocol: {}}, ""},
+		{[]string{"chat"}, http.Header{protocol: {"superchat"}}, chosen + "chat\r\n"},
+		{[]string{"soap"}, http.Header{protocol: {"superchat"}}, ""},
+		{[]string{}, http.Header{protocol: {"superchat"}}, ""},
 	} {
 		r := hsRequest()
-		r.Header.Set(name, "chat, superchat")
-		fields := ""
-		if tt.want != "" {
-			fields = "Sec-WebSocket-Protocol: " + tt.want + "\r\n"
-		}
-		if c := wantAnswer(t, Upgrader{Subprotocols: tt.supported}, r, tt.header, fields); c.Subprotocol() != tt.want {
-			t.Errorf("%q with %q: got subprotocol %q, want %q", tt.supported, tt.header, c.Subprotocol(), tt.want)
-		}
+		r.Header.Set(protocol, "chat, superchat")
+		wantAnswer(t, Upgrader{Subprotocols: tt.supported}, r, tt.in, tt.want)
 	}
 }
 
@@ -302,49 +279,6 @@ func ngUpgrade(t *testing.T, u Upgrader, offers []string) (c *Conn, answer strin
 	return c, string(far.take()), err
 }
 
-// The table of negotiations, from the request to the answer on the wire, and to what the
-// connection then does.
-func TestUpgradeNegotiationTable(t *testing.T) {
-	for _, tc := range ngServerCases(t) {
-		if tc.refused != "" {
-			_, _, err := ngUpgrade(t, Upgrader{EnableCompression: true}, tc.offers)
-			want := HandshakeError{"websocket: not a websocket handshake: 'Sec-WebSocket-Extensions' header: " + tc.refused}
-			if err != want {
-				t.Errorf("%s: got error %v, want %v", tc.name, err, want)
-			}
-		}
-		for _, want := range tc.answers {
-			c, answer, err := ngUpgrade(t, Upgrader{EnableCompression: true, Compression: want.options}, tc.offers)
-			if err != nil {
-				t.Errorf("%s: got error %v, want a connection", tc.name, err)
-				continue
-			}
-			wantFields, does := "", ngDescribe(nil)
-			if want.answer != "" {
-				wantFields = "Sec-WebSocket-Extensions: " + want.answer
-				does = ngDoesServer(t, want.answer)
-			}
-			if got := strings.Join(hsFields(answer, "Sec-WebSocket-Extensions"), "\n"); got != wantFields {
-				t.Errorf("%s, with %+v: got %q, want %q", tc.name, want.options, got, wantFields)
-			}
-			if got := ngDescribe(c.compression); got != does {
-				t.Errorf("%s, with %+v: got a connection that %s, want %s", tc.name, want.options, got, does)
-			}
-		}
-	}
-}
-
-// ngDoesServer is what the answer says that the server does.
-func ngDoesServer(t *testing.T, answer string) string {
-	params := ngParams(t, answer)
-	return ngDescribe(&compression{
-		sendTakeover: params["server_no_context_takeover"] == 0,
-		recvTakeover: params["client_no_context_takeover"] == 0,
-		sendBits:     ngWindow(params, "server_max_window_bits"),
-		recvBits:     ngWindow(params, "client_max_window_bits"),
-	})
-}
-
 // Without EnableCompression nothing is offered, answered or accepted, whatever Compression says.
 func TestWithoutEnableCompression(t *testing.T) {
 	o := CompressionOptions{ContextTakeover: true, WindowBits: 77, PeerWindowBits: 10, Level: 100, Threshold: -1}
@@ -361,33 +295,39 @@ func TestWithoutEnableCompression(t *testing.T) {
 	}
 }
 
-// compressed returns a server's connection and a client's with compression.
-func compressed(t *testing.T, o CompressionOptions) [2]*Conn {
-	t.Helper()
-	offer := []string{"permessage-deflate"}
-	server, _, err := ngUpgrade(t, Upgrader{EnableCompression: true, Compression: o}, offer)
-	client, _, err2 := ngDial(t, Dialer{EnableCompression: true, Compression: o}, offer)
-	if err != nil || err2 != nil || server.compression == nil || client.compression == nil {
-		t.Fatalf("%+v: got errors %v and %v, want connections with compression", o, err, err2)
-	}
-	return [2]*Conn{server, client}
-}
-
-// What is not negotiated of Compression reaches the connection as well.
-func TestUpgradeCompressionLevelAndThreshold(t *testing.T) {
+// Compression comes to the connection, what is negotiated of it and what is not.
+func TestCompressionOfUpgraderAndDialer(t *testing.T) {
+	const deflate = "permessage-deflate"
+	const none = "; server_no_context_takeover; client_no_context_takeover"
+	const offer9 = "; server_max_window_bits=10; client_max_window_bits=9, permessage-deflate; client_max_window_bits=9"
+	const answer9 = "; server_max_window_bits=9; client_max_window_bits=9"
 	for _, tt := range []struct {
-		options          CompressionOptions
-		level, threshold int
+		options             CompressionOptions
+		offer, answer, want string // of a Dialer, of an Upgrader that gets the offer, and what both connections do
+		level, threshold    int
 	}{
-		{CompressionOptions{}, 1, 0},
-		{CompressionOptions{ContextTakeover: true}, 2, 0},
-		{CompressionOptions{Level: 9, Threshold: 100}, 9, 100},
-		{CompressionOptions{Level: -2, ContextTakeover: true}, -2, 0},
+		{CompressionOptions{}, none, none, "sends 15, receives 15", 1, 0},
+		{CompressionOptions{ContextTakeover: true, WindowBits: 9, PeerWindowBits: 10}, offer9, answer9,
+			"sends 9 with takeover, receives 9 with takeover", 2, 0},
+		{CompressionOptions{Level: 9, Threshold: 100}, none, none, "sends 15, receives 15", 9, 100},
+		{CompressionOptions{Level: -2, ContextTakeover: true}, "", "", "sends 15 with takeover, receives 15 with takeover", -2, 0},
 	} {
-		for _, c := range compressed(t, tt.options) {
+		u := Upgrader{EnableCompression: true, Compression: tt.options}
+		server, answer, err := ngUpgrade(t, u, []string{deflate + tt.offer})
+		d := Dialer{EnableCompression: true, Compression: tt.options}
+		client, request, err2 := ngDial(t, d, []string{deflate + tt.answer})
+		if err := errors.Join(err, err2); err != nil {
+			t.Fatal(err)
+		}
+		const name = "Sec-WebSocket-Extensions: " + deflate
+		if !strings.Contains(answer, name+tt.answer+"\r\n") || !slices.Equal(request, []string{name + tt.offer}) {
+			t.Errorf("%+v: got request %q and answer %q, want %q and %q", tt.options, request, answer, tt.offer, tt.answer)
+		}
+		for _, c := range []*Conn{server, client} {
 			level, threshold := int(c.compression.level.Load()), c.compression.threshold
-			if level != tt.level || threshold != tt.threshold {
-				t.Errorf("%+v: got level %d and threshold %d, want %d and %d", tt.options, level, threshold, tt.level, tt.threshold)
+			if got := ngDescribe(c.compression); got != tt.want || level != tt.level || threshold != tt.threshold {
+				t.Errorf("%+v: got a connection that %s, at level %d from %d bytes on, want one that %s, %d, %d",
+					tt.options, got, level, threshold, tt.want, tt.level, tt.threshold)
 			}
 		}
 	}
@@ -405,9 +345,6 @@ func TestInvalidCompressionOptions(t *testing.T) {
 		}
 		d := Dialer{EnableCompression: true, Compression: tt.options}
 		wantNoDial(t, d, "ws://a.example/", nil, "websocket: Dialer."+tt.want)
-	}
-	for _, o := range ngValid {
-		compressed(t, o)
 	}
 }
 
@@ -608,56 +545,24 @@ func (l *hsListener) Close() error {
 
 func (l *hsListener) Addr() net.Addr { return pipeAddr{} }
 
-// hsServePipe returns the client's end of a connection to a server, in a bubble.
-func hsServePipe(t *testing.T, srv *http.Server) *pipeConn {
-	l := newHSListener()
-	go srv.Serve(l)
-	t.Cleanup(func() { srv.Close() })
-	near, far := newPipe(t, 1<<20)
-	l.conns <- near
-	return far
-}
-
 // The server's timeouts are for requests. A connection outlives them all.
 func TestUpgradeOutlivesServerTimeouts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		far := hsServePipe(t, &http.Server{
+		l := newHSListener()
+		srv := &http.Server{
 			ReadTimeout: 5 * time.Second, ReadHeaderTimeout: 4 * time.Second,
 			WriteTimeout: 6 * time.Second, IdleTimeout: 3 * time.Second,
 			Handler: hsEchoHandler,
-		})
-		d := Dialer{NetDial: func(string, string) (net.Conn, error) { return far, nil }}
-		c, _, err := d.Dial("ws://a.example/", nil)
-		if err != nil {
-			t.Fatal(err)
 		}
-		defer c.Close()
+		go srv.Serve(l)
+		defer srv.Close()
+		near, far := newPipe(t, 1<<20)
+		l.conns <- near
+		c := hsDial(t, Dialer{NetDial: func(string, string) (net.Conn, error) { return far, nil }}, "ws://a.example/")
+		c.SetReadDeadline(time.Time{})
 		for range 3 {
 			time.Sleep(time.Hour)
 			hsWantEcho(t, c, "Hello")
-		}
-	})
-}
-
-// A request that comes one byte a second is net/http's to end, and it does where the
-// server has a ReadHeaderTimeout: the handler is not reached, and nothing is left.
-func TestAttackSlowRequest(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		far := hsServePipe(t, &http.Server{
-			ReadHeaderTimeout: 10 * time.Second,
-			Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				t.Error("the handler was reached, want the request to be cut off")
-			}),
-		})
-		start := time.Now()
-		for c := range strings.SplitSeq("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n", "") {
-			if _, err := io.WriteString(far, c); err != nil {
-				break
-			}
-			time.Sleep(time.Second)
-		}
-		if d := time.Since(start).Round(time.Second); d < 10*time.Second || d > 11*time.Second {
-			t.Errorf("got an end after %v, want one after 10s", d)
 		}
 	})
 }
@@ -744,36 +649,27 @@ func TestHandlerFuncReturnsAtOnce(t *testing.T) {
 }
 
 // Routers reuse the values of a request's context when their handler has returned, as chi does with the parameters of
-// a route. Until serve returns, the handler does not.
+// a route. Until serve returns, the handler does not, whatever is above the value.
 func TestHandlerFuncKeepsValuesOfContexts(t *testing.T) {
 	type key struct{}
-	for name, layer := range map[string]func(context.Context) (context.Context, context.CancelFunc){
-		"the value":         func(ctx context.Context) (context.Context, context.CancelFunc) { return ctx, func() {} },
-		"a cancel above it": context.WithCancel,
-		"two above it": func(ctx context.Context) (context.Context, context.CancelFunc) {
-			ctx, cancel := context.WithCancel(ctx)
-			ctx, stop := context.WithCancel(ctx)
-			return ctx, func() { stop(); cancel() }
-		},
-		"a deadline above it": func(ctx context.Context) (context.Context, context.CancelFunc) {
-			return context.WithTimeout(ctx, patience)
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			url, _ := serveFunc(t, func(h http.Handler) http.Handler {
-				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					room := r.URL.Path
-					ctx, cancel := layer(context.WithValue(r.Context(), key{}, &room))
+	for layers := range 3 {
+		url, _ := serveFunc(t, func(h http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				room := r.URL.Path
+				ctx := context.WithValue(r.Context(), key{}, &room)
+				for range layers { // net/http has two of its own
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithCancel(ctx)
 					defer cancel()
-					h.ServeHTTP(w, r.WithContext(ctx))
-					room = "used for another request"
-				})
-			}, func(c *Conn, r *http.Request) {
-				c.ReadMessage()
-				c.WriteMessage(TextMessage, []byte(*r.Context().Value(key{}).(*string)))
+				}
+				h.ServeHTTP(w, r.WithContext(ctx))
+				room = "used for another request"
 			})
-			hsWantEcho(t, hsDial(t, Dialer{}, url+"/first"), "/first")
+		}, func(c *Conn, r *http.Request) {
+			c.ReadMessage()
+			c.WriteMessage(TextMessage, []byte(*r.Context().Value(key{}).(*string)))
 		})
+		hsWantEcho(t, hsDial(t, Dialer{}, url+"/first"), "/first")
 	}
 }
 
@@ -830,19 +726,22 @@ func TestHandlerFuncContextEnds(t *testing.T) {
 	}
 }
 
-// The connection ends with the function, however that ends, and nothing is logged. Only a function that returns says
-// good-bye.
+// The connection ends with the function, however that ends. A panic is logged as net/http logs that of a handler.
 func TestHandlerFuncClosesAfterServe(t *testing.T) {
 	for _, tt := range []struct {
-		end  func()
-		want int
+		end    func()
+		code   int
+		logged bool
 	}{
-		{func() {}, CloseNormalClosure},
-		{func() { runtime.Goexit() }, CloseAbnormalClosure},
+		{func() {}, CloseNormalClosure, false},
+		{runtime.Goexit, CloseAbnormalClosure, false},
 		// "ErrAbortHandler is a sentinel panic value to abort a handler", without a log.
-		{func() { panic(http.ErrAbortHandler) }, CloseAbnormalClosure},
+		{func() { panic(http.ErrAbortHandler) }, CloseAbnormalClosure, false},
+		{func() { panic("at the disco") }, CloseInternalServerErr, true},
+		{func() { panic(errMine) }, CloseInternalServerErr, true},
+		{func() { panic(42) }, CloseInternalServerErr, true},
 	} {
-		url, errorLog := serveFunc(t, nil, func(c *Conn, r *http.Request) {
+		url, ours := serveFunc(t, nil, func(c *Conn, r *http.Request) {
 			if r.URL.Path == "/end" {
 				c.WriteMessage(TextMessage, []byte("bye"))
 				tt.end()
@@ -852,39 +751,27 @@ func TestHandlerFuncClosesAfterServe(t *testing.T) {
 		})
 		bystander, c := hsDial(t, Dialer{}, url), hsDial(t, Dialer{}, url+"/end")
 		wantRead(t, c, "bye")
-		hsWantClose(t, c, tt.want)
+		hsWantClose(t, c, tt.code)
 		hsWantEcho(t, bystander, "still here")
-		if len(errorLog) > 0 {
-			t.Errorf("got log %q, want nothing", <-errorLog)
-		}
-	}
-}
-
-// A panic ends its own connection, and is logged as net/http logs that of a handler.
-func TestHandlerFuncPanic(t *testing.T) {
-	for _, value := range []any{"at the disco", errors.New("an error"), 42} {
-		url, ours := serveFunc(t, nil, func(c *Conn, r *http.Request) {
-			if r.URL.Path == "/panic" {
-				panic(value)
+		hsWantEcho(t, hsDial(t, Dialer{}, url), "and open")
+		if !tt.logged {
+			if len(ours) > 0 {
+				t.Errorf("got log %q, want nothing", <-ours)
 			}
-			echoAll(c)
-		})
+			continue
+		}
 		theirURL, theirs := serveFunc(t, func(http.Handler) http.Handler {
-			return http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(value) })
+			return http.HandlerFunc(func(http.ResponseWriter, *http.Request) { tt.end() })
 		}, nil)
-		bystander, c := hsDial(t, Dialer{}, url), hsDial(t, Dialer{}, url+"/panic")
-		hsWantClose(t, c, CloseInternalServerErr)
 		if resp, err := http.Get(theirURL); err == nil {
 			resp.Body.Close()
 		}
 		addresses := regexp.MustCompile(`127\.0\.0\.1:\d+`)
 		want, _, _ := strings.Cut(addresses.ReplaceAllString(<-theirs, c.LocalAddr().String()), "\ngoroutine ")
 		got := <-ours
-		if !strings.HasPrefix(got, want+"\ngoroutine ") || !strings.Contains(got, "TestHandlerFuncPanic") {
+		if !strings.HasPrefix(got, want+"\ngoroutine ") || !strings.Contains(got, "TestHandlerFuncClosesAfterServe") {
 			t.Errorf("got log %q, want it to begin with %q, and the stack with the function", got, want)
 		}
-		hsWantEcho(t, bystander, "still here")
-		hsWantEcho(t, hsDial(t, Dialer{}, url), "and open")
 	}
 }
 
