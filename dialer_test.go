@@ -204,24 +204,14 @@ func TestAttackDialHeader(t *testing.T) {
 	refused(Dialer{}, http.Header{"": {"1"}}, `malformed name in the request header: ""`)
 	refused(Dialer{}, http.Header{"X": {"1\r\nA: b"}}, `malformed value of X in the request header: "1\r\nA: b"`)
 	refused(Dialer{}, http.Header{"X\r\nUpgrade": {"h2c"}}, `malformed name in the request header: "X\r\nUpgrade"`)
-}
 
-// RFC 6455, 4.1: non-empty tokens, all different. Names that differ by case are.
-func TestDialMalformedSubprotocols(t *testing.T) {
+	// RFC 6455, 4.1: non-empty tokens, all different. Names that differ by case are.
 	const reason = " is empty, or has a comma or a character that is not visible ASCII"
-	const twice = `"chat" is asked for twice`
-	for _, tt := range []struct {
-		d      Dialer
-		header http.Header
-		want   string
-	}{
-		{Dialer{Subprotocols: []string{""}}, nil, `""` + reason},
-		{Dialer{Subprotocols: []string{"chat\r\nX: y"}}, nil, `"chat\r\nX: y"` + reason},
-		{Dialer{Subprotocols: []string{"chat", "superchat", "chat"}}, nil, twice},
-		{Dialer{}, http.Header{"Sec-Websocket-Protocol": {"chat", "superchat, chat"}}, twice},
-	} {
-		wantNoDial(t, tt.d, "ws://a.example/", tt.header, "websocket: subprotocol "+tt.want)
-	}
+	refused(Dialer{Subprotocols: []string{""}}, nil, `subprotocol ""`+reason)
+	refused(Dialer{Subprotocols: []string{"chat", "a,b\r\nX: y"}}, nil, `subprotocol "a,b\r\nX: y"`+reason)
+	const twice = `subprotocol "chat" is asked for twice`
+	refused(Dialer{Subprotocols: []string{"chat", "superchat", "chat"}}, nil, twice)
+	refused(Dialer{}, http.Header{"Sec-Websocket-Protocol": {"chat", "superchat, chat"}}, twice)
 	if got := dialPipe(t, Dialer{Subprotocols: []string{"chat", "Chat"}}, "ws://a.example/", nil, nil); got.err != nil {
 		t.Errorf("got error %v for names that differ by case, want none", got.err)
 	}

@@ -3,10 +3,10 @@
 package websocket
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -88,35 +88,33 @@ func TestAttackHeaderParsingIsLinear(t *testing.T) {
 // However many elements the lists of a peer have, 64 are kept, and more are refused.
 func TestMaxListElements(t *testing.T) {
 	const most = 64
-	tooMany := errors.New("more than 64 extensions and parameters")
 	for _, tt := range []struct {
 		lines []string
-		want  error
+		ok    bool
 	}{
-		{[]string{strings.Repeat("a,", most)}, nil},
-		{[]string{strings.Repeat("a;b=1,", most/2)}, nil},
-		{slices.Repeat([]string{"a"}, most), nil},
-		{[]string{strings.Repeat(",", 1000)}, nil},
-		{[]string{strings.Repeat("a,", most+1)}, tooMany},
-		{[]string{"a" + strings.Repeat(";b", most)}, tooMany},
-		{slices.Repeat([]string{"a"}, most+1), tooMany},
-		{[]string{strings.Repeat("a;b=1,", most/2), "a"}, tooMany},
+		{[]string{strings.Repeat("a,", most)}, true},
+		{[]string{strings.Repeat("a;b=1,", most/2)}, true},
+		{slices.Repeat([]string{"a"}, most), true},
+		{[]string{strings.Repeat(",", 1000)}, true},
+		{[]string{strings.Repeat("a,", most+1)}, false},
+		{[]string{"a" + strings.Repeat(";b", most)}, false},
+		{slices.Repeat([]string{"a"}, most+1), false},
+		{[]string{strings.Repeat("a;b=1,", most/2), "a"}, false},
 	} {
-		if _, err := parseExtensions(tt.lines); fmt.Sprint(err) != fmt.Sprint(tt.want) {
-			t.Errorf("got %v for %.40q and %d lines more, want %v", err, tt.lines[0], len(tt.lines)-1, tt.want)
+		if _, err := parseExtensions(tt.lines); tt.ok != (fmt.Sprint(err) != "more than 64 extensions and parameters") {
+			t.Errorf("got %v for %.40q and %d lines more, want it accepted: %v", err, tt.lines[0], len(tt.lines)-1, tt.ok)
 		}
 	}
 	r := hsRequest()
-	for n, want := range map[int]*refusal{
-		most:     nil,
-		most + 1: {400, "not a websocket handshake: 'Sec-WebSocket-Protocol' header has more than 64 elements", ""},
+	for _, want := range []*refusal{
+		nil, {400, "not a websocket handshake: 'Sec-WebSocket-Protocol' header has more than 64 elements", ""},
 	} {
-		r.Header.Set("Sec-WebSocket-Protocol", strings.Repeat("a, ", n))
-		if got := len(Subprotocols(r)); got != most {
-			t.Errorf("got %d subprotocols of %d, want %d", got, n, most)
+		r.Header.Add("Sec-WebSocket-Protocol", "a")
+		if want == nil {
+			r.Header.Set("Sec-WebSocket-Protocol", strings.Repeat("a, ", most))
 		}
-		if _, _, _, got := checkRequestFields(r); fmt.Sprint(got) != fmt.Sprint(want) {
-			t.Errorf("got %v for %d subprotocols, want %v", got, n, want)
+		if _, _, _, got := checkRequestFields(r); len(Subprotocols(r)) != most || !reflect.DeepEqual(got, want) {
+			t.Errorf("got %d subprotocols, and %v, want %d and %v", len(Subprotocols(r)), got, most, want)
 		}
 	}
 }

@@ -5,7 +5,6 @@ package websocket
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -119,13 +118,18 @@ func (c *hsCase) setting(name, key string) []string {
 	return nil
 }
 
-// hsReadCases runs f as a subtest for every case of every file in the folder.
-func hsReadCases(t *testing.T, folder string, f func(t *testing.T, c *hsCase)) {
+// hsFiles returns the names of the files in the folder.
+func hsFiles(t testing.TB, folder string) []string {
 	files, err := filepath.Glob(filepath.Join("testdata", folder, "*.txt"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("got %d files and error %v, want some files", len(files), err)
 	}
-	for _, file := range files {
+	return files
+}
+
+// hsReadCases runs f as a subtest for every case of every file in the folder.
+func hsReadCases(t *testing.T, folder string, f func(t *testing.T, c *hsCase)) {
+	for _, file := range hsFiles(t, folder) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
 			for _, c := range hsParseCases(t, file) {
 				t.Run(c.name, func(t *testing.T) { f(t, c) })
@@ -379,94 +383,59 @@ func hsPlayAnswer(t *testing.T, c *hsCase, chunk int) {
 
 // What Upgrade makes of a request that is wrong in every way, and is mended step by step: it fails on each check in
 // turn, and ends at the ResponseWriter. A refused client is told the status in words, which rule is broken and what to
-// do about it, and the version that it should speak.
+// do about it, and the version that it should speak; where Upgrader.Error is set, that is told instead.
 func TestUpgradeChecksInOrder(t *testing.T) {
-	const (
-		no     = "the client is not using the websocket protocol: "
-		bad    = "not a websocket handshake: "
-		passOn = "This resource is for WebSocket: the request must have the fields Connection: Upgrade and Upgrade: " +
-			"websocket (RFC 6455, 4.1). A proxy in front of the server must pass them on."
-		origin = "request origin not allowed by Upgrader.CheckOrigin"
-		manual = "(RFC 6455, 4.1)."
-	)
 	var u Upgrader
 	r := hsRequest()
 	header := http.Header{"Sec-Websocket-Extensions": {"foo"}}
 	r.ProtoMinor = 0
 	r.Method = http.MethodConnect
 	r.ContentLength = 5
-	// What a page can put into its Origin is not to disturb who reads the answer.
-	page, visible := "http://evil.example\xff\n<script>", "http://evil.example??<script>"
 	r.Header = http.Header{
-		"Origin":                   {page + strings.Repeat("x", 300)},
+		// What a page can put into its Origin is not to disturb who reads the answer.
+		"Origin":                   {"http://evil.example\xff\n<script>" + strings.Repeat("x", 300)},
 		":protocol":                {"websocket"},
 		"Sec-Websocket-Key":        {"x"},
 		"Sec-Websocket-Version":    {"8"},
 		"Sec-Websocket-Protocol":   {"a b"},
 		"Sec-Websocket-Extensions": {"a b"},
 	}
-	visible = fmt.Sprintf("%q", visible+strings.Repeat("x", 200-len(visible)))
 	set := func(name string, values ...string) func() { return func() { r.Header[name] = values } }
-	for _, want := range []struct {
-		status int
-		reason string // of the HandshakeError, without the prefix
-		advice string // in the answer; "" for the reason
-		mend   func() // makes the request pass this check
-	}{
-		{400, no + "the request came over HTTP/1.0, which has no upgrade to other protocols",
-			"HTTP/1.0 has no upgrade to WebSocket " + manual + " If a proxy is in front of the server, it must speak HTTP/1.1 " +
-				"to the server; nginx does with proxy_http_version 1.1.",
-			func() { r.ProtoMajor, r.Proto = 2, "HTTP/2.0" }},
-		{501, no + "the request is an extended CONNECT over HTTP/2.0",
-			"WebSocket over HTTP/2.0 (RFC 8441, RFC 9220) is not implemented. Use HTTP/1.1.", set(":protocol")},
-		{505, no + "the request came over HTTP/2.0, which has no upgrade to other protocols",
-			"HTTP/2.0 has no upgrade to WebSocket " + manual + " Use HTTP/1.1; a proxy in front of the server must speak it " +
-				"to the server.",
-			func() { r.ProtoMajor, r.ProtoMinor = 1, 1 }},
-		{426, no + "'upgrade' token not found in 'Connection' header", passOn, set("Upgrade", "websocket")},
-		{400, no + "'upgrade' token not found in 'Connection' header", passOn, func() {
-			r.Header.Del("Upgrade")
-			r.Header.Set("Connection", "Upgrade")
-		}},
-		{426, no + "'websocket' token not found in 'Upgrade' header", passOn, set("Upgrade", "websocket")},
-		{405, no + "request method is not GET", "The method of a WebSocket handshake is GET " + manual,
-			func() { r.Method = http.MethodGet }},
-		{400, bad + "the request has a body", "A WebSocket handshake has no body.", func() { r.ContentLength = -1 }},
-		{400, bad + "the request has a body", "A WebSocket handshake has no body.", func() { r.ContentLength = 0 }},
-		{426, "unsupported version: 13 not found in 'Sec-Websocket-Version' header",
-			"The Sec-WebSocket-Version must be 13 " + manual, set("Sec-Websocket-Version", "13")},
-		{403, origin, "The page's Origin " + visible + ` does not match the Host "server.example.com". If the page is this ` +
-			"server's, a proxy in front of the server must pass the Host on; else Upgrader.OriginPatterns must have the Origin.",
-			func() { u.CheckOrigin = func(*http.Request) bool { return false } }},
-		{403, origin, "Upgrader.CheckOrigin refuses the page's Origin " + visible + ` at the Host "server.example.com".`,
-			func() { u.CheckOrigin, u.OriginPatterns = nil, []string{"["} }},
-		{500, `Upgrader.OriginPatterns has "[", which is malformed`, "", func() {
+	mend := map[string]func(){
+		"HTTP/1.0":                        func() { r.ProtoMajor, r.Proto = 2, "HTTP/2.0" },
+		"an extended CONNECT":             set(":protocol"),
+		"HTTP/2":                          func() { r.ProtoMajor, r.ProtoMinor = 1, 1 },
+		"no Connection and no Upgrade":    set("Upgrade", "websocket"),
+		"no Connection":                   func() { r.Header["Upgrade"], r.Header["Connection"] = nil, []string{"Upgrade"} },
+		"no Upgrade":                      set("Upgrade", "websocket"),
+		"another method":                  func() { r.Method = http.MethodGet },
+		"a body":                          func() { r.ContentLength = -1 },
+		"a body of unknown length":        func() { r.ContentLength = 0 },
+		"another version":                 set("Sec-Websocket-Version", "13"),
+		"a page of another site":          func() { u.CheckOrigin = func(*http.Request) bool { return false } },
+		"a page that CheckOrigin refuses": func() { u.CheckOrigin, u.OriginPatterns = nil, []string{"["} },
+		"a malformed pattern of origins": func() {
 			r.Header.Set("Origin", "http://evil.example")
 			u.OriginPatterns = []string{"evil.example"}
-		}},
-		{400, bad + "'Sec-WebSocket-Key' header must be Base64 encoded value of 16-byte in length",
-			"The request must have one Sec-WebSocket-Key, which is 16 bytes in base64 " + manual,
-			set("Sec-Websocket-Key", sampleKey)},
-		{400, bad + "'Sec-WebSocket-Protocol' header has a character that is not visible ASCII", "",
-			set("Sec-Websocket-Protocol", "a, b")},
-		{400, bad + "'Sec-WebSocket-Extensions' header: unexpected 'b' after an extension", "",
-			set("Sec-Websocket-Extensions", "a, b")},
-		{500, "application specific 'Sec-WebSocket-Extensions' headers are unsupported", "", func() { header = nil }},
-		{500, "response does not implement http.Hijacker", "The handler's ResponseWriter is a *httptest.ResponseRecorder, " +
-			"which has no Hijack method. If it wraps another one, it needs an Unwrap method, " +
-			"which http.ResponseController uses.", func() {}},
-	} {
-		w := httptest.NewRecorder()
+		},
+		"no key":                               set("Sec-Websocket-Key", sampleKey),
+		"a malformed subprotocol":              set("Sec-Websocket-Protocol", "a, b"),
+		"a malformed extension":                set("Sec-Websocket-Extensions", "a, b"),
+		"an extension in the program's header": func() { header = nil },
+	}
+	steps := hsParseCases(t, "testdata/refusals.txt")
+	for i, step := range steps {
+		want := HandshakeError{strings.Join(step.lines(t, "error"), "\n")}
+		w, toldW := httptest.NewRecorder(), httptest.NewRecorder()
 		c, err := u.Upgrade(w, r, header)
-		if c != nil || err != (HandshakeError{"websocket: " + want.reason}) || w.Code != want.status {
-			t.Fatalf("got status %d and error %v, want %d and %s", w.Code, err, want.status, want.reason)
+		if c != nil || err != want || fmt.Sprint(w.Code) != step.settings["status"] {
+			t.Fatalf("%s: got status %d and error %v, want %s and %v", step.name, w.Code, err, step.settings["status"], want)
 		}
-		advice := cmp.Or(want.advice, want.reason)
-		if got := w.Body.String(); got != http.StatusText(want.status)+"\n"+advice+"\n" {
-			t.Errorf("got body %q, want %q", got, advice)
+		if got, want := w.Body.String(), strings.Join(step.lines(t, "body"), "\n")+"\n"; got != want {
+			t.Errorf("%s: got body %q, want %q", step.name, got, want)
 		}
 		fields := http.Header{"Sec-Websocket-Version": {"13"}, "Content-Type": {"text/plain; charset=utf-8"}}
-		switch want.status {
+		switch w.Code {
 		case 426:
 			fields["Upgrade"], fields["Connection"] = []string{"websocket"}, []string{"Upgrade"}
 		case 405:
@@ -474,9 +443,21 @@ func TestUpgradeChecksInOrder(t *testing.T) {
 		}
 		w.Header().Del("X-Content-Type-Options") // of http.Error
 		if got := w.Header(); !reflect.DeepEqual(got, fields) {
-			t.Errorf("%d: got header %v, want %v", want.status, got, fields)
+			t.Errorf("%s: got header %v, want %v", step.name, got, fields)
 		}
-		want.mend()
+		told := false
+		silent := u
+		silent.Error = func(w2 http.ResponseWriter, r2 *http.Request, status int, reason error) {
+			told = !told && w2 == toldW && r2 == r && status == w.Code && reason == want
+		}
+		if _, err := silent.Upgrade(toldW, r, header); err != want || !told || toldW.Body.Len() > 0 {
+			t.Errorf("%s: got error %v and body %q, want Upgrader.Error called once, and nothing written", step.name, err, toldW.Body)
+		}
+		if mend[step.name] != nil {
+			mend[step.name]()
+		} else if i != len(steps)-1 || len(mend) != i {
+			t.Fatalf("%s: nothing is mended after it", step.name)
+		}
 	}
 }
 
@@ -662,35 +643,21 @@ func FuzzUpgradeRequest(f *testing.F) {
 				t.Errorf("got refusal %+v, want a status and a reason", refusal)
 			}
 		}
-		wantRefused := ""
-		switch {
-		case method != "GET" || length != 0:
-			wantRefused = "the method, or a body"
-		case !hasToken(r.Header["Connection"], "upgrade") || !hasToken(r.Header["Upgrade"], "websocket"):
-			wantRefused = "no upgrade to websocket"
-		case !slices.Equal(r.Header["Sec-Websocket-Version"], []string{"13"}):
-			wantRefused = "the version"
-		}
-		if (refused != nil) != (wantRefused != "") {
-			t.Errorf("got refusal %+v, want one for %q", refused, wantRefused)
+		good := method == "GET" && length == 0 && hasToken(r.Header["Connection"], "upgrade") &&
+			hasToken(r.Header["Upgrade"], "websocket") && slices.Equal(r.Header["Sec-Websocket-Version"], []string{"13"})
+		if (refused == nil) != good {
+			t.Errorf("got refusal %+v, want none: %v", refused, good)
 		}
 
-		wantRefused = ""
 		keys := r.Header["Sec-Websocket-Key"]
 		wantProtocols := elements(r.Header["Sec-Websocket-Protocol"])
-		if len(keys) != 1 || !regexp.MustCompile("^[A-Za-z0-9+/]{22}==$").MatchString(keys[0]) {
-			wantRefused = "the key"
+		_, err := parseExtensions(r.Header["Sec-Websocket-Extensions"]) // see FuzzParseExtensions
+		good = err == nil && len(keys) == 1 && regexp.MustCompile("^[A-Za-z0-9+/]{22}==$").MatchString(keys[0]) &&
+			len(wantProtocols) <= 64 && !regexp.MustCompile(`[^!-~]`).MatchString(strings.Join(wantProtocols, ""))
+		if (refusedFields == nil) != good {
+			t.Errorf("got refusal %+v, want none: %v", refusedFields, good)
 		}
-		if len(wantProtocols) > 64 || regexp.MustCompile(`[^!-~]`).MatchString(strings.Join(wantProtocols, "")) {
-			wantRefused = "the subprotocols"
-		}
-		if _, err := parseExtensions(r.Header["Sec-Websocket-Extensions"]); err != nil { // see FuzzParseExtensions
-			wantRefused = "the extensions"
-		}
-		if (refusedFields != nil) != (wantRefused != "") {
-			t.Errorf("got refusal %+v, want one for %q", refusedFields, wantRefused)
-		}
-		if refusedFields == nil && (key != keys[0] || !slices.Equal(protocols, wantProtocols)) {
+		if good && (key != keys[0] || !slices.Equal(protocols, wantProtocols)) {
 			t.Errorf("got key %q and subprotocols %q, want %q and %q", key, protocols, keys[0], wantProtocols)
 		}
 	})
