@@ -139,24 +139,6 @@ func TestAttackHostNameOfProxy(t *testing.T) {
 	}
 }
 
-// Proxy is asked with the URL of the request, whose scheme is http or https, and its
-// error is Dial's. Where it returns nothing, there is no proxy.
-func TestDialProxyFunction(t *testing.T) {
-	for dialed, want := range map[string]string{"ws": "http", "wss": "https", "http": "http", "https": "https"} {
-		var asked []string
-		d := Dialer{Proxy: func(r *http.Request) (*url.URL, error) {
-			asked = append(asked, r.URL.String()+r.Header.Get("X-A"))
-			return nil, nil
-		}}
-		got := dialPipe(t, d, dialed+"://a.example/x", http.Header{"X-A": {"1"}}, nil)
-		if want += "://a.example/x1"; len(asked) != 1 || asked[0] != want || !strings.HasPrefix(got.request, "GET /x ") {
-			t.Errorf("%s: got Proxy asked for %q, and request %q, want %q, and no proxy", dialed, asked, got.request, want)
-		}
-		d.Proxy = func(*http.Request) (*url.URL, error) { return nil, errMine }
-		wantNoDial(t, d, dialed+"://a.example/x", nil, errMine.Error())
-	}
-}
-
 // The proxy is dialed in place of the server, with TLS where its scheme says so, or refused before.
 func TestDialProxyAddress(t *testing.T) {
 	for _, tt := range []struct{ proxy, how, addr, err string }{

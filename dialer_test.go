@@ -217,23 +217,28 @@ func TestAttackDialHeader(t *testing.T) {
 	}
 }
 
-// hsJar notes which URLs it is asked for, and which cookies it gets.
-type hsJar struct{ calls []string }
+// noteJar notes which URLs it is asked for, and which cookies it gets.
+type noteJar struct{ calls []string }
 
-func (j *hsJar) Cookies(u *url.URL) []*http.Cookie {
+func (j *noteJar) Cookies(u *url.URL) []*http.Cookie {
 	j.calls = append(j.calls, "get "+u.String())
 	return nil
 }
 
-func (j *hsJar) SetCookies(u *url.URL, cookies []*http.Cookie) {
+func (j *noteJar) SetCookies(u *url.URL, cookies []*http.Cookie) {
 	j.calls = append(j.calls, fmt.Sprintf("set %s %v", u, cookies))
 }
 
-// The jar learns the cookies of an answer, be it a connection or a refusal, and sees
-// http and https URLs, which is what jars know.
+// The jar learns the cookies of an answer, be it a connection or a refusal. It sees http and https URLs, which is what
+// jars know, and so does Proxy, with the program's header. Where Proxy returns nothing, there is no proxy; its error is
+// Dial's.
 func TestDialJar(t *testing.T) {
-	for dialed, seen := range map[string]string{"ws": "http", "wss": "https", "http": "http", "https": "https"} {
-		jar := new(hsJar)
+	for scheme, seen := range map[string]string{"ws": "http", "wss": "https", "http": "http", "https": "https"} {
+		jar := new(noteJar)
+		d := Dialer{Jar: jar, Proxy: func(r *http.Request) (*url.URL, error) {
+			jar.calls = append(jar.calls, "proxy for "+r.URL.String()+r.Header.Get("X-A"))
+			return nil, nil
+		}}
 		for _, answer := range []func(string) string{
 			func(string) string {
 				return "HTTP/1.1 403 Forbidden\r\nSet-Cookie: refused=1\r\nContent-Length: 0\r\n\r\n"
@@ -241,14 +246,19 @@ func TestDialJar(t *testing.T) {
 			func(key string) string { return hsAccept(key, "Set-Cookie: a=1\r\nSet-Cookie: b=2\r\n") },
 			func(key string) string { return hsAccept(key, "") },
 		} {
-			dialPipe(t, Dialer{Jar: jar}, dialed+"://a.example/x", nil, answer)
+			got := dialPipe(t, d, scheme+"://a.example/x", http.Header{"X-A": {"1"}}, answer)
+			if !strings.HasPrefix(got.request, "GET /x ") {
+				t.Errorf("%s: got request %q, want one without a proxy", scheme, got.request)
+			}
 		}
-		u := seen + "://a.example/x"
-		want := []string{"get " + u, "set " + u + " [refused=1]", "get " + u, "set " + u + " [a=1 b=2]", "get " + u}
+		get, proxy, set := "get "+seen+"://a.example/x", "proxy for "+seen+"://a.example/x1", "set "+seen+"://a.example/x "
+		want := []string{get, proxy, set + "[refused=1]", get, proxy, set + "[a=1 b=2]", get, proxy}
 		if !slices.Equal(jar.calls, want) {
-			t.Errorf("%s: got %q, want %q", dialed, jar.calls, want)
+			t.Errorf("%s: got %q, want %q", scheme, jar.calls, want)
 		}
 	}
+	d := Dialer{Proxy: func(*http.Request) (*url.URL, error) { return nil, errMine }}
+	wantNoDial(t, d, "ws://a.example/x", nil, errMine.Error())
 }
 
 // A nil *Dialer is DefaultDialer.
