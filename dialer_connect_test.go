@@ -141,8 +141,8 @@ type stage struct {
 	tls     bool           // crypto/tls returns the context's error, without its cause
 }
 
-// replying returns a peer that answers what was asked.
-func replying(answer string) func(net.Conn) {
+// reply returns a peer that answers what was asked.
+func reply(answer string) func(net.Conn) {
 	return func(far net.Conn) {
 		http.ReadRequest(bufio.NewReader(far))
 		io.WriteString(far, answer)
@@ -178,12 +178,12 @@ var stages = []stage{
 	{name: "NetDialTLSContext", url: "wss://a.example/", dial: "NetDialTLSContext", peer: silent},
 	{name: "request", peer: silent, unread: true},
 	{name: "answer", peer: silent},
-	{name: "a part of the answer", peer: replying("HTTP/1.1 101 Switching Protocols\r\nUpgrade: webso")},
-	{name: "behind an interim answer", peer: replying("HTTP/1.1 100 Continue\r\n\r\n")},
+	{name: "a part of the answer", peer: reply("HTTP/1.1 101 Switching Protocols\r\nUpgrade: webso")},
+	{name: "behind an interim answer", peer: reply("HTTP/1.1 100 Continue\r\n\r\n")},
 	{name: "answer of one byte a second", peer: dripping("HTTP/1.1 101 Switching Protocols\r\nX: ")},
 	{name: "status line of one byte a second", peer: dripping("HTTP/1.1 101 ")},
-	{name: "body of a refusal", peer: replying("HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nno, "), refused: true},
-	{name: "body of a refusal up to the end", peer: replying("HTTP/1.1 403 Forbidden\r\n\r\nno, "), refused: true},
+	{name: "body of a refusal", peer: reply("HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nno, "), refused: true},
+	{name: "body of a refusal up to the end", peer: reply("HTTP/1.1 403 Forbidden\r\n\r\nno, "), refused: true},
 	{name: "TLS", url: "wss://a.example/", peer: silent, tls: true},
 	{name: "TLS, unread", url: "wss://a.example/", peer: silent, unread: true, tls: true},
 	{name: "answer over TLS, unread", url: "wss://example.com/", peer: readsNoMore},
@@ -192,8 +192,8 @@ var stages = []stage{
 	{name: "CONNECT, one byte a second", proxy: "http://proxy.example", peer: dripping("HTTP/1.1 200 OK\r\nX: ")},
 	{name: "SOCKS", proxy: "socks5://proxy.example", peer: silent},
 	{name: "TLS to a proxy", proxy: "https://proxy.example", peer: silent, tls: true},
-	{name: "TLS through a proxy", url: "wss://a.example/", proxy: "http://proxy.example", peer: replying(proxyOK), tls: true},
-	{name: "answer through a proxy", proxy: "http://proxy.example", peer: replying(proxyOK)},
+	{name: "TLS through a proxy", url: "wss://a.example/", proxy: "http://proxy.example", peer: reply(proxyOK), tls: true},
+	{name: "answer through a proxy", proxy: "http://proxy.example", peer: reply(proxyOK)},
 }
 
 // dialer returns a Dialer for a stage, and the URL to be dialed.
@@ -332,7 +332,7 @@ func TestDialContextEndsWithDial(t *testing.T) {
 			go func() {
 				req, _ := http.ReadRequest(bufio.NewReader(far))
 				time.Sleep(9 * time.Second)
-				io.WriteString(far, hsAccept(req.Header.Get("Sec-Websocket-Key"), ""))
+				io.WriteString(far, accept101(req.Header.Get("Sec-Websocket-Key"), ""))
 			}()
 			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 			c, _, err := d.DialContext(ctx, scheme+"://example.com/", nil)
@@ -379,7 +379,7 @@ func hsTLSConfig(srv *httptest.Server) *tls.Config {
 // tlsServer returns a server with TLS, for HTTP/2 too, that echoes, and a function
 // that dials it whatever the address.
 func tlsServer(t *testing.T) (srv *httptest.Server, dial func(network, addr string) (net.Conn, error)) {
-	srv = httptest.NewUnstartedServer(hsEchoHandler)
+	srv = httptest.NewUnstartedServer(echoHandler)
 	srv.EnableHTTP2 = true
 	srv.TLS = &tls.Config{NextProtos: []string{"h2", "http/1.1"}}
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that the client breaks off
@@ -492,7 +492,7 @@ func TestDialTLSNextProtos(t *testing.T) {
 
 func TestDialTrace(t *testing.T) {
 	srv, _ := tlsServer(t)
-	plain := httptest.NewServer(hsEchoHandler)
+	plain := httptest.NewServer(echoHandler)
 	defer plain.Close()
 	const connected = "GetConn ADDR, ConnectStart ADDR, ConnectDone ADDR, " // to the server
 	const answered = "GotConn ADDR, GotFirstResponseByte "
@@ -624,8 +624,8 @@ func FuzzDialResponse(f *testing.F) {
 		"\xc1\x07\xf2H\xcd\xc9\xc9\x07\x00"), true, uint(0))
 	f.Add([]byte(hsAnswer101+"Sec-WebSocket-Protocol: chat\r\n\r\n\x89\x04ping"+hsHello+hsClose), false, uint(5))
 	f.Add([]byte(hsAnswer101+strings.Repeat("a:\n", 2000)+"\r\n"), false, uint(0))
-	for _, file := range hsFiles(f, "dial") {
-		for i, c := range hsParseCases(f, file) {
+	for _, file := range caseFiles(f, "dial") {
+		for i, c := range parseCases(f, file) {
 			if b := c.wire(f, "answer", sampleKey); len(b) < 2000 {
 				f.Add([]byte(b), i%2 == 0, uint(i%4))
 			}

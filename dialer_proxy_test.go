@@ -102,7 +102,7 @@ func eachProxy(t *testing.T, server *httptest.Server, f func(t *testing.T, d Dia
 // TLS goes through the tunnel, to the name of the server. The certificate of httptest is
 // for example.com, so for echo.test it takes a ServerName.
 func TestDialThroughProxies(t *testing.T) {
-	plain := httptest.NewServer(hsEchoHandler)
+	plain := httptest.NewServer(echoHandler)
 	t.Cleanup(plain.Close)
 	secure, _ := tlsServer(t)
 	for url, srv := range map[string]*httptest.Server{"ws://echo.test:7/": plain, "wss://echo.test:7/": secure} {
@@ -256,8 +256,8 @@ type proxyCase struct {
 }
 
 func proxyCases(t testing.TB, file string) (cases []proxyCase) {
-	for _, c := range hsParseCases(t, "testdata/proxy/"+file) {
-		proxy, addr, _ := strings.Cut(hsExpand(t, c.settings["proxy"], ""), " ")
+	for _, c := range parseCases(t, "testdata/proxy/"+file) {
+		proxy, addr, _ := strings.Cut(expandBraces(t, c.settings["proxy"], ""), " ")
 		p := proxyCase{name: c.name, url: proxyURL(t, proxy), addr: addr, err: strings.Join(c.lines(t, "error"), "\n")}
 		for _, number := range []string{"", " 2", " 3"} {
 			if answer := c.wire(t, "answers"+number, ""); answer != "" {

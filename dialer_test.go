@@ -34,8 +34,8 @@ func (got *dialed) dial(how string, nc net.Conn, err error) func(context.Context
 	}
 }
 
-// hsAccept is the answer to a request with the key, with more fields, each with its line end.
-func hsAccept(key, fields string) string {
+// accept101 is the answer to a request with the key, with more fields, each with its line end.
+func accept101(key, fields string) string {
 	return "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 		"Sec-WebSocket-Accept: " + acceptKey(key) + "\r\n" + fields + "\r\n"
 }
@@ -47,7 +47,7 @@ func dialPipe(t *testing.T, d Dialer, url string, header http.Header, answer fun
 	near, far := newPipe(t, 1<<20)
 	far.SetDeadline(time.Now().Add(hsPatience))
 	if answer == nil {
-		answer = func(key string) string { return hsAccept(key, "") }
+		answer = func(key string) string { return accept101(key, "") }
 	}
 	sent := bhAnswer(far, answer)
 	d.NetDialContext, d.NetDialTLSContext = got.dial("plain", near, nil), got.dial("TLS", near, nil)
@@ -103,7 +103,7 @@ func playRequests(t *testing.T, file string) {
 	cookies := []*http.Cookie{{Name: "jar", Value: "1"}, {Name: "other", Value: "2"}}
 	jar.SetCookies(&url.URL{Scheme: "http", Host: "a.example"}, cookies)
 	keys := make(map[string]bool)
-	for _, c := range hsParseCases(t, "testdata/request/"+file) {
+	for _, c := range parseCases(t, "testdata/request/"+file) {
 		d := Dialer{Subprotocols: c.setting("dialer", "subprotocols")}
 		if c.setting("dialer", "jar") != nil {
 			d.Jar = jar
@@ -121,7 +121,7 @@ func playRequests(t *testing.T, file string) {
 			url = "ws://a.example/"
 		}
 		before := header.Clone()
-		got := dialPipe(t, d, hsExpand(t, url, ""), header, nil)
+		got := dialPipe(t, d, expandBraces(t, url, ""), header, nil)
 		for name, values := range header {
 			if !slices.Equal(values, before[name]) || strings.Join(values[len(values):cap(values)], "") != "" {
 				t.Errorf("%s: got header %q, want it as it was, and nothing behind it", c.name, values[:cap(values)])
@@ -243,8 +243,8 @@ func TestDialJar(t *testing.T) {
 			func(string) string {
 				return "HTTP/1.1 403 Forbidden\r\nSet-Cookie: refused=1\r\nContent-Length: 0\r\n\r\n"
 			},
-			func(key string) string { return hsAccept(key, "Set-Cookie: a=1\r\nSet-Cookie: b=2\r\n") },
-			func(key string) string { return hsAccept(key, "") },
+			func(key string) string { return accept101(key, "Set-Cookie: a=1\r\nSet-Cookie: b=2\r\n") },
+			func(key string) string { return accept101(key, "") },
 		} {
 			got := dialPipe(t, d, scheme+"://a.example/x", http.Header{"X-A": {"1"}}, answer)
 			if !strings.HasPrefix(got.request, "GET /x ") {
@@ -280,7 +280,7 @@ func ngDial(t *testing.T, d Dialer, answer []string) (c *Conn, request []string,
 	for _, line := range answer {
 		fields += "Sec-WebSocket-Extensions: " + line + "\r\n"
 	}
-	got := dialPipe(t, d, "ws://a.example/", nil, func(key string) string { return hsAccept(key, fields) })
+	got := dialPipe(t, d, "ws://a.example/", nil, func(key string) string { return accept101(key, fields) })
 	if got.resp == nil {
 		t.Errorf("%q: got no response with error %v, want that of the server", answer, got.err)
 	}

@@ -14,9 +14,9 @@ import (
 	"testing"
 )
 
-// hsExtensions writes a list the way that parseExtensions reads it, so that a test can
+// formatExtensions writes a list the way that parseExtensions reads it, so that a test can
 // show it.
-func hsExtensions(list []extension) string {
+func formatExtensions(list []extension) string {
 	var elements []string
 	for _, e := range list {
 		s := e.name
@@ -35,14 +35,14 @@ func hsExtensions(list []extension) string {
 // another one, either.
 func TestParseExtensions(t *testing.T) {
 	refused := 0
-	for _, c := range hsParseCases(t, "testdata/extensions.txt") {
+	for _, c := range parseCases(t, "testdata/extensions.txt") {
 		in := c.lines(t, "header")
 		for _, want := range c.lines(t, "error") {
 			refused++
 			for _, lines := range [][]string{in, {"good", in[0]}, {"good, " + in[0], "good"}} {
 				list, err := parseExtensions(lines)
 				if list != nil || err == nil || err.Error() != want {
-					t.Errorf("%q: got %q and error %v, want error %s", lines, hsExtensions(list), err, want)
+					t.Errorf("%q: got %q and error %v, want error %s", lines, formatExtensions(list), err, want)
 				}
 			}
 		}
@@ -51,7 +51,7 @@ func TestParseExtensions(t *testing.T) {
 		}
 		list, err := parseExtensions(in)
 		want := c.lines(t, "list")
-		if got := hsExtensions(list); err != nil || got != strings.Join(want, ", ") || len(list) != len(want) {
+		if got := formatExtensions(list); err != nil || got != strings.Join(want, ", ") || len(list) != len(want) {
 			t.Errorf("%s: got %d: %q and error %v, want %q", c.name, len(list), got, err, want)
 		}
 	}
@@ -247,8 +247,8 @@ func FuzzParseExtensions(f *testing.F) {
 				}
 			}
 		}
-		again, err := parseExtensions([]string{hsExtensions(list)})
-		if got, want := hsExtensions(again), hsExtensions(list); err != nil || got != want {
+		again, err := parseExtensions([]string{formatExtensions(list)})
+		if got, want := formatExtensions(again), formatExtensions(list); err != nil || got != want {
 			t.Errorf("got %q and error %v from what was parsed, want %q", got, err, want)
 		}
 	})

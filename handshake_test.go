@@ -35,14 +35,14 @@ const hsPatience = 20 * time.Second
 
 // Frames of a client, as in the examples of RFC 6455, 5.7, and of a server.
 const (
-	hsMaskedHello = "\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"
-	hsMaskedPing  = "\x89\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"
-	hsMaskedClose = "\x88\x82\x37\xfa\x21\x3d\x34\x12" // 1000
-	hsHello       = "\x81\x05Hello"
-	hsClose       = "\x88\x02\x03\xe8"
+	maskedHello = "\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"
+	maskedPing  = "\x89\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"
+	maskedClose = "\x88\x82\x37\xfa\x21\x3d\x34\x12" // 1000
+	hsHello     = "\x81\x05Hello"
+	hsClose     = "\x88\x02\x03\xe8"
 )
 
-// hsCase is one named exchange of a file in testdata. Such a file looks like this:
+// handshakeCase is one named exchange of a file in testdata. Such a file looks like this:
 //
 //	# A comment.
 //	== the name of the case
@@ -56,24 +56,24 @@ const (
 // {1000*"x"} for a repeated one, {key} for the Sec-WebSocket-Key of the request, and
 // {accept} for the Sec-WebSocket-Accept that is due. A line that is nothing but
 // braces has no line end.
-type hsCase struct {
+type handshakeCase struct {
 	name     string
 	settings map[string]string
 	sections map[string][]string
 }
 
-var hsBraces = regexp.MustCompile(`\{(?:key|accept|(?:([0-9]+)\*)?("(?:[^"\\]|\\.)*"))\}`)
+var caseBraces = regexp.MustCompile(`\{(?:key|accept|(?:([0-9]+)\*)?("(?:[^"\\]|\\.)*"))\}`)
 
-// hsExpand puts in what the braces of a line stand for.
-func hsExpand(t testing.TB, line, key string) string {
-	return hsBraces.ReplaceAllStringFunc(line, func(braces string) string {
+// expandBraces puts in what the braces of a line stand for.
+func expandBraces(t testing.TB, line, key string) string {
+	return caseBraces.ReplaceAllStringFunc(line, func(braces string) string {
 		switch braces {
 		case "{key}":
 			return key
 		case "{accept}":
 			return acceptKey(key)
 		}
-		m := hsBraces.FindStringSubmatch(braces)
+		m := caseBraces.FindStringSubmatch(braces)
 		s, err := strconv.Unquote(m[2])
 		if err != nil {
 			t.Fatalf("%s: %v", braces, err)
@@ -87,11 +87,11 @@ func hsExpand(t testing.TB, line, key string) string {
 }
 
 // wire returns a section's bytes as they are sent: each line ends in CRLF.
-func (c *hsCase) wire(t testing.TB, section, key string) string {
+func (c *handshakeCase) wire(t testing.TB, section, key string) string {
 	var b strings.Builder
 	for _, line := range c.sections[section] {
-		b.WriteString(hsExpand(t, line, key))
-		if line == "" || hsBraces.ReplaceAllString(line, "") != "" {
+		b.WriteString(expandBraces(t, line, key))
+		if line == "" || caseBraces.ReplaceAllString(line, "") != "" {
 			b.WriteString("\r\n")
 		}
 	}
@@ -99,17 +99,17 @@ func (c *hsCase) wire(t testing.TB, section, key string) string {
 }
 
 // lines returns the lines of a section that are not empty.
-func (c *hsCase) lines(t testing.TB, section string) (lines []string) {
+func (c *handshakeCase) lines(t testing.TB, section string) (lines []string) {
 	for _, line := range c.sections[section] {
 		if line != "" {
-			lines = append(lines, hsExpand(t, line, ""))
+			lines = append(lines, expandBraces(t, line, ""))
 		}
 	}
 	return lines
 }
 
 // setting returns the values of a key of a setting; nil if it is not there, which no empty list is.
-func (c *hsCase) setting(name, key string) []string {
+func (c *handshakeCase) setting(name, key string) []string {
 	for _, field := range strings.Fields(c.settings[name]) {
 		if list, ok := strings.CutPrefix(field, key+"="); ok {
 			return strings.FieldsFunc(list, func(r rune) bool { return r == ',' })
@@ -118,8 +118,8 @@ func (c *hsCase) setting(name, key string) []string {
 	return nil
 }
 
-// hsFiles returns the names of the files in the folder.
-func hsFiles(t testing.TB, folder string) []string {
+// caseFiles returns the names of the files in the folder.
+func caseFiles(t testing.TB, folder string) []string {
 	files, err := filepath.Glob(filepath.Join("testdata", folder, "*.txt"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("got %d files and error %v, want some files", len(files), err)
@@ -127,33 +127,33 @@ func hsFiles(t testing.TB, folder string) []string {
 	return files
 }
 
-// hsReadCases runs f as a subtest for every case of every file in the folder.
-func hsReadCases(t *testing.T, folder string, f func(t *testing.T, c *hsCase)) {
-	for _, file := range hsFiles(t, folder) {
+// eachCase runs f as a subtest for every case of every file in the folder.
+func eachCase(t *testing.T, folder string, f func(t *testing.T, c *handshakeCase)) {
+	for _, file := range caseFiles(t, folder) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			for _, c := range hsParseCases(t, file) {
+			for _, c := range parseCases(t, file) {
 				t.Run(c.name, func(t *testing.T) { f(t, c) })
 			}
 		})
 	}
 }
 
-func hsParseCases(t testing.TB, file string) (cases []*hsCase) {
+func parseCases(t testing.TB, file string) (cases []*handshakeCase) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var c *hsCase
+	var c *handshakeCase
 	section := ""
 	for i, line := range strings.Split(strings.TrimSuffix(string(data), "\n"), "\n") {
 		name, isCase := strings.CutPrefix(line, "== ")
 		head, isSection := strings.CutPrefix(line, "-- ")
 		switch key, value, isSetting := strings.Cut(line, ": "); {
 		case isCase:
-			if slices.ContainsFunc(cases, func(c *hsCase) bool { return c.name == name }) {
+			if slices.ContainsFunc(cases, func(c *handshakeCase) bool { return c.name == name }) {
 				t.Fatalf("%s:%d: two cases are named %q", file, i+1, name)
 			}
-			c, section = &hsCase{name, make(map[string]string), make(map[string][]string)}, ""
+			c, section = &handshakeCase{name, make(map[string]string), make(map[string][]string)}, ""
 			cases = append(cases, c)
 		case isSection && c != nil:
 			section = head
@@ -174,14 +174,14 @@ func hsParseCases(t testing.TB, file string) (cases []*hsCase) {
 // them, and after a refusal nothing of them is parsed, nor is the handler called again
 // (request smuggling).
 func TestHandshakeCases(t *testing.T) {
-	hsReadCases(t, "handshake", func(t *testing.T, c *hsCase) {
+	eachCase(t, "handshake", func(t *testing.T, c *handshakeCase) {
 		request := c.wire(t, "request", "")
-		hsPlayRequest(t, c, func(nc net.Conn) { io.WriteString(nc, request) })
+		playRequest(t, c, func(nc net.Conn) { io.WriteString(nc, request) })
 		if len(request) > 1024 {
 			return
 		}
 		t.Run("byte by byte", func(t *testing.T) {
-			hsPlayRequest(t, c, func(nc net.Conn) {
+			playRequest(t, c, func(nc net.Conn) {
 				for i := range len(request) {
 					io.WriteString(nc, request[i:i+1])
 				}
@@ -190,7 +190,7 @@ func TestHandshakeCases(t *testing.T) {
 	})
 }
 
-func hsPlayRequest(t *testing.T, c *hsCase, send func(net.Conn)) {
+func playRequest(t *testing.T, c *handshakeCase, send func(net.Conn)) {
 	u := Upgrader{Subprotocols: c.setting("upgrader", "subprotocols"), OriginPatterns: c.setting("upgrader", "origins")}
 	if answer := c.setting("upgrader", "checkorigin"); answer != nil {
 		u.CheckOrigin = func(*http.Request) bool { return answer[0] == "yes" }
@@ -219,9 +219,9 @@ func hsPlayRequest(t *testing.T, c *hsCase, send func(net.Conn)) {
 	wantHead(t, c.name, spelled, c.lines(t, "answer"))
 	accepted := answer.StatusCode == http.StatusSwitchingProtocols
 	wantError := strings.Join(c.lines(t, "error"), "\n")
-	want := hsUpgrade{subprotocol: strings.Join(answer.Header["Sec-Websocket-Protocol"], "+")}
+	want := upgradeResult{subprotocol: strings.Join(answer.Header["Sec-Websocket-Protocol"], "+")}
 	if wantError != "" {
-		want = hsUpgrade{err: HandshakeError{wantError}}
+		want = upgradeResult{err: HandshakeError{wantError}}
 	}
 	if accepted || wantError != "" {
 		if got := <-upgrades; got != want {
@@ -229,7 +229,7 @@ func hsPlayRequest(t *testing.T, c *hsCase, send func(net.Conn)) {
 		}
 	}
 
-	io.WriteString(nc, hsMaskedHello+hsMaskedPing+hsMaskedClose)
+	io.WriteString(nc, maskedHello+maskedPing+maskedClose)
 	if !accepted {
 		io.WriteString(nc, "\r\n\r\n") // so that an HTTP server has something to refuse
 		nc.(*net.TCPConn).CloseWrite()
@@ -286,22 +286,22 @@ func wantHead(t *testing.T, name, head string, lines []string) {
 	}
 }
 
-// The answers of testdata/dial: what the Dialer makes of each, when it arrives at once and when it arrives byte by byte.
+// The answers of testdata/dial: what the Dialer makes of each, when it arrives at once, and byte by byte.
 func TestDialAnswerCases(t *testing.T) {
-	hsReadCases(t, "dial", func(t *testing.T, c *hsCase) {
-		hsPlayAnswer(t, c, 0)
+	eachCase(t, "dial", func(t *testing.T, c *handshakeCase) {
+		playAnswer(t, c, 0)
 		t.Run("byte by byte", func(t *testing.T) {
 			chunk := 1
 			if len(c.wire(t, "answer", "")) > 1<<17 {
 				chunk = 997 // so that the race detector is done in time
 			}
-			hsPlayAnswer(t, c, chunk)
+			playAnswer(t, c, chunk)
 		})
 	})
 }
 
-// hsResult is a result section: what the Dialer has made of an answer.
-type hsResult struct {
+// answerResult is a result section: what the Dialer has made of an answer.
+type answerResult struct {
 	err, status, subprotocol, body string
 	compressed                     string // "true" or "false"
 	messages                       []string
@@ -309,13 +309,13 @@ type hsResult struct {
 	end                            string // the error of the read behind them
 }
 
-func hsParseResult(t *testing.T, c *hsCase) hsResult {
-	r := hsResult{compressed: "false", end: errUnexpectedEOF.Error()}
+func parseResult(t *testing.T, c *handshakeCase) answerResult {
+	r := answerResult{compressed: "false", end: errUnexpectedEOF.Error()}
 	fields := map[string]*string{"error": &r.err, "status": &r.status, "subprotocol": &r.subprotocol, "body": &r.body,
 		"compressed": &r.compressed, "messages": &r.count, "end": &r.end}
 	for _, line := range c.sections["result"] {
 		key, value, _ := strings.Cut(line, ": ")
-		value = hsExpand(t, value, "")
+		value = expandBraces(t, value, "")
 		switch field := fields[key]; {
 		case key == "message":
 			r.messages = append(r.messages, value)
@@ -328,8 +328,8 @@ func hsParseResult(t *testing.T, c *hsCase) hsResult {
 	return r
 }
 
-func hsPlayAnswer(t *testing.T, c *hsCase, chunk int) {
-	want := hsParseResult(t, c)
+func playAnswer(t *testing.T, c *handshakeCase, chunk int) {
+	want := parseResult(t, c)
 	key := newKey()
 	answer := c.wire(t, "answer", key)
 	nc := newAnsweredConn(answer, key, chunk)
@@ -343,7 +343,7 @@ func hsPlayAnswer(t *testing.T, c *hsCase, chunk int) {
 		t.Fatalf("got connection %v, closed: %v, and error %#v, want one of them, ErrBadHandshake for a response",
 			conn, nc.closed, err)
 	}
-	got := hsResult{compressed: "false", end: want.end}
+	got := answerResult{compressed: "false", end: want.end}
 	if err != nil {
 		got.err = err.Error()
 		if prefix, open := strings.CutSuffix(want.err, "..."); open && strings.HasPrefix(got.err, prefix) {
@@ -424,7 +424,7 @@ func TestUpgradeChecksInOrder(t *testing.T) {
 		"an extension in the program's header": func() { header = nil },
 	}
 	asks := false
-	steps := hsParseCases(t, "testdata/refusals.txt")
+	steps := parseCases(t, "testdata/refusals.txt")
 	for i, step := range steps {
 		// It looks at the two fields that ask for the upgrade, and at nothing that may be wrong with it.
 		asks = asks || step.name == "another method"
@@ -457,7 +457,7 @@ func TestUpgradeChecksInOrder(t *testing.T) {
 			told = !told && w2 == toldW && r2 == r && status == w.Code && reason == want
 		}
 		if _, err := silent.Upgrade(toldW, r, header); err != want || !told || toldW.Body.Len() > 0 {
-			t.Errorf("%s: got error %v and body %q, want Upgrader.Error called once, and nothing written", step.name, err, toldW.Body)
+			t.Errorf("%s: got error %v and body %q, want one call of Error, and nothing written", step.name, err, toldW.Body)
 		}
 		if mend[step.name] != nil {
 			mend[step.name]()
@@ -483,10 +483,11 @@ func TestValidKey(t *testing.T) {
 		true: {sampleKey, "AAAAAAAAAAAAAAAAAAAAAA==", "+/+/+/+/+/+/+/+/+/+/+w=="},
 		false: {
 			"AAAAAAAAAAAAAAAAAAAAAAAA", // 18 bytes
-			"========================", "AAAAAAAAAAAAAAAAAAAAAA==A", "AAAAAAAAAAA\x00AAAAAAAAAA==", "AAAAAAAAAAAAAAAAAAAA\u00e4==",
+			"========================", "AAAAAAAAAAAAAAAAAAAAAA==A", "AAAAAAAAAAA\x00AAAAAAAAAA==",
+			"AAAAAAAAAAAAAAAAAAAA\u00e4==",
 			// Line breaks, which the decoder passes over.
-			"AAAAAAAAAAAAAAAAAAAAA\n==", "AAAAAAAAAAAAAAAAAAAAA==\n", "AAAAAAAAAAAA\nAAAAAAAAAA==", "AAAAAAAAAAAAAAAAAAAAAA\r\n==",
-			strings.Repeat("\n", 24),
+			"AAAAAAAAAAAAAAAAAAAAA\n==", "AAAAAAAAAAAAAAAAAAAAA==\n", "AAAAAAAAAAAA\nAAAAAAAAAA==",
+			"AAAAAAAAAAAAAAAAAAAAAA\r\n==", strings.Repeat("\n", 24),
 		},
 	} {
 		for _, key := range keys {
@@ -536,7 +537,7 @@ func TestAttackCrossSiteOrigin(t *testing.T) {
 		}
 	}
 	n := 0
-	for _, c := range hsParseCases(t, "testdata/origins.txt") {
+	for _, c := range parseCases(t, "testdata/origins.txt") {
 		for section, want := range map[string]bool{"accepted": true, "refused": false} {
 			for _, origin := range c.lines(t, section) {
 				check(c.name, c.settings["host"], strings.Fields(c.settings["patterns"]), []string{origin}, want)

@@ -107,24 +107,24 @@ func wantRefused(t *testing.T, u Upgrader, r *http.Request, header http.Header, 
 	}
 }
 
-// hsUpgrade is what came out of one call of Upgrade.
-type hsUpgrade struct {
+// upgradeResult is what came out of one call of Upgrade.
+type upgradeResult struct {
 	subprotocol string
 	err         error
 }
 
 // hsServe returns the address of a server that upgrades every request and echoes its
 // messages, and what came of each.
-func hsServe(t *testing.T, u Upgrader) (addr string, upgrades <-chan hsUpgrade) {
-	results := make(chan hsUpgrade, 16)
+func hsServe(t *testing.T, u Upgrader) (addr string, upgrades <-chan upgradeResult) {
+	results := make(chan upgradeResult, 16)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := u.Upgrade(w, r, nil)
 		if err != nil {
-			results <- hsUpgrade{err: err}
+			results <- upgradeResult{err: err}
 			return
 		}
 		defer c.Close()
-		results <- hsUpgrade{subprotocol: c.Subprotocol()}
+		results <- upgradeResult{subprotocol: c.Subprotocol()}
 		echoAll(c)
 	}))
 	t.Cleanup(srv.Close)
@@ -134,7 +134,7 @@ func hsServe(t *testing.T, u Upgrader) (addr string, upgrades <-chan hsUpgrade) 
 // hsEcho is echoAll.
 func hsEcho(c *Conn) { echoAll(c) }
 
-var hsEchoHandler = new(Upgrader).HandlerFunc(func(c *Conn, _ *http.Request) { echoAll(c) })
+var echoHandler = new(Upgrader).HandlerFunc(func(c *Conn, _ *http.Request) { echoAll(c) })
 
 // hsWantEcho sends a message to a server that sends it back.
 func hsWantEcho(t *testing.T, c *Conn, text string) {
@@ -282,7 +282,8 @@ func TestCompressionOfUpgraderAndDialer(t *testing.T) {
 		{CompressionOptions{ContextTakeover: true, WindowBits: 9, PeerWindowBits: 10}, offer9, answer9,
 			"sends 9 with takeover, receives 9 with takeover", 2, 0},
 		{CompressionOptions{Level: 9, Threshold: 100}, none, none, "sends 15, receives 15", 9, 100},
-		{CompressionOptions{Level: -2, ContextTakeover: true}, "", "", "sends 15 with takeover, receives 15 with takeover", -2, 0},
+		{CompressionOptions{Level: -2, ContextTakeover: true}, "", "",
+			"sends 15 with takeover, receives 15 with takeover", -2, 0},
 	} {
 		u := Upgrader{EnableCompression: true, Compression: tt.options}
 		r := hsRequest()
@@ -323,13 +324,13 @@ func TestInvalidCompressionOptions(t *testing.T) {
 	}
 }
 
-// hsWrapped is what a middleware makes of a ResponseWriter: it offers nothing but Unwrap.
-type hsWrapped struct{ w http.ResponseWriter }
+// wrappedWriter is what a middleware makes of a ResponseWriter: it offers nothing but Unwrap.
+type wrappedWriter struct{ w http.ResponseWriter }
 
-func (w hsWrapped) Header() http.Header         { return w.w.Header() }
-func (w hsWrapped) Write(p []byte) (int, error) { return w.w.Write(p) }
-func (w hsWrapped) WriteHeader(status int)      { w.w.WriteHeader(status) }
-func (w hsWrapped) Unwrap() http.ResponseWriter { return w.w }
+func (w wrappedWriter) Header() http.Header         { return w.w.Header() }
+func (w wrappedWriter) Write(p []byte) (int, error) { return w.w.Write(p) }
+func (w wrappedWriter) WriteHeader(status int)      { w.w.WriteHeader(status) }
+func (w wrappedWriter) Unwrap() http.ResponseWriter { return w.w }
 
 // A ResponseWriter is unwrapped. One that cannot give up its connection is answered with 500, whatever it
 // is wrapped in, and says why: a second Upgrade, for instance, since net/http has no connection then.
@@ -346,7 +347,7 @@ func TestUpgradeUnwraps(t *testing.T) {
 			"The handler's ResponseWriter is a *websocket.hsHijacker, which has no Hijack method."},
 	} {
 		w := &hsHijacker{ResponseRecorder: httptest.NewRecorder(), conn: near, err: tt.err}
-		c, err := new(Upgrader).Upgrade(hsWrapped{hsWrapped{w}}, hsRequest(), nil)
+		c, err := new(Upgrader).Upgrade(wrappedWriter{wrappedWriter{w}}, hsRequest(), nil)
 		if tt.err == nil {
 			if c == nil || err != nil {
 				t.Errorf("got error %v, want a connection", err)
@@ -389,7 +390,7 @@ func TestUpgradeConcurrently(t *testing.T) {
 // A client may send frames before it has the answer. What is left of them in the hijacked reader is the beginning of
 // the stream, and a copy: net/http and middlewares use their buffers again.
 func TestUpgradeKeepsEarlyFrames(t *testing.T) {
-	const frames = hsMaskedHello + hsMaskedHello
+	const frames = maskedHello + maskedHello
 	for n := range len(frames) + 1 {
 		near, far := newPipe(t, 1<<20)
 		io.WriteString(far, frames[:n])
@@ -436,7 +437,7 @@ func TestAttackUnreadAnswer(t *testing.T) {
 			time.Sleep(time.Hour)
 			far.take()
 			room(near, 1000)
-			io.WriteString(far, hsMaskedHello)
+			io.WriteString(far, maskedHello)
 			wantRead(t, c, "Hello")
 			wantWrite(t, c, "Hello")
 			if got := string(far.take()); got != hsHello {
@@ -480,7 +481,7 @@ func TestUpgradeOutlivesServerTimeouts(t *testing.T) {
 		srv := &http.Server{
 			ReadTimeout: 5 * time.Second, ReadHeaderTimeout: 4 * time.Second,
 			WriteTimeout: 6 * time.Second, IdleTimeout: 3 * time.Second,
-			Handler: hsEchoHandler,
+			Handler: echoHandler,
 		}
 		go srv.Serve(l)
 		defer srv.Close()
@@ -699,7 +700,8 @@ func TestHandlerFuncResponseHeader(t *testing.T) {
 	if got := resp.Header["Set-Cookie"]; asked != 1 || !slices.Equal(got, []string{"a=1"}) || c.Subprotocol() != "chat" {
 		t.Errorf("got cookies %q, subprotocol %q after %d calls, want those of one call", got, c.Subprotocol(), asked)
 	}
-	if _, _, err := d.Dial(srv.URL+"/me", http.Header{"Origin": {"http://evil.example"}}); err != ErrBadHandshake || asked != 1 {
+	_, _, err = d.Dial(srv.URL+"/me", http.Header{"Origin": {"http://evil.example"}})
+	if err != ErrBadHandshake || asked != 1 {
 		t.Errorf("got error %v and %d calls, want a refusal without one", err, asked)
 	}
 	if _, resp, err = d.Dial(srv.URL, nil); err != ErrBadHandshake || resp.StatusCode != http.StatusInternalServerError {
