@@ -105,17 +105,19 @@ func TestDialThroughProxies(t *testing.T) {
 	plain := httptest.NewServer(echoHandler)
 	t.Cleanup(plain.Close)
 	secure, _ := tlsServer(t)
-	for url, srv := range map[string]*httptest.Server{"ws://echo.test:7/": plain, "wss://echo.test:7/": secure} {
-		eachProxy(t, srv, func(t *testing.T, d Dialer) {
-			if srv == secure {
-				d.TLSClientConfig.ServerName = "example.com"
-			}
-			c := hsDial(t, d, url)
-			hsWantEcho(t, c, strings.Repeat("x", 10_000))
-			want := srv == secure || strings.HasSuffix(t.Name(), "https")
-			if _, isTLS := c.NetConn().(*tls.Conn); isTLS != want {
-				t.Errorf("got %T, want TLS to the server, or the connection to the proxy", c.NetConn())
-			}
+	for scheme, srv := range map[string]*httptest.Server{"ws": plain, "wss": secure} {
+		t.Run(scheme, func(t *testing.T) {
+			eachProxy(t, srv, func(t *testing.T, d Dialer) {
+				if srv == secure {
+					d.TLSClientConfig.ServerName = "example.com"
+				}
+				c := hsDial(t, d, scheme+"://echo.test:7/")
+				hsWantEcho(t, c, strings.Repeat("x", 10_000))
+				want := srv == secure || strings.HasSuffix(t.Name(), "https")
+				if _, isTLS := c.NetConn().(*tls.Conn); isTLS != want {
+					t.Errorf("got %T, want TLS to the server, or the connection to the proxy", c.NetConn())
+				}
+			})
 		})
 	}
 }
