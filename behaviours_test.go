@@ -149,7 +149,7 @@ func bhAnswer(far net.Conn, answer func(key string) string) (request func() stri
 
 func TestNewClient(t *testing.T) {
 	near, far := newPipe(t, 1<<20)
-	request := bhAnswer(far, func(key string) string { return hsAccept(key, "Set-Cookie: a=1\r\n") + "\x81\x05Hello" })
+	request := bhAnswer(far, func(key string) string { return accept101(key, "Set-Cookie: a=1\r\n") + "\x81\x05Hello" })
 	u := &url.URL{Scheme: "ws", Host: "server.example.com", Path: "/chat", RawQuery: "a=b"}
 	c, resp, err := NewClient(near, u, http.Header{"Origin": {"http://example.com"}}, 10_000, 20_000)
 	if err != nil {
@@ -210,7 +210,7 @@ func TestBehaviourDefaultDialer(t *testing.T) {
 		near, far := newPipe(t, 1<<20)
 		bhAnswer(far, func(key string) string {
 			time.Sleep(45 * time.Hour)
-			return hsAccept(key, "")
+			return accept101(key, "")
 		})
 		d := Dialer{NetDial: func(string, string) (net.Conn, error) { return near, nil }}
 		if _, _, err := d.Dial("ws://a.example/", nil); err != nil {

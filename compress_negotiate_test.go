@@ -90,7 +90,6 @@ func ngLines(t *testing.T, file string, f func(before, mark, text string)) {
 	}
 }
 
-// ngServerCases is the table of servers, which TestUpgradeNegotiationTable plays.
 func ngServerCases(t *testing.T) (cases []*ngServerCase) {
 	var c *ngServerCase
 	ngLines(t, "testdata/negotiation/server.txt", func(before, mark, text string) {
@@ -106,9 +105,6 @@ func ngServerCases(t *testing.T) (cases []*ngServerCase) {
 			c.refused = text
 		}
 	})
-	if len(cases) < 35 {
-		t.Errorf("got %d cases, want 35 or more", len(cases))
-	}
 	return cases
 }
 
@@ -136,6 +132,36 @@ func ngClientCases(t *testing.T) (cases []*ngClientCase) {
 		}
 	})
 	return cases
+}
+
+// A server answers the first offer that it can honour, with exactly what it will do.
+func TestNegotiationServerTable(t *testing.T) {
+	cases := ngServerCases(t)
+	if len(cases) < 35 {
+		t.Errorf("got %d cases, want 35 or more", len(cases))
+	}
+	for _, c := range cases {
+		offers, err := parseExtensions(c.offers)
+		reason := ""
+		if err != nil {
+			reason = err.Error()
+		}
+		if reason != c.refused {
+			t.Errorf("%s: got error %q, want %q", c.name, reason, c.refused)
+		}
+		if (c.refused == "") != (len(c.answers) > 0) {
+			t.Errorf("%s: got %d answers and refusal %q, want one of them", c.name, len(c.answers), c.refused)
+		}
+		for _, want := range c.answers {
+			got := ""
+			if answer, ok := want.options.answerOffers(offers); ok {
+				got = string(answer.append(nil))
+			}
+			if got != want.answer {
+				t.Errorf("%s, with %+v: got %q, want %q", c.name, want.options, got, want.answer)
+			}
+		}
+	}
 }
 
 // A client offers what its options say, and accepts only what RFC 7692 lets a server

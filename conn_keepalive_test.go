@@ -382,7 +382,7 @@ func TestConnOptionsOfUpgraderAndDialer(t *testing.T) {
 		conns := make(chan *Conn, 1)
 		u := Upgrader{PingInterval: time.Minute, PongTimeout: 2 * time.Second, MaxFrameSize: 2, ReadLimit: 22,
 			WriteThrough: true, ReadBufferSize: 222, WriteBufferSize: 8192}
-		far := hsServePipe(t, &http.Server{Handler: u.HandlerFunc(func(c *Conn, _ *http.Request) {
+		far := servePipe(t, &http.Server{Handler: u.HandlerFunc(func(c *Conn, _ *http.Request) {
 			conns <- c
 			c.ReadMessage()
 		})})

@@ -44,7 +44,7 @@ func inGroup(t *testing.T, serve func(g *Group, c *Conn), script func(t *testing
 
 // tryDial returns a client's connection to the server, or the error.
 func (s *groupServer) tryDial() (*Conn, error) {
-	far := hsServePipe(s.T, &s.Server)
+	far := servePipe(s.T, &s.Server)
 	d := Dialer{NetDial: func(string, string) (net.Conn, error) { return far, nil }}
 	c, _, err := d.Dial("ws://server.test/", nil)
 	return c, err
@@ -275,7 +275,7 @@ func TestGroupShutdownRefusesRequests(t *testing.T) {
 	}
 	u, bad := Upgrader{Group: &group}, hsRequest()
 	bad.Method = http.MethodPut
-	hsWantRefused(t, u, hsRequest(), nil, http.StatusServiceUnavailable, "websocket: the server is shutting down")
+	wantRefused(t, u, hsRequest(), nil, http.StatusServiceUnavailable, "websocket: the server is shutting down")
 	if w, _, err := hsTryUpgrade(t, u, bad); err == nil || w.Code != http.StatusMethodNotAllowed {
 		t.Errorf("a bad request: got %d, %v, want 405", w.Code, err)
 	}

@@ -616,20 +616,6 @@ func (f *farEnd) want(t testing.TB, reason string, want ...string) {
 	}
 }
 
-// wantAll checks that these are the next frames in any order.
-func (f *farEnd) wantAll(t testing.TB, reason string, want ...string) {
-	t.Helper()
-	missing := slices.Clone(want)
-	for len(missing) > 0 {
-		got, err := f.next()
-		i := slices.Index(missing, got)
-		if i < 0 {
-			t.Fatalf("%s: got frame %.40q, %v, want one of %.200q", reason, got, err, missing)
-		}
-		missing = slices.Delete(missing, i, i+1)
-	}
-}
-
 // cutFrame takes a frame off b, and describes it: "1 a" is a text message; fragments are "01 a"
 // and "00 b". It returns "" where there is no whole frame.
 func cutFrame(b []byte) (frame string, rest []byte) {

@@ -394,22 +394,6 @@ func TestLastOfManyPingsIsAnswered(t *testing.T) {
 	})
 }
 
-// drainFrames reads all that is written until the peer has n frames.
-func drainFrames(t testing.TB, l *loggedConn, n int) string {
-	t.Helper()
-	all := l.unread
-	for range 1000 {
-		all = append(all, l.peer().take()...)
-		if whole, rest := wholeFrames(all); whole >= n {
-			l.unread = rest
-			return describeFrames(t, all[:len(all)-len(rest)])
-		}
-		time.Sleep(corkTime / 10)
-	}
-	t.Fatalf("got % x, want %d frames", all, n)
-	return ""
-}
-
 // A read does not wait for a network that does not take the answers. They leave when it
 // does, in order, though the reader reads on.
 func TestReaderDoesNotWaitForABurst(t *testing.T) {

@@ -27,8 +27,6 @@ type loggedConn struct {
 	fails int           // the number of the Write that fails; none does if it is 0
 	mu    sync.Mutex
 	log   [][]byte
-
-	unread []byte // what drainFrames has beyond whole frames
 }
 
 func (l *loggedConn) Write(p []byte) (int, error) {

@@ -474,19 +474,24 @@ func (l *hsListener) Close() error {
 
 func (l *hsListener) Addr() net.Addr { return pipeAddr{} }
 
+// servePipe returns the client's end of a connection to a server, in a bubble.
+func servePipe(t *testing.T, srv *http.Server) *pipeConn {
+	l := newHSListener()
+	go srv.Serve(l)
+	t.Cleanup(func() { srv.Close() })
+	near, far := newPipe(t, 1<<20)
+	l.conns <- near
+	return far
+}
+
 // The server's timeouts are for requests. A connection outlives them all.
 func TestUpgradeOutlivesServerTimeouts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newHSListener()
-		srv := &http.Server{
+		far := servePipe(t, &http.Server{
 			ReadTimeout: 5 * time.Second, ReadHeaderTimeout: 4 * time.Second,
 			WriteTimeout: 6 * time.Second, IdleTimeout: 3 * time.Second,
 			Handler: echoHandler,
-		}
-		go srv.Serve(l)
-		defer srv.Close()
-		near, far := newPipe(t, 1<<20)
-		l.conns <- near
+		})
 		c := hsDial(t, Dialer{NetDial: func(string, string) (net.Conn, error) { return far, nil }}, "ws://a.example/")
 		c.SetReadDeadline(time.Time{})
 		for range 3 {
