@@ -26,12 +26,13 @@ func (c noDeadlineConn) SetWriteDeadline(time.Time) error { return c.err }
 
 // A large frame leaves whole, in the ways that each link has for its size.
 func TestLinkLargeFrames(t *testing.T) {
+	all := noise(5<<20, 1)
 	eachLink(t, func(t *testing.T, l testLink) {
 		near, far := l.pair(t)
 		c := newConn(near, l.server, nil, connOptions{})
 		peer := newConn(far, !l.server, nil, connOptions{readLimit: -1})
-		for _, size := range []int{defaultBufferSize, maxCopied + 1, headStart - 1, headStart, headStart + 1, 5 << 20} {
-			data := noise(size, 1)
+		for _, size := range []int{defaultBufferSize, maxCopied + 1, headStart - 1, headStart, headStart + 1, len(all)} {
+			data := all[:size]
 			written := make(chan error)
 			go func() { written <- c.WriteMessage(BinaryMessage, data) }()
 			if _, p, err := peer.ReadMessage(); !bytes.Equal(p, data) || err != nil {
@@ -99,32 +100,42 @@ func TestLinkWithoutDeadlines(t *testing.T) {
 	}
 }
 
-// The methods that set deadlines return the transport's error, and change nothing.
-func TestLinkReturnsTheErrorOfDeadlines(t *testing.T) {
-	for _, want := range []error{nil, errMine} {
-		a, b := newPipe(t, 1000)
-		c, peer := newConn(noDeadlineConn{a, want}, true, nil, connOptions{}), newConn(b, false, nil, connOptions{})
-		if read, write := c.SetReadDeadline(time.Now()), c.SetWriteDeadline(time.Time{}); read != want || write != want {
-			t.Errorf("got %v and %v, want %v", read, write, want)
-		}
-		wantWrite(t, c, "a")
-		wantRead(t, peer, "a")
-		wantWrite(t, peer, "b")
-		wantRead(t, c, "b")
+// The methods that set deadlines return the error of a transport without deadlines, and change nothing. A write that is
+// done in time leaves nothing behind that closes the connection later. A deadline that the transport has from before
+// means nothing.
+func TestLinkDeadlinesThatMeanNothing(t *testing.T) {
+	for _, tt := range []struct {
+		none bool  // there are no deadlines
+		want error // of setting them
+	}{{true, nil}, {true, errMine}, {false, nil}} {
+		synctest.Test(t, func(t *testing.T) {
+			pipe, far := newPipe(t, 1000)
+			inTime, near := time.Now().Add(time.Second), net.Conn(noDeadlineConn{pipe, tt.want})
+			if !tt.none {
+				pipe.SetDeadline(inTime)
+				near = pipe
+			}
+			c, peer := newConn(near, true, nil, connOptions{}), newConn(far, false, nil, connOptions{})
+			if read, write := c.SetReadDeadline(time.Now()), c.SetWriteDeadline(inTime); read != tt.want || write != tt.want {
+				t.Errorf("got %v and %v, want %v", read, write, tt.want)
+			}
+			ctx, cancel := context.WithDeadline(t.Context(), inTime)
+			defer cancel()
+			wantWrite(t, c, "in time")
+			if err := c.WriteMessageContext(ctx, TextMessage, []byte("in time, too")); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(time.Minute)
+			c.SetReadDeadline(time.Time{})
+			c.SetWriteDeadline(time.Time{})
+			wantWrite(t, c, "later")
+			for _, text := range []string{"in time", "in time, too", "later"} {
+				wantRead(t, peer, text)
+			}
+			wantWrite(t, peer, "b")
+			wantRead(t, c, "b")
+		})
 	}
-}
-
-// A deadline that the transport has from before, of whoever has made it, means nothing to the connection.
-func TestLinkClearsDeadlines(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a, b := newPipe(t, 1000)
-		a.SetDeadline(time.Now().Add(time.Second))
-		c, peer := newConn(a, true, nil, connOptions{}), newConn(b, false, nil, connOptions{})
-		time.Sleep(time.Minute)
-		wantWrite(t, c, "a")
-		wantWrite(t, peer, "b")
-		wantRead(t, c, "b")
-	})
 }
 
 // Close and Shutdown do not wait for crypto/tls, which gives a peer that reads nothing five seconds,
@@ -172,25 +183,4 @@ func TestLinkCloseOverTLS(t *testing.T) {
 			})
 		}
 	}
-}
-
-// On a connection without deadlines a write that is done in time leaves nothing behind that closes it later.
-func TestWriteInTimeWithoutDeadlines(t *testing.T) {
-	bothSides(t, func(t *testing.T, server bool) {
-		synctest.Test(t, func(t *testing.T) {
-			near, wire := newPipe(t, 1<<10)
-			c := newConn(noDeadlineConn{near, errMine}, server, nil, connOptions{})
-			c.SetWriteDeadline(time.Now().Add(time.Second))
-			wantWrite(t, c, "in time")
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			if err := c.WriteMessageContext(ctx, TextMessage, []byte("in time, too")); err != nil {
-				t.Error(err)
-			}
-			time.Sleep(time.Minute)
-			wire.take()
-			c.SetWriteDeadline(time.Time{})
-			wantWrite(t, c, "later")
-		})
-	})
 }

@@ -105,7 +105,7 @@ func (c *pipeConn) Write(p []byte) (n int, err error) {
 		case h.readEnd.closed:
 			return n, io.ErrClosedPipe
 		}
-		m := min(len(p), h.size-len(h.data))
+		m := min(len(p), max(h.size-len(h.data), 0))
 		h.data = append(h.data, p[:m]...)
 		n += m
 		h.change.Broadcast()
@@ -483,16 +483,14 @@ func eachFull(t *testing.T, o connOptions, f func(t *testing.T, c *Conn, peer *f
 	})
 }
 
-// tlsConfigs returns those of a server and a client that trusts it.
-func tlsConfigs() (server, client *tls.Config) {
+// tlsTestConfigs returns those of a server and a client that trusts it.
+var tlsTestConfigs = sync.OnceValues(func() (server, client *tls.Config) {
 	srv := httptest.NewTLSServer(nil) // for its certificate
 	defer srv.Close()
 	client = hsTLSConfig(srv)
 	client.ServerName = "example.com"
 	return &tls.Config{Certificates: srv.TLS.Certificates}, client
-}
-
-var tlsTestConfigs = sync.OnceValues(tlsConfigs)
+})
 
 // tlsPair returns two connections with each other over TLS, on near and far. The handshake is over.
 func tlsPair(t testing.TB, near, far net.Conn, serverConfig, clientConfig *tls.Config) (server, client *tls.Conn) {
