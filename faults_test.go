@@ -89,12 +89,18 @@ func (c *faultConn) strike(p []byte, by func(p []byte) (int, error)) (n int, err
 	c.struck = true
 	f := c.fault
 	time.Sleep(f.late)
-	switch {
-	case f.stalls && f.write:
-		c.out.set(func(h *pipeHalf) { h.size = 0 })
-	case f.stalls:
-		c.in.set(func(h *pipeHalf) { h.size, h.data = 0, nil })
-	case f.ends:
+	if f.stalls {
+		h, end := c.in, &c.in.readEnd
+		if f.write {
+			h, end = c.out, &c.out.writeEnd
+		}
+		h.mu.Lock()
+		for !end.closed && !end.timedOut {
+			h.change.Wait()
+		}
+		h.mu.Unlock()
+	}
+	if f.ends {
 		c.in.set(func(h *pipeHalf) { h.writeEnd.closed = true })
 	}
 	if n = min(f.most, len(p)); f.half {
@@ -217,14 +223,14 @@ func (run *faultRun) write(text string, by func(c *Conn, text string) error) {
 }
 
 // read reads what has been written back.
-func (run *faultRun) read(by func(c *Conn) (string, error)) {
+func (run *faultRun) read(by func(c *Conn) (messageType int, p []byte, err error)) {
 	for range run.pending {
 		run.do(faultTime, func() error {
-			p, err := by(run.c)
+			_, p, err := by(run.c)
 			if err != nil {
 				return err
 			}
-			if want := run.pending[0]; p != want {
+			if want := run.pending[0]; string(p) != want {
 				return fmt.Errorf("got %d bytes back, want the %d of the message", len(p), len(want))
 			}
 			run.echoed++
@@ -235,34 +241,20 @@ func (run *faultRun) read(by func(c *Conn) (string, error)) {
 	run.pending = nil
 }
 
-func readAll(c *Conn) (string, error) {
-	_, r, err := c.NextReader()
-	if err != nil {
-		return "", err
-	}
-	p, err := io.ReadAll(r)
-	return string(p), err
-}
-
-func readWhole(c *Conn) (string, error) {
-	_, p, err := c.ReadMessage()
-	return string(p), err
-}
-
 func (run *faultRun) play() {
 	c, plain := run.c, fragmentWays["WriteMessage"]
 	text := func(n int, seed uint64) string { return string(textLike(n/run.scale, seed)) }
 	run.write("Hello", plain)
-	run.read(readWhole)
+	run.read((*Conn).ReadMessage)
 	run.write(text(3000, 1), plain)
-	run.read(readAll)
+	run.read(receiveWays[3].read) // io.ReadAll
 	run.do(faultTime, func() error {
 		return c.WriteControl(PingMessage, []byte("p"), time.Now().Add(faultTime))
 	})
 	run.write(text(9000, 2), fragmentWays["NextWriter, by 100"])
-	run.read(readAll)
+	run.read(receiveWays[3].read) // io.ReadAll
 	run.write(text(20_000, 3), fragmentWays["WriteMessageContext"])
-	run.read(readWhole)
+	run.read((*Conn).ReadMessage)
 
 	reported := run.reported
 	c.Cork()
@@ -272,9 +264,9 @@ func (run *faultRun) play() {
 	if run.do(faultTime, c.Flush) != nil {
 		run.reported, run.broken, run.pending = reported, true, nil // they are lost, and that has been said
 	}
-	run.read(readWhole)
+	run.read((*Conn).ReadMessage)
 	run.write(text(500, 7), fragmentWays["WritePreparedMessage"])
-	run.read(readWhole)
+	run.read((*Conn).ReadMessage)
 
 	reported = run.reported
 	stream := NewStream(c, BinaryMessage)
@@ -283,10 +275,10 @@ func (run *faultRun) play() {
 		time.Sleep(time.Millisecond) // what was accepted fails before the next call, not during it
 		return err
 	})
-	run.read(func(*Conn) (string, error) {
+	run.read(func(*Conn) (int, []byte, error) {
 		p := make([]byte, len(text(5000, 8)))
 		_, err := io.ReadFull(stream, p)
-		return string(p), err
+		return BinaryMessage, p, err
 	})
 	if run.err != nil {
 		run.reported = min(run.reported, reported) // the same

@@ -1114,55 +1114,41 @@ func (i *interrupted) checkBegun(b []byte, f peerFrame) {
 // plenty is room for everything.
 const plenty = 1 << 30
 
-// A deadline that passes at any byte of a frame, or of those that leave before it, loses and repeats
-// nothing: before the first byte of its own frame a call has done nothing, and behind it the
-// connection has failed.
+// A deadline that passes at any byte of a frame, or of those that leave before it, loses and repeats nothing: before the
+// first byte of its own frame a call has done nothing, and behind it the connection has failed. Of large frames this is
+// played at the bytes where they begin and end, and where a client's is cut into pieces.
 func TestWriteInterruptedAtEveryByte(t *testing.T) {
 	bothSides(t, func(t *testing.T, server bool) {
-		for _, size := range []int{0, 1, 125, 126, 150} {
-			for corked := range 3 {
-				synctest.Test(t, func(t *testing.T) {
-					for room := range (size+maxHeaderSize)*(2*corked+1) + 1 {
-						i := newInterrupted(t, server)
-						for range corked {
-							i.cork()
-							i.write(size, plenty, false)
-							i.pong()
-						}
-						i.write(size, room, true)
-						i.write(size, plenty, false)
-						i.flush(room % 5)
-						i.write(size, plenty, false)
-					}
-				})
+		play := func(t *testing.T, size, corked, room int) {
+			i := newInterrupted(t, server)
+			for range corked {
+				i.cork()
+				i.write(min(size, 150), plenty, false)
+				i.pong()
 			}
+			i.write(size, room, true)
+			i.write(1, plenty, false)
+			i.flush(room % 5)
+			i.write(1, plenty, false)
 		}
-	})
-}
-
-// The same with large frames, at the bytes where they begin and end, and where a client's is cut into pieces.
-func TestLargeWriteInterrupted(t *testing.T) {
-	bothSides(t, func(t *testing.T, server bool) {
-		for _, size := range []int{maxCopied - maxHeaderSize, maxCopied - maxHeaderSize + 1, 64 << 10, 100_000, 200_000} {
-			frame := len((&header{masked: !server, length: int64(size)}).append(nil)) + size
-			var rooms []int
-			for room := range maxHeaderSize {
-				rooms = append(rooms, room)
-			}
-			for _, around := range []int{segmentSize, maxBufferSize, frame} {
-				rooms = append(rooms, around-3, around-2, around-1, around, around+1, around+4)
-			}
+		for _, size := range []int{
+			0, 1, 125, 126, 150,
+			maxCopied - maxHeaderSize, maxCopied - maxHeaderSize + 1, 64 << 10, 100_000, 200_000,
+		} {
 			synctest.Test(t, func(t *testing.T) {
-				for _, room := range rooms {
-					for _, corked := range []bool{false, true} {
-						i := newInterrupted(t, server)
-						if corked {
-							i.cork()
-							i.write(1, plenty, false)
+				for corked := range 3 {
+					every := maxHeaderSize
+					if size <= 150 {
+						every = (size+maxHeaderSize)*(2*corked+1) + 1
+					}
+					for room := range every {
+						play(t, size, corked, room)
+					}
+					frame := len((&header{masked: !server, length: int64(size)}).append(nil)) + size
+					for _, around := range []int{segmentSize, maxBufferSize, frame} {
+						for _, room := range []int{around - 3, around - 2, around - 1, around, around + 1, around + 4} {
+							play(t, size, corked, max(room, 0))
 						}
-						i.write(size, room, true)
-						i.flush(plenty)
-						i.write(10, plenty, false)
 					}
 				}
 			})

@@ -105,7 +105,7 @@ func (c *pipeConn) Write(p []byte) (n int, err error) {
 		case h.readEnd.closed:
 			return n, io.ErrClosedPipe
 		}
-		m := min(len(p), max(h.size-len(h.data), 0))
+		m := min(len(p), h.size-len(h.data))
 		h.data = append(h.data, p[:m]...)
 		n += m
 		h.change.Broadcast()
