@@ -86,28 +86,19 @@ func (l *lateWrites) Write(p []byte) (int, error) {
 // A write that was done when its context interrupted it is a success, and the
 // deadline by which it was interrupted is not that of the next one.
 func TestWriteMessageContextInterruptedTooLate(t *testing.T) {
-	deadline := time.Now().Add(time.Hour)
-	for name, tt := range map[string]struct {
-		next func(c *Conn) error
-		want time.Time
-	}{
-		"no deadline": {func(c *Conn) error { return c.WriteMessage(TextMessage, nil) }, time.Time{}},
-		"another deadline": {func(c *Conn) error {
-			c.SetWriteDeadline(deadline)
-			return c.WriteMessage(TextMessage, nil)
-		}, deadline},
-	} {
+	for _, next := range []time.Time{{}, time.Now().Add(time.Hour)} {
 		ctx, cancel := context.WithCancel(context.Background())
 		l := &lateWrites{cancel: cancel, interrupted: make(chan struct{})}
 		c := newConn(l, true, nil, connOptions{})
 		if err := c.WriteMessageContext(ctx, TextMessage, nil); err != nil {
-			t.Errorf("%s: got %v, want nil: the message has left", name, err)
+			t.Errorf("got %v, want nil: the message has left", err)
 		}
-		if err := tt.next(c); err != nil {
-			t.Errorf("%s: the next: got %v, want nil", name, err)
+		if !next.IsZero() {
+			c.SetWriteDeadline(next)
 		}
-		if n := len(l.deadlines); n != 2 || !l.deadlines[1].Equal(tt.want) {
-			t.Errorf("%s: got the deadlines %v, want one in the past and %v", name, l.deadlines, tt.want)
+		wantWrite(t, c, "the next")
+		if n := len(l.deadlines); n != 2 || !l.deadlines[1].Equal(next) {
+			t.Errorf("got the deadlines %v, want one in the past and %v", l.deadlines, next)
 		}
 	}
 }
