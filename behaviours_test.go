@@ -319,7 +319,10 @@ func TestBehaviourHandlersRunInsideTheRead(t *testing.T) {
 				p, err := io.ReadAll(r)
 				return string(p), err
 			},
-			"ReadMessage":              func(c *Conn, _ io.Reader) (string, error) { return readWhole(c) },
+			"ReadMessage": func(c *Conn, _ io.Reader) (string, error) {
+				_, p, err := c.ReadMessage()
+				return string(p), err
+			},
 			"NextReader that discards": func(c *Conn, _ io.Reader) (string, error) { return "", second3(c.NextReader()) },
 		} {
 			what := fmt.Sprintf("%q in %s", frame, within)
