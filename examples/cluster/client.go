@@ -13,7 +13,7 @@ import (
 const (
 	// A client that is behind by more than maxQueue events is slow. It is more than maxRecent, with which a queue
 	// may begin.
-	maxQueue = 1024
+	maxQueue = 512
 
 	writeTimeout = 10 * time.Second // for one event
 	closeTimeout = 2 * time.Second  // after that, for the closing handshake

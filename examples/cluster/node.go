@@ -166,9 +166,7 @@ func (n *node) say(ctx context.Context, c *client, room *room, a author, req req
 
 // status answers with the state of the node, for load balancers and people.
 func (n *node) status(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
-	defer cancel()
-	leader, err := n.store.leader(ctx)
+	leader, err := n.store.leader(r.Context())
 	if err != nil {
 		http.Error(w, errUnavailable.Error(), http.StatusServiceUnavailable)
 		return

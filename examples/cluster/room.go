@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	maxRecent = 512 // messages of a room that a node keeps in memory
+	maxRecent = 256 // messages of a room that a node keeps in memory
 	maxFirst  = 50  // messages for a client that is new in a room
 
 	// Reading older messages for a client. A client that has not got all in this time comes back for the rest.
@@ -154,6 +154,13 @@ func (m stored) event() *websocket.PreparedMessage {
 // number 0 gets the newest messages. What is not in memory is read from the stream, by this goroutine, at the speed
 // of the client; each time the room may have moved on.
 func (r *room) join(ctx context.Context, c *client, after uint64, welcome event) error {
+	if after > 0 && r.empty() {
+		first, err := r.store.first(ctx)
+		if err != nil {
+			return err
+		}
+		welcome.Complete = welcome.Complete && first <= after // else all messages were too old
+	}
 	for {
 		floor, ok := r.joinRecent(c, after, welcome)
 		if ok {
@@ -165,6 +172,12 @@ func (r *room) join(ctx context.Context, c *client, after uint64, welcome event)
 		}
 		after, welcome = last, event{}
 	}
+}
+
+func (r *room) empty() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.last == 0
 }
 
 // joinRecent makes c a client of the room if all messages after a number are in memory. Otherwise it returns the
@@ -181,7 +194,7 @@ func (r *room) joinRecent(c *client, after uint64, welcome event) (floor uint64,
 		at = max(0, len(r.recent)-maxFirst)
 	case found:
 		at++
-	case after != r.floor && after < r.last || r.last == 0:
+	case after != r.floor && after < r.last:
 		welcome.Complete = false // the message was removed from the stream, and perhaps others after it
 	}
 	var events []*websocket.PreparedMessage

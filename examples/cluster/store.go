@@ -93,16 +93,32 @@ func (s *store) publish(ctx context.Context, room, id string, data []byte) (uint
 	}
 }
 
-// leader returns the name of the NATS server that leads the stream.
-func (s *store) leader(ctx context.Context) (string, error) {
-	stream, err := s.js.Stream(ctx, streamName)
+// first returns the number of the oldest message of all rooms, or that of the next one if there is none.
+func (s *store) first(ctx context.Context) (uint64, error) {
+	info, err := s.info(ctx)
 	if err != nil {
+		return 0, err
+	}
+	return info.State.FirstSeq, nil
+}
+
+// leader returns the name of the NATS server that leads the stream, or "" if it is the only one.
+func (s *store) leader(ctx context.Context) (string, error) {
+	info, err := s.info(ctx)
+	if err != nil || info.Cluster == nil {
 		return "", err
 	}
-	if info := stream.CachedInfo(); info.Cluster != nil {
-		return info.Cluster.Leader, nil
+	return info.Cluster.Leader, nil
+}
+
+func (s *store) info(ctx context.Context) (*jetstream.StreamInfo, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	stream, err := s.js.Stream(ctx, streamName)
+	if err != nil {
+		return nil, err
 	}
-	return "", nil
+	return stream.CachedInfo(), nil
 }
 
 // stored is a message with its number.
