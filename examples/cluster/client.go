@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log"
 	"sync"
@@ -27,6 +28,18 @@ type client struct {
 	queue   []*websocket.PreparedMessage // events are shared by all clients of a room
 	writing bool                         // there is a goroutine that empties the queue
 	closing bool                         // nothing is queued any more
+}
+
+// read returns the next request.
+func (c *client) read() (req request, err error) {
+	_, p, err := c.conn.ReadMessage()
+	if err != nil {
+		return request{}, err
+	}
+	if err := json.Unmarshal(p, &req); err != nil {
+		return request{}, ruleError("the request is not JSON")
+	}
+	return req, nil
 }
 
 // send queues events. If too many wait already, the client is told to come back, and will get them then.
@@ -93,7 +106,7 @@ func (c *client) writeAll(events []*websocket.PreparedMessage) error {
 	return nil
 }
 
-// shutdown closes the connection with a code. It ends serve, which reads the answer.
+// shutdown closes the connection with a code. It ends the reading in serve, if that is not the caller.
 func (c *client) shutdown(code int, reason string) {
 	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout+closeTimeout)
 	defer cancel()

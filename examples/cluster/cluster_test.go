@@ -1,21 +1,16 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"slices"
-	"strings"
 	"testing"
 	"time"
+
+	"github.com/switching-protocols/websocket/examples/cluster/internal/process"
 )
 
 // patience bounds the waits of the tests, which are short unless something is wrong.
@@ -33,91 +28,24 @@ func TestMain(m *testing.M) {
 	main()
 }
 
-// process is a node that can be killed and started again.
-type process struct {
-	t      *testing.T
-	name   string
-	url    string
-	args   []string
-	cmd    *exec.Cmd
-	stderr bytes.Buffer
-}
-
-func newProcesses(t *testing.T, names ...string) []*process {
-	ports := freePorts(t, 2*len(names))
-	var all []*process
-	for i, name := range names {
-		var routes []string
-		for j := range names {
-			if j != i {
-				routes = append(routes, address(ports[2*j]))
-			}
-		}
-		listen := address(ports[2*i+1])
-		all = append(all, &process{t: t, name: name, url: "http://" + listen, args: []string{
-			"-name", name, "-data", t.TempDir(), "-listen", listen,
-			"-cluster", address(ports[2*i]), "-routes", strings.Join(routes, ","),
-		}})
-	}
-	return all
-}
-
-func address(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
-
-// freePorts returns ports outside the range from which systems take those of clients: a node that is started again
-// must find its ports free.
-func freePorts(t *testing.T, n int) (ports []int) {
-	for attempts := 0; len(ports) < n && attempts < 1000; attempts++ {
-		port := 20_000 + rand.N(12_000)
-		ln, err := net.Listen("tcp", address(port))
-		if err != nil {
-			continue
-		}
-		defer ln.Close() // all at the end, so that no port is chosen twice
-		ports = append(ports, port)
-	}
-	if len(ports) < n {
-		t.Fatal("got no free ports")
-	}
-	return ports
-}
-
-// start starts the node; wait returns when it serves.
-func (p *process) start() (wait func()) {
-	p.t.Helper()
+// startProcesses starts nodes, each in a process of its own.
+func startProcesses(t *testing.T, names ...string) []*process.Node {
+	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
 	}
-	p.cmd = exec.Command(exe, p.args...)
-	p.cmd.Env = append(os.Environ(), "CLUSTER_TEST_NODE=1")
-	p.cmd.Stderr = &p.stderr
-	if _, err := p.cmd.StdinPipe(); err != nil {
-		p.t.Fatal(err)
-	}
-	stdout, err := p.cmd.StdoutPipe()
+	nodes, err := process.New(t.TempDir(), exe, []string{"CLUSTER_TEST_NODE=1"}, names...)
 	if err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
 	}
-	if err := p.cmd.Start(); err != nil {
-		p.t.Fatal(err)
+	for _, n := range nodes {
+		t.Cleanup(n.Kill)
 	}
-	p.t.Cleanup(p.kill)
-	return func() {
-		p.t.Helper()
-		timer := time.AfterFunc(patience, func() { p.cmd.Process.Kill() })
-		defer timer.Stop()
-		if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil {
-			p.kill()
-			p.t.Fatalf("node %s does not serve: %q, %v\n%s", p.name, line, err, p.stderr.Bytes())
-		}
+	if err := process.Start(nodes...); err != nil {
+		t.Fatal(err)
 	}
-}
-
-// kill ends the process at once, if it has not ended yet.
-func (p *process) kill() {
-	p.cmd.Process.Kill()
-	p.cmd.Wait()
+	return nodes
 }
 
 func status(t *testing.T, url string) state {
@@ -151,15 +79,10 @@ func TestNodesAreKilled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes most of a minute, in which the cluster elects leaders")
 	}
-	nodes := newProcesses(t, "a", "b", "c")
-	var waits []func()
+	nodes := startProcesses(t, "a", "b", "c")
 	var urls []string
 	for _, n := range nodes {
-		waits = append(waits, n.start())
-		urls = append(urls, n.url)
-	}
-	for _, wait := range waits {
-		wait()
+		urls = append(urls, n.URL)
 	}
 
 	const perNode, progress = 4, 20
@@ -169,7 +92,7 @@ func TestNodesAreKilled(t *testing.T) {
 		all = append(all, newTalker(t, fmt.Sprint("talker ", i), append(slices.Clone(urls[i%3:]), urls[:i%3]...)))
 	}
 	for i, c := range all {
-		eventually(t, c.name+" in the room", func() bool { return c.node() == nodes[i%3].name })
+		eventually(t, c.name+" in the room", func() bool { return c.node() == nodes[i%3].Name })
 	}
 	for _, c := range all {
 		c.talk()
@@ -189,16 +112,18 @@ func TestNodesAreKilled(t *testing.T) {
 	wantProgress("at the beginning")
 
 	killed := nodes[0]
-	killed.kill()
+	killed.Kill()
 	wantProgress("after node a was killed")
-	killed.start()()
+	if err := process.Start(killed); err != nil {
+		t.Fatal(err)
+	}
 
-	leader := status(t, killed.url).Leader
-	at := slices.IndexFunc(nodes, func(p *process) bool { return p.name == leader })
+	leader := status(t, killed.URL).Leader
+	at := slices.IndexFunc(nodes, func(n *process.Node) bool { return n.Name == leader })
 	if at < 0 {
 		t.Fatalf("got leader %q, want one of the nodes", leader)
 	}
-	nodes[at].kill()
+	nodes[at].Kill()
 	wantProgress("after node " + leader + ", the leader, was killed")
 	for _, c := range all {
 		if c.node() == leader {
@@ -212,11 +137,8 @@ func TestNodesAreKilled(t *testing.T) {
 		if i == at {
 			continue
 		}
-		if err := n.cmd.Process.Signal(os.Interrupt); err != nil {
+		if err := n.Stop(); err != nil {
 			t.Error(err)
-		}
-		if err := n.cmd.Wait(); err != nil {
-			t.Errorf("node %s ends with %v\n%s", n.name, err, n.stderr.Bytes())
 		}
 	}
 }
@@ -261,5 +183,3 @@ func finish(t *testing.T, all []*talker) []entry {
 	}
 	return want
 }
-
-var errIncomplete = errors.New("some messages are no longer stored")

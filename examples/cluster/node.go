@@ -6,10 +6,13 @@ import (
 	_ "embed"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -91,23 +94,42 @@ func (n *node) checkOrigin(r *http.Request) bool {
 // the client has sent, and for older messages that the client is sent.
 func (n *node) serve(conn *websocket.Conn, r *http.Request) {
 	c := &client{conn: conn}
-	var join request
-	conn.SetReadDeadline(time.Now().Add(joinTimeout))
-	if err := conn.ReadJSON(&join); err != nil {
-		log.Printf("%s: no join: %v", r.RemoteAddr, err)
-		return
+	err := n.serveClient(r.Context(), c)
+	var broken ruleError
+	switch {
+	case errors.As(err, &broken):
+		c.shutdown(websocket.ClosePolicyViolation, broken.Error())
+	case errors.Is(err, errUnavailable):
+		log.Printf("%s: %v", r.RemoteAddr, err)
+		c.shutdown(websocket.CloseTryAgainLater, errUnavailable.Error())
+	}
+}
+
+// errUnavailable says that another node may be able to do what this one is not.
+var errUnavailable = errors.New("the cluster does not answer")
+
+// serveClient returns when the connection has ended, or is to be closed because of a ruleError or errUnavailable.
+func (n *node) serveClient(ctx context.Context, c *client) error {
+	if err := c.conn.SetReadDeadline(time.Now().Add(joinTimeout)); err != nil {
+		return err
+	}
+	join, err := c.read()
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return ruleError("the client has not joined in time")
+	}
+	if err != nil {
+		return err
 	}
 	author, err := checkJoin(join)
 	if err != nil {
-		c.shutdown(websocket.ClosePolicyViolation, err.Error())
-		return
+		return err
 	}
-	conn.SetReadDeadline(time.Time{})
-
-	room, err := n.rooms.enter(r.Context(), join.Room)
+	if err := c.conn.SetReadDeadline(time.Time{}); err != nil {
+		return err
+	}
+	room, err := n.rooms.enter(ctx, join.Room)
 	if err != nil {
-		c.shutdown(websocket.CloseTryAgainLater, err.Error())
-		return
+		return err
 	}
 	defer n.rooms.leave(room, c)
 	welcome := event{Type: "welcome", Node: n.name, Nodes: n.peers.list(), You: author.id, Stream: n.store.id, Complete: true}
@@ -115,38 +137,33 @@ func (n *node) serve(conn *websocket.Conn, r *http.Request) {
 		welcome.Complete = join.After == 0
 		join.After = 0
 	}
-	if err := room.join(r.Context(), c, join.After, welcome); err != nil {
-		log.Printf("%s: %v", r.RemoteAddr, err)
-		c.shutdown(websocket.CloseTryAgainLater, errUnavailable.Error())
-		return
+	if err := room.join(ctx, c, join.After, welcome); err != nil {
+		return err
 	}
 	for {
-		var req request
-		if conn.ReadJSON(&req) != nil {
-			return
+		req, err := c.read()
+		if err != nil {
+			return err
 		}
 		switch req.Type {
 		case "say":
-			if req.ID == "" || len(req.ID) > maxID {
-				c.shutdown(websocket.ClosePolicyViolation, "the id is missing or too long")
-				return
-			}
-			if err := n.say(r.Context(), c, room, author, req); err != nil {
-				log.Printf("%s: not stored: %v", r.RemoteAddr, err)
-				c.shutdown(websocket.CloseTryAgainLater, errUnavailable.Error())
-				return
-			}
+			err = n.say(ctx, c, room, author, req)
 		case "probe":
 			c.send(prepare(event{Type: "alive"}))
 		default:
-			c.shutdown(websocket.ClosePolicyViolation, "unknown type of request")
-			return
+			err = ruleError("unknown type of request")
+		}
+		if err != nil {
+			return err
 		}
 	}
 }
 
 // say stores what a client says. The client is told when it is stored on most replicas.
 func (n *node) say(ctx context.Context, c *client, room *room, a author, req request) error {
+	if req.ID == "" || len(req.ID) > maxID {
+		return ruleError("the id is missing or too long")
+	}
 	text, err := cleanText(req.Text)
 	if err != nil {
 		c.send(prepare(event{Type: "refused", ID: req.ID, Reason: err.Error()}))
@@ -158,7 +175,7 @@ func (n *node) say(ctx context.Context, c *client, room *room, a author, req req
 	}
 	number, err := n.store.publish(ctx, room.name, room.name+"/"+a.id+"/"+req.ID, data)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %v", errUnavailable, err)
 	}
 	c.send(prepare(event{Type: "accepted", ID: req.ID, Number: number}))
 	return nil

@@ -9,6 +9,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/switching-protocols/websocket"
 )
 
@@ -290,6 +292,68 @@ func TestSlowClient(t *testing.T) {
 			t.Fatalf("got message %d, want %d", number, got+1)
 		}
 		got++
+	}
+}
+
+// Messages that a client has missed were removed from the stream: some of them, or all.
+func TestMessagesAreRemoved(t *testing.T) {
+	nc, disconnect, err := natsConfig{name: "node", dir: t.TempDir()}.connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer disconnect()
+	store, err := newStore(t.Context(), nc, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &node{name: "node", store: store, rooms: newRooms(store), peers: &peers{}}
+	srv := httptest.NewServer(n.handler())
+	defer srv.Close()
+
+	ann, welcome := enter(t, srv.URL, "Ann", "", 0)
+	const messages = maxRecent + 100
+	for i := range messages {
+		ann.say(fmt.Sprint(i), "text")
+	}
+	ann.readTo(messages) // the first 100 of them are not in memory any more
+	stream, err := store.js.Stream(t.Context(), streamName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	remove := func(before uint64) {
+		t.Helper()
+		if err := stream.Purge(t.Context(), jetstream.WithPurgeSequence(before)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	remove(50)
+	for after, complete := range map[uint64]bool{40: false, 50: true, 99: true, 100: true, 300: true} {
+		bob, got := enter(t, srv.URL, "Bob", welcome.Stream, after)
+		if got.Complete != complete {
+			t.Errorf("got complete %t after message %d, want %t", got.Complete, after, complete)
+		}
+		if first, want := bob.wantSaid("text"), max(after+1, 50); first != want {
+			t.Errorf("got message %d after message %d, want %d", first, after, want)
+		}
+		bob.Close()
+	}
+
+	remove(messages + 1)
+	again := &node{name: "again", store: store, rooms: newRooms(store), peers: &peers{}} // has nothing in memory
+	srvAgain := httptest.NewServer(again.handler())
+	defer srvAgain.Close()
+	for after, complete := range map[uint64]bool{300: false, messages: false, messages + 1: true, 0: true} {
+		bob, got := enter(t, srvAgain.URL, "Bob", welcome.Stream, after)
+		if got.Complete != complete {
+			t.Errorf("got complete %t after message %d in an empty room, want %t", got.Complete, after, complete)
+		}
+		bob.Close()
+	}
+	ann.Close()
+	for _, n := range []*node{n, again} {
+		if err := n.group.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

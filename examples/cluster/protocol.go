@@ -95,24 +95,29 @@ func prepare(e event) *websocket.PreparedMessage {
 	return m
 }
 
+// ruleError says which rule of the protocol a client has broken.
+type ruleError string
+
+func (e ruleError) Error() string { return string(e) }
+
 var roomName = regexp.MustCompile(`^[a-z0-9_-]{1,32}$`) // one token of a NATS subject
 
-// checkJoin checks the first request of a client, and returns its author.
+// checkJoin returns the author that the first request of a client names. The error is a ruleError.
 func checkJoin(req request) (author, error) {
 	name := strings.TrimSpace(req.Name)
 	switch {
 	case req.Type != "join":
-		return author{}, errors.New("join first")
+		return author{}, ruleError("join first")
 	case !roomName.MatchString(req.Room):
-		return author{}, errors.New("a room has a name of 1 to 32 letters a to z, digits, - and _")
+		return author{}, ruleError("a room has a name of 1 to 32 letters a to z, digits, - and _")
 	case utf8.RuneCountInString(name) > maxName:
-		return author{}, errors.New("the name is longer than 32 characters")
+		return author{}, ruleError("the name is longer than 32 characters")
 	case strings.ContainsFunc(name, deceptive):
-		return author{}, errors.New("the name has characters that cannot be shown")
+		return author{}, ruleError("the name has characters that cannot be shown")
 	case !strings.ContainsFunc(name, unicode.IsGraphic):
-		return author{}, errors.New("the name is empty")
+		return author{}, ruleError("the name is empty")
 	case req.Key == "" || len(req.Key) > maxID:
-		return author{}, errors.New("the key is missing or too long")
+		return author{}, ruleError("the key is missing or too long")
 	}
 	sum := sha256.Sum256([]byte(req.Key + "\x00" + name))
 	return author{id: hex.EncodeToString(sum[:8]), name: name}, nil

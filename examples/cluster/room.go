@@ -3,7 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
+	"fmt"
 	"log"
 	"slices"
 	"sync"
@@ -19,8 +19,6 @@ const (
 	// Reading older messages for a client. A client that has not got all in this time comes back for the rest.
 	olderTimeout = time.Minute
 )
-
-var errUnavailable = errors.New("the cluster does not answer")
 
 // rooms are those in which this node has clients. Any goroutine may call its methods.
 type rooms struct {
@@ -53,7 +51,7 @@ func (rs *rooms) enter(ctx context.Context, name string) (*room, error) {
 		return r, nil
 	case <-ctx.Done():
 		rs.leave(r, nil)
-		return nil, errUnavailable
+		return nil, fmt.Errorf("%w: room %s: %v", errUnavailable, name, ctx.Err())
 	}
 }
 
@@ -157,7 +155,7 @@ func (r *room) join(ctx context.Context, c *client, after uint64, welcome event)
 	if after > 0 && r.empty() {
 		first, err := r.store.first(ctx)
 		if err != nil {
-			return err
+			return fmt.Errorf("%w: %v", errUnavailable, err)
 		}
 		welcome.Complete = welcome.Complete && first <= after // else all messages were too old
 	}
@@ -217,17 +215,17 @@ func (r *room) sendOlder(ctx context.Context, c *client, after, floor uint64, we
 	case r.store.older <- struct{}{}:
 		defer func() { <-r.store.older }()
 	case <-ctx.Done():
-		return 0, ctx.Err()
+		return 0, fmt.Errorf("%w: others are waiting for older messages", errUnavailable)
 	}
 	cursor, err := r.store.open(ctx, r.name, after)
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("%w: %v", errUnavailable, err)
 	}
 	defer cursor.close()
 	for after < floor {
 		m, err := cursor.next(ctx)
 		if err != nil {
-			return 0, err
+			return 0, fmt.Errorf("%w: %v", errUnavailable, err)
 		}
 		var events []*websocket.PreparedMessage
 		if welcome.Type != "" {

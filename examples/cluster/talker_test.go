@@ -58,7 +58,10 @@ func (c *talker) talk() { close(c.start) }
 // stopTalking returns the numbers of the messages that were accepted.
 func (c *talker) stopTalking() map[string]uint64 {
 	close(c.quiet)
-	<-c.silent
+	select {
+	case <-c.silent:
+	case <-c.stopped: // close returns why
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.accepted
@@ -105,9 +108,11 @@ func (c *talker) run(ctx context.Context) {
 
 type protocolError struct{ error }
 
+var errIncomplete = errors.New("some messages are no longer stored")
+
 // session is one connection. It returns why that has ended.
 func (c *talker) session(ctx context.Context, url string) error {
-	dialer := websocket.Dialer{HandshakeTimeout: 5 * time.Second, PingInterval: 5 * time.Second}
+	dialer := websocket.Dialer{HandshakeTimeout: 20 * time.Second, PingInterval: 5 * time.Second}
 	conn, _, err := dialer.DialContext(ctx, url, nil)
 	if err != nil {
 		return err
