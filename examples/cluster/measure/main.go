@@ -83,7 +83,7 @@ func measureMemory(nodes []*process.Node, count int) error {
 	if err := others.wait(len(nodes) - 1); err != nil {
 		return err
 	}
-	before, err := memory(first)
+	before, err := memory(first.Cmd.Process.Pid)
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func measureMemory(nodes []*process.Node, count int) error {
 		return err
 	}
 	time.Sleep(5 * time.Second) // until the node has given back what it needed for the handshakes
-	after, err := memory(first)
+	after, err := memory(first.Cmd.Process.Pid)
 	if err != nil {
 		return err
 	}
@@ -132,29 +132,46 @@ func measureMessages(nodes []*process.Node, count int, duration time.Duration) e
 	}
 	clients.talk()
 	time.Sleep(duration / 4) // until it runs smoothly
-	var ticks [2]time.Duration
-	var messages [2]int64
-	start := time.Now()
-	for i := range 2 {
-		for _, n := range nodes {
-			t, err := processorTime(n)
-			if err != nil {
-				return err
-			}
-			ticks[i] += t
-		}
-		messages[i] = clients.complete.Load()
-		if i == 0 {
-			time.Sleep(duration)
-		}
+	before, err := take(nodes, clients)
+	if err != nil {
+		return err
 	}
-	elapsed := time.Since(start)
-	got, spent := messages[1]-messages[0], ticks[1]-ticks[0]
-	if got == 0 {
+	time.Sleep(duration)
+	after, err := take(nodes, clients)
+	if err != nil {
+		return err
+	}
+	sent := float64(after.messages-before.messages) * float64(count)
+	if sent == 0 {
 		return errors.New("no message has come to all clients")
 	}
-	fmt.Printf("messages: %.0f a second to each of %d clients; the nodes take %.1f µs of processor time to send one to one client, "+
-		"and were given %.1f processors\n", float64(got)/elapsed.Seconds(), count,
-		float64(spent.Microseconds())/float64(got)/float64(count), spent.Seconds()/elapsed.Seconds())
+	elapsed := after.time.Sub(before.time).Seconds()
+	forNodes, forClients := (after.nodes - before.nodes).Seconds(), (after.clients - before.clients).Seconds()
+	fmt.Printf("messages: %.0f a second to each of %d clients\n", sent/float64(count)/elapsed, count)
+	fmt.Printf("processor time for one message to one client: %.1f µs of the nodes, %.1f µs of the clients; they had %.1f and %.1f processors\n",
+		forNodes/sent*1e6, forClients/sent*1e6, forNodes/elapsed, forClients/elapsed)
 	return nil
+}
+
+// sample is what was counted up to a time.
+type sample struct {
+	time     time.Time
+	messages int64         // that all clients have got
+	nodes    time.Duration // processor time of all nodes
+	clients  time.Duration // processor time of this process
+}
+
+func take(nodes []*process.Node, clients *clients) (s sample, err error) {
+	s.time, s.messages = time.Now(), clients.complete.Load()
+	if s.clients, err = processorTime(os.Getpid()); err != nil {
+		return s, err
+	}
+	for _, n := range nodes {
+		t, err := processorTime(n.Cmd.Process.Pid)
+		if err != nil {
+			return s, err
+		}
+		s.nodes += t
+	}
+	return s, nil
 }

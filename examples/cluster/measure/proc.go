@@ -6,13 +6,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/switching-protocols/websocket/examples/cluster/internal/process"
 )
 
-// memory returns the resident memory of a node in bytes.
-func memory(n *process.Node) (int64, error) {
-	file := fmt.Sprintf("/proc/%d/status", n.Cmd.Process.Pid)
+// memory returns the resident memory of a process in bytes.
+func memory(pid int) (int64, error) {
+	file := fmt.Sprintf("/proc/%d/status", pid)
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return 0, err
@@ -25,9 +23,9 @@ func memory(n *process.Node) (int64, error) {
 	return kilobytes * 1024, nil
 }
 
-// processorTime returns the time for which a node has had a processor.
-func processorTime(n *process.Node) (time.Duration, error) {
-	file := fmt.Sprintf("/proc/%d/stat", n.Cmd.Process.Pid)
+// processorTime returns the time for which a process has had a processor.
+func processorTime(pid int) (time.Duration, error) {
+	file := fmt.Sprintf("/proc/%d/stat", pid)
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return 0, err
