@@ -68,15 +68,21 @@ func withSlowClient(t *testing.T, test func(t *testing.T, peer *websocket.Conn, 
 		for range maxQueue {
 			c.send(alive)
 		}
-		if c.closing {
+		if c.isClosing() {
 			t.Fatal("the client is being closed, want it not to be: the queue is full, but holds everything")
 		}
 		c.send(alive)
-		if got := time.Since(start); got != 0 || !c.closing {
-			t.Fatalf("got closing %t after %v, want the client to be closed, and nobody to wait for it", c.closing, got)
+		if got := time.Since(start); got != 0 || !c.isClosing() {
+			t.Fatalf("got closing %t after %v, want true after 0s", c.isClosing(), got)
 		}
 		test(t, peer, ended)
 	})
+}
+
+func (c *client) isClosing() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closing
 }
 
 // A client that reads again in time learns why it is closed, and that it may come back.
