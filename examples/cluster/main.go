@@ -120,6 +120,7 @@ func (n *node) run(ctx context.Context, ln net.Listener, public string, stdout i
 	srv := &http.Server{Handler: n.handler(), ReadTimeout: 5 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ln) }() // ends with stop
+	go n.watchPeers(ctx)
 	if _, err := fmt.Fprintf(stdout, "cluster: node %s, open %s/\n", n.name, public); err != nil {
 		return err
 	}

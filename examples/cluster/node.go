@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,6 +84,16 @@ func (n *node) handler() http.Handler {
 	return mux
 }
 
+// watchPeers tells all clients when other nodes have come or gone, until ctx ends.
+func (n *node) watchPeers(ctx context.Context) {
+	for told := n.peers.list(); sleep(ctx, announceInterval); {
+		if now := n.peers.list(); !slices.Equal(now, told) {
+			told = now
+			n.rooms.sendAll(event{Type: "nodes", Nodes: now})
+		}
+	}
+}
+
 // checkOrigin accepts the pages of this node and of the others, and clients that are not browsers.
 func (n *node) checkOrigin(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
@@ -149,7 +160,7 @@ func (n *node) serveClient(ctx context.Context, c *client) error {
 		case "say":
 			err = n.say(ctx, c, room, author, req)
 		case "probe":
-			c.send(prepare(event{Type: "alive"}))
+			c.send(prepare(event{Type: "alive", Nodes: n.peers.list()}))
 		default:
 			err = ruleError("unknown type of request")
 		}

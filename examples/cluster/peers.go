@@ -19,13 +19,15 @@ const (
 
 // peers are the nodes of the cluster, this one among them. Each announces its URL every second.
 type peers struct {
+	self string // the URL of this node
+
 	mu    sync.Mutex
 	heard map[string]time.Time // by URL
 }
 
 // newPeers announces this node, and listens to the others, until ctx ends.
 func newPeers(ctx context.Context, nc *nats.Conn, self string) (*peers, error) {
-	p := &peers{heard: make(map[string]time.Time)}
+	p := &peers{self: self, heard: make(map[string]time.Time)}
 	sub, err := nc.Subscribe(announceSubject, func(m *nats.Msg) { p.hear(string(m.Data)) })
 	if err != nil {
 		return nil, err
@@ -57,13 +59,13 @@ func (p *peers) hear(url string) {
 	}
 }
 
-// list returns the URLs of the nodes that are alive.
+// list returns the URLs of the nodes that are alive, among them this one.
 func (p *peers) list() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var alive []string
 	for url, last := range p.heard {
-		if time.Since(last) < aliveTime {
+		if url == p.self || time.Since(last) < aliveTime {
 			alive = append(alive, url)
 		}
 	}

@@ -13,7 +13,8 @@ package main
 //	{"type":"said", "number":18, "message":MESSAGE}      to all clients in the room, also to the author
 //	{"type":"accepted", "id":"a1", "number":18}          the message is stored, and will not be lost
 //	{"type":"refused", "id":"a1", "reason":"..."}        the message is not stored
-//	{"type":"alive"}                                     the answer to a probe
+//	{"type":"alive", "nodes":[...]}                      the answer to a probe
+//	{"type":"nodes", "nodes":[...]}                      the nodes of the cluster have changed
 //
 //	MESSAGE = {"id":"a1", "from":"p1", "name":"Ann", "text":"Hello", "time":1767225600000}
 //

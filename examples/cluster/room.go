@@ -24,7 +24,7 @@ const (
 type rooms struct {
 	store *store
 
-	mu   sync.Mutex
+	mu   sync.Mutex // may be held while that of a room is taken
 	open map[string]*room
 }
 
@@ -66,6 +66,16 @@ func (rs *rooms) leave(r *room, c *client) {
 	if r.users--; r.users == 0 {
 		delete(rs.open, r.name)
 		r.stop()
+	}
+}
+
+// sendAll sends an event to all clients of this node.
+func (rs *rooms) sendAll(e event) {
+	event := prepare(e)
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	for _, r := range rs.open {
+		r.sendAll(event)
 	}
 }
 
@@ -139,6 +149,14 @@ func (r *room) deliver(m stored) {
 	}
 	r.recent = append(r.recent, said{m.number, event})
 	r.last = m.number
+	for c := range r.clients {
+		c.send(event)
+	}
+}
+
+func (r *room) sendAll(event *websocket.PreparedMessage) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for c := range r.clients {
 		c.send(event)
 	}
