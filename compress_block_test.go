@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -162,7 +163,7 @@ func TestWriteSequences(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 5))
 	b := new(block)
 	counts := make([]uint32, endOfBlock+1)
-	for i, a, next := 0, uint32(1), uint32(1); i < 15; i++ { // the counts of Fibonacci make the longest codes
+	for i, a, next := 0, uint32(1), uint32(1); i < 20; i++ { // the counts of Fibonacci make the longest codes
 		counts[i], a, next = a, next, a+next
 	}
 	counts[endOfBlock] = 1
@@ -171,10 +172,13 @@ func TestWriteSequences(t *testing.T) {
 	for i := range lengths {
 		lengths[i] = int(b.literals[i].n)
 	}
+	if slices.Max(lengths) != maxCodeBits {
+		t.Fatalf("got no code of %d bits", maxCodeBits)
+	}
 	code := newStrictCode(lengths)
 	p := make([]byte, 20_000)
 	for i := range p {
-		p[i] = byte(random.IntN(15))
+		p[i] = byte(random.IntN(20))
 	}
 	b.add(p, 0, 0)
 	w := new(bitWriter)
