@@ -260,8 +260,9 @@
 //
 // An idle TCP or Unix connection holds no buffer on unix, and its goroutine needs no more than
 // its initial stack. Over TLS it holds 256 bytes; on other systems, and if a listener or a dial
-// function wraps the network connection in a type of its own, a kilobyte. Let the handler return while another goroutine reads, as HandlerFunc does if it can: net/http
-// keeps some 10 KB for a handler that does not return.
+// function wraps the network connection in a type of its own, a kilobyte. Let the handler return
+// while another goroutine reads, as HandlerFunc does if it can: net/http keeps some 10 KB for a
+// handler that does not return.
 //
 // # Go releases
 //
