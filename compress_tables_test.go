@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -183,6 +184,45 @@ func TestBlockCodes(t *testing.T) {
 		// That decoder lets a block without an end through, up to where the data ends.
 		if _, _, err := s.codes(); (err == nil) != tt.ok && tt.name != "no end of the block" {
 			t.Errorf("%s: got %v from the strict decoder, want it accepted: %v", tt.name, err, tt.ok)
+		}
+	}
+}
+
+// The codes that need the most entries, as a search of all complete codes has found, fit into the tables.
+func TestLargestTables(t *testing.T) {
+	lengths := func(counts map[int]int) (list []uint8) {
+		for n := 1; n <= maxCodeBits; n++ {
+			list = append(list, bytes.Repeat([]byte{uint8(n)}, counts[n])...)
+		}
+		return list
+	}
+	literals := lengths(map[int]int{1: 1, 2: 1, 3: 1, 10: 1, 11: 229, 12: 49, 13: 1, 14: 1, 15: 2})
+	distances := lengths(map[int]int{1: 1, 2: 1, 3: 1, 4: 1, 5: 1, 8: 1, 9: 9, 10: 9, 11: 1, 12: 1, 13: 1, 14: 1, 15: 2})
+	z := new(inflater)
+	if len(literals) != maxLiterals || !buildTable(z.own.literals[:], literalBits, literals, literalSymbols[:], &z.order) ||
+		len(distances) != maxDistances || !buildTable(z.own.distances[:], distanceBits, distances, distanceSymbols[:], &z.order) {
+		t.Fatalf("got no tables for %d and %d symbols", len(literals), len(distances))
+	}
+	for _, tt := range []struct {
+		lengths []uint8
+		symbols []entry
+		lookup  func(b uint64) entry
+	}{
+		{literals, literalSymbols[:], z.own.literals.lookup},
+		{distances, distanceSymbols[:], z.own.distances.lookup},
+	} {
+		codes := make([]code, len(tt.lengths))
+		var perLength [maxCodeBits + 1]int
+		for i, n := range tt.lengths {
+			codes[i].n = n
+			perLength[n]++
+		}
+		assignCodes(codes, &perLength)
+		for i, c := range codes {
+			want := tt.symbols[i] + entry(c.n) + entry(c.n)<<entryCode
+			if got := tt.lookup(uint64(c.bits)); got != want {
+				t.Errorf("symbol %d: got the entry %#x, want %#x", i, got, want)
+			}
 		}
 	}
 }
