@@ -35,7 +35,14 @@ func startChromium(t *testing.T) *page {
 	allocated, release := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(release) // waits for the process and removes its profile
 	ctx, cancel := chromedp.NewContext(allocated)
-	t.Cleanup(cancel)
+	t.Cleanup(func() {
+		bounded, stop := context.WithTimeout(ctx, patience)
+		defer stop()
+		if err := chromedp.Cancel(bounded); err != nil { // so that the browser removes its files
+			t.Errorf("closing the browser: %v", err)
+		}
+		cancel()
+	})
 	// The first use of a context must not have a deadline: the browser would end with it.
 	late := time.AfterFunc(patience, cancel)
 	defer late.Stop()
