@@ -5,7 +5,6 @@ package interop
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -15,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 )
 
@@ -102,7 +99,7 @@ func TestClusterPageChangesNodes(t *testing.T) {
 	ann.sayInRoom("Hello")
 	ann.waitDelivered("Hello")
 	bob.waitMessage("Ann", "Hello")
-	bob.checkLayout(t)
+	bob.checkLayout(t, "cluster", 360)
 	for _, p := range []*tab{ann, bob} {
 		if got := p.problems(); len(got) > 0 {
 			t.Errorf("%s: got %q on the console, want nothing", p.name, got)
@@ -129,23 +126,4 @@ func (p *tab) sayInRoom(text string) {
 	p.t.Helper()
 	p.typeText(text)
 	p.do("send it", chromedp.Click(chromedp.CSS("#composer button")))
-}
-
-// checkLayout checks that nothing of the page is beside the window, on a phone and on a desk, by day and by night.
-func (p *tab) checkLayout(t *testing.T) {
-	t.Helper()
-	for _, width := range []int64{360, 1280} {
-		for _, scheme := range []string{"light", "dark"} {
-			p.do("resize", chromedp.EmulateViewport(width, 720))
-			p.do("set the scheme", func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
-				_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-					Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
-				})
-				return chromedp.Void{}, err
-			})
-			if got := eval[int64](p, "Math.max(...[...document.querySelectorAll('.app, .app *')].map(e => e.getBoundingClientRect().right))"); got > width {
-				t.Errorf("%s: got something of the page at %d, in a window of %d", p.name, got, width)
-			}
-		}
-	}
 }
