@@ -440,6 +440,7 @@ func TestReadModel(t *testing.T) {
 func TestReadModelOfSockets(t *testing.T) {
 	first := modelNumber("WEBSOCKET_TEST_SEED", uint64(time.Now().UnixNano()%1e6))
 	eachLink(t, func(t *testing.T, l testLink) {
+		t.Parallel()
 		for i := range (modelNumber("WEBSOCKET_TEST_ROUNDS", 100) + 99) / 100 {
 			seed := first + i
 			t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
