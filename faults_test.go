@@ -295,6 +295,7 @@ func (run *faultRun) play() {
 // written is missing, unless the network has broken in between; nothing stays borrowed, and no goroutine is left,
 // which the bubble sees.
 func TestFaults(t *testing.T) {
+	played := 0
 	bothSides(t, func(t *testing.T, server bool) {
 		for _, options := range []*CompressionOptions{nil, {}, {ContextTakeover: true}} {
 			for _, bytes := range []bool{false, true} {
@@ -309,6 +310,7 @@ func TestFaults(t *testing.T) {
 				}
 				for i, f := range faults {
 					for at := i % step; at < none.places(f, bytes); at += step {
+						played++
 						codecs := codecsOnLoan.Load()
 						run := playFault(t, server, options, f, at, bytes)
 						where := fmt.Sprintf("%s, at %d (of bytes: %v), %+v", f.name, at, bytes, options)
@@ -321,6 +323,7 @@ func TestFaults(t *testing.T) {
 			}
 		}
 	})
+	t.Logf("%d faults played", played)
 }
 
 // places returns at how many calls or behind how many bytes the fault may happen.

@@ -501,6 +501,29 @@ func TestUpgradeOutlivesServerTimeouts(t *testing.T) {
 	})
 }
 
+// A request that comes one byte a second is net/http's to end, and it does where the server has a ReadHeaderTimeout:
+// the handler is not reached, and nothing is left.
+func TestAttackSlowRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		far := servePipe(t, &http.Server{
+			ReadHeaderTimeout: 10 * time.Second,
+			Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				t.Error("the handler was reached, want the request to be cut off")
+			}),
+		})
+		start := time.Now()
+		for c := range strings.SplitSeq("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n", "") {
+			if _, err := io.WriteString(far, c); err != nil {
+				break
+			}
+			time.Sleep(time.Second)
+		}
+		if d := time.Since(start).Round(time.Second); d < 10*time.Second || d > 11*time.Second {
+			t.Errorf("got an end after %v, want one after 10s", d)
+		}
+	})
+}
+
 func BenchmarkUpgrade(b *testing.B) {
 	r := hsRequest()
 	c := &loopTransport{}
