@@ -648,3 +648,16 @@ func FuzzUpgradeRequest(f *testing.F) {
 		}
 	})
 }
+
+// What a peer has written is shown without control characters, and not all of it.
+func TestVisible(t *testing.T) {
+	for s, want := range map[string]string{
+		"HTTP/2.0":               "HTTP/2.0",
+		"a\x1f ~\x7f\x80\u00e9":  "a? ~???", // what is no UTF-8 is one character for each byte
+		strings.Repeat("a", 201): strings.Repeat("a", 200),
+	} {
+		if got := visible(s); got != want {
+			t.Errorf("%q: got %q, want %q", s, got, want)
+		}
+	}
+}
