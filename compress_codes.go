@@ -46,7 +46,7 @@ func (b *block) makeCodes() int {
 	b.makeRepeats()
 	b.makeCode(b.lengthCounts[:], b.lengths[:], maxLengthBits)
 	b.nLengths = len(lengthOrder)
-	for b.lengths[lengthOrder[b.nLengths-1]].n == 0 { // at least the first five are described: one length is not 0
+	for b.lengths[lengthOrder[b.nLengths-1]].n == 0 { // ends in time: some code has a length, which is not 0
 		b.nLengths--
 	}
 	n := 3 + 14 + 3*b.nLengths + b.extra

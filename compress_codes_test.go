@@ -127,7 +127,7 @@ func TestWriteCodes(t *testing.T) {
 	}
 }
 
-// Lengths of codes that follow each other are described in the fewest symbols (3.2.7), and so are the fewest distances.
+// Lengths that repeat are described by few symbols (3.2.7). A block without a match describes two distance codes.
 func TestMakeRepeats(t *testing.T) {
 	lengths := func(n int, length uint8) []uint8 { return bytes.Repeat([]byte{length}, n) }
 	for _, tt := range []struct {

@@ -10,18 +10,20 @@ import (
 // How a connection ends. Each direction ends in a phase of its own; see lock_phase.go. The network connection
 // stays open until the program calls Close or Shutdown, unless the table says something else.
 //
-//	what happens                         incoming   outgoing   Close frame of ours
-//	the peer sends a Close frame         closed     closed     the answer, with the same code
-//	the peer breaks a rule, or a limit   failed     closed     with the reason
-//	a read fails                         failed     open       none
-//	a write fails                        open       failed     none
-//	the program writes a Close frame     open       closed     the program's
-//	the keepalive's timeout passes       failed     failed     none; the network connection is closed
-//	Shutdown                             closed     closed     the caller's; it closes the network connection
-//	the context of Shutdown ends         failed     failed     the caller's, if it was sent; closed at once
-//	Close                                failed     failed     none; before that the outgoing one may drain
+//	what happens                         incoming   outgoing          Close frame of ours
+//	the peer sends a Close frame         closed     closed            the answer, with the same code
+//	the peer breaks a rule, or a limit   failed     closed            with the reason
+//	a read fails                         failed     open              none
+//	a write fails                        open       failed            none
+//	the program writes a Close frame     open       closed            the program's
+//	the keepalive's timeout passes       failed     failed            none; the network connection is closed
+//	Shutdown                             closed     closed            the caller's; it closes the network connection
+//	the context of Shutdown ends         failed     closed or failed  the caller's, if it could leave; closed at once
+//	Close                                failed     failed            none
+//	Close, with frames to be sent        failed     draining          one that is among them
 //
-// A direction that has ended stays as it is, whatever happens later.
+// A direction that has ended stays as it is, with two exceptions: it is failed if the Close frame in the outbox
+// cannot be sent, and the error of the program's close handler takes the place of the *CloseError.
 
 // failReading ends the reading because of err, and returns the error of all reads from now on. If err says that
 // the peer has broken a rule, the peer is sent a Close frame with the reason. A timeout does not end the

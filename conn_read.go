@@ -336,7 +336,9 @@ func (c *Conn) claimMessage() (messageType int, r io.Reader, err error) {
 	if err = c.nextMessage(); err != nil {
 		messageType = noMessage
 	} else {
-		messageType, r = int(c.message.kind), c.claim()
+		m := &c.message
+		m.state = messageClaimed
+		messageType, r = int(m.kind), &messageReader{c, m.number}
 		if c.message.inflater == nil { // else decompression begins with the first Read
 			c.endIfRead()
 		}
@@ -350,12 +352,6 @@ func (c *Conn) claimMessage() (messageType int, r io.Reader, err error) {
 type messageReader struct {
 	c      *Conn
 	number uint32 // of the message
-}
-
-// claim returns a reader of the current message.
-func (c *Conn) claim() *messageReader {
-	c.message.state = messageClaimed
-	return &messageReader{c, c.message.number}
 }
 
 func (r *messageReader) Read(p []byte) (n int, err error) {

@@ -69,7 +69,7 @@ const (
 	modeDrain = modeFlush // read for Shutdown, or release what reads have acquired
 )
 
-// lockModes has for each mode the bits that must be clear for the lock to be granted, the bit that is
+// modeRules has for each mode the bits that must be clear for the lock to be granted, the bit that is
 // set then, and whether it is granted even when the direction has ended, and ahead of other modes.
 var modeRules = [...]struct {
 	blockedBy, sets uint32

@@ -28,17 +28,17 @@ type recv struct {
 	buf *buffer // or nil
 
 	// The message in progress.
-	remaining int64        // payload bytes of the current frame not consumed yet
-	total     int64        // payload bytes of the message consumed so far
-	readLimit atomic.Int64 // the largest total; none if it is not positive
-	key       [4]byte      // of the current frame
-	utf8      utf8Validator
-	empty     uint16 // number of fragments without payload
-	pos       uint8  // in the key, for the next payload byte
-	open      bool   // the message has begun and is not consumed to its end
-	fin       bool   // the current frame is the last of the message
-	text      bool   // the payload is checked for UTF-8 as it is received
-	deflated  bool   // the message is compressed
+	remaining int64         // payload bytes of the current frame not consumed yet
+	total     int64         // payload bytes of the message consumed so far
+	readLimit atomic.Int64  // the largest total; none if it is not positive
+	key       [4]byte       // of the current frame
+	utf8      utf8Validator // of a text message, decompressed
+	empty     uint16        // number of fragments without payload
+	pos       uint8         // in the key, for the next payload byte
+	open      bool          // the message has begun and is not consumed to its end
+	fin       bool          // the current frame is the last of the message
+	text      bool          // the payload is checked for UTF-8 as it is received
+	deflated  bool          // the message is compressed
 
 	server  bool // frames come from a client
 	deflate bool // permessage-deflate was agreed on
