@@ -121,14 +121,18 @@ func TestNextReaderDiscards(t *testing.T) {
 			if messageType != BinaryMessage || err != nil {
 				b.Fatalf("got %d, %v, want binary", messageType, err)
 			}
-			if p, err := io.ReadAll(r); string(p) != "next" || err != nil {
-				b.Errorf("got %q, %v, want next", p, err)
-			}
-			for name, r := range map[string]io.Reader{"the old reader": old, "the new one at its end": r} {
+			wantEOF := func(name string, r io.Reader) {
+				b.Helper()
 				if n, err := r.Read(make([]byte, 1)); n != 0 || err != io.EOF {
 					b.Errorf("%s: got %d, %v, want 0, EOF", name, n, err)
 				}
 			}
+			wantEOF("the old reader, before the next message is read", old)
+			if p, err := io.ReadAll(r); string(p) != "next" || err != nil {
+				b.Errorf("got %q, %v, want next", p, err)
+			}
+			wantEOF("the old reader", old)
+			wantEOF("the new one at its end", r)
 			b.want("the ping is answered", "10 ")
 		})
 	}
