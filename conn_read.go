@@ -259,7 +259,7 @@ func (c *Conn) beforeWaiting() error {
 }
 
 // messageUnfinished reports whether the rest of the current message is still to be received or decompressed.
-func (c *Conn) messageUnfinished() bool { return c.recv.open || c.message.inflater != nil }
+func (c *Conn) messageUnfinished() bool { return c.recv.open() || c.message.inflater != nil }
 
 // nextMessage waits for the next message that the program has not claimed. An interrupted call can be
 // repeated.

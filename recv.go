@@ -35,8 +35,7 @@ type recv struct {
 	utf8      utf8Validator // of a text message, decompressed
 	empty     uint16        // number of fragments without payload
 	pos       uint8         // in the key, for the next payload byte
-	open      bool          // the message has begun and is not consumed to its end
-	fin       bool          // the current frame is the last of the message
+	more      bool          // other frames of the message follow the current one
 	text      bool          // the payload is checked for UTF-8 as it is received
 	deflated  bool          // the message is compressed
 
@@ -67,7 +66,7 @@ func (r *recv) init(l *link, server bool, early []byte, bufferSize int) {
 func (r *recv) next() (op opcode, payload []byte, ok bool, err error) {
 	h, n, err := parseHeader(r.b)
 	if len(r.b) >= 2 {
-		if err := h.check(frameContext{server: r.server, inMessage: r.open, compression: r.deflate}); err != nil {
+		if err := h.check(frameContext{server: r.server, inMessage: r.open(), compression: r.deflate}); err != nil {
 			return 0, nil, false, err
 		}
 	}
@@ -87,6 +86,9 @@ func (r *recv) next() (op opcode, payload []byte, ok bool, err error) {
 	return h.opcode, payload, true, nil
 }
 
+// open reports whether a message has begun that is not consumed to its end.
+func (r *recv) open() bool { return r.more || r.remaining > 0 }
+
 // hasFrame reports whether another complete frame was received.
 func (r *recv) hasFrame() bool {
 	h, n, _ := parseHeader(r.b)
@@ -97,13 +99,12 @@ func (r *recv) hasFrame() bool {
 // control frame before it.
 func (r *recv) hasFragment() bool {
 	h, n, _ := parseHeader(r.b)
-	return r.open && r.remaining == 0 && n > 0 && h.opcode == opContinuation
+	return r.more && r.remaining == 0 && n > 0 && h.opcode == opContinuation
 }
 
 // begin makes a data frame the current frame.
 func (r *recv) begin(h *header) error {
 	if h.opcode != opContinuation {
-		r.open = true
 		r.text = h.opcode == opText && !h.rsv1
 		r.deflated = h.rsv1
 		r.total, r.empty, r.utf8 = 0, 0, utf8Validator{}
@@ -116,8 +117,8 @@ func (r *recv) begin(h *header) error {
 			return errEmptyFragments
 		}
 	}
-	r.fin, r.key, r.pos, r.remaining = h.fin, h.key, 0, h.length
-	return r.endIfComplete()
+	r.more, r.key, r.pos, r.remaining = !h.fin, h.key, 0, h.length
+	return r.checkEnd()
 }
 
 // frameLimit returns the largest payload of all frames of the current message together; none
@@ -156,7 +157,7 @@ func (r *recv) read(p []byte) (n int, err error) {
 
 // hasAll reports whether the current message is open and the rest of it was received.
 func (r *recv) hasAll() bool {
-	return r.open && r.fin && r.remaining <= int64(len(r.b))
+	return !r.more && 0 < r.remaining && r.remaining <= int64(len(r.b))
 }
 
 // take is read for the whole rest of a message, into new memory of exactly its size, which
@@ -200,7 +201,7 @@ func (r *recv) credit(have int) int {
 	came := int64(have) + min(int64(len(r.b)), r.remaining)
 	size := max(1<<10, min(16*came, maxBufferSize), 4*came)
 	if size-int64(have) >= r.remaining {
-		if size = int64(have) + r.remaining; !r.fin {
+		if size = int64(have) + r.remaining; r.more {
 			size = max(size, int64(2*have)) // more fragments follow
 		}
 	}
@@ -256,19 +257,15 @@ func (r *recv) accept(p []byte) error {
 	if r.text && !r.utf8.next(p) {
 		return errInvalidUTF8
 	}
-	return r.endIfComplete()
+	return r.checkEnd()
 }
 
 // consume removes the first n bytes of r.b.
 func (r *recv) consume(n int) { r.b = r.b[n:] }
 
-// endIfComplete ends the message if its last frame is consumed.
-func (r *recv) endIfComplete() error {
-	if !r.fin || r.remaining > 0 {
-		return nil
-	}
-	r.open = false
-	if r.text && !r.utf8.complete() {
+// checkEnd checks a message that is consumed to its end.
+func (r *recv) checkEnd() error {
+	if r.text && !r.open() && !r.utf8.complete() {
 		return errInvalidUTF8
 	}
 	return nil

@@ -6,7 +6,7 @@ import "math"
 // waiting for the network.
 func (c *Conn) canInflate() bool {
 	z, r := c.message.inflater, &c.recv
-	return z != nil && (z.full || !r.open || r.remaining > 0 && len(r.b) > 0)
+	return z != nil && (z.full || !r.open() || r.remaining > 0 && len(r.b) > 0)
 }
 
 // inflate decompresses some of the current message into p[have:]. p[:have] is the part of the message
@@ -28,7 +28,7 @@ func (c *Conn) inflate(p []byte, have int) (n int, err error) {
 	case err != nil:
 	case text && !r.utf8.next(p[have:end]):
 		err = errInvalidUTF8
-	case r.open || z.full:
+	case r.open() || z.full:
 	case z.ended():
 		if text && !r.utf8.complete() {
 			err = errInvalidUTF8
@@ -52,7 +52,7 @@ func (c *Conn) inflate(p []byte, have int) (n int, err error) {
 // inflate has z decompress the received payload of the current frame or, once the whole message has
 // been received, its tail.
 func (r *recv) inflate(z *inflater, p []byte, have int) (end int, err error) {
-	if !r.open {
+	if !r.open() {
 		in := z.tail
 		switch {
 		case z.full || z.ended():

@@ -209,21 +209,21 @@ func TestCredit(t *testing.T) {
 		have      int // of the message, delivered
 		came      int // behind that
 		remaining int64
-		fin       bool
+		more      bool // fragments follow
 		want      int
 	}{
-		{"nothing has come", 0, 0, 1 << 40, true, 1 << 10},
-		{"sixteen times", 0, 100, 1 << 40, true, 1600},
-		{"sixteen times of both", 50, 50, 1 << 40, true, 1600},
-		{"a buffer", 0, 10_000, 1 << 40, true, maxBufferSize},
-		{"four times", 0, 100_000, 1 << 40, true, 400_000},
-		{"less than all that remains", 1000, 0, 16_500, true, 16_000},
-		{"all that remains", 1000, 0, 14_999, true, 15_999},
-		{"bytes behind the frame", 10, 1000, 20, true, 30},
-		{"more fragments follow", 1000, 0, 10, false, 2000},
-		{"more fragments follow a large one", 1000, 0, 14_999, false, 15_999},
+		{"nothing has come", 0, 0, 1 << 40, false, 1 << 10},
+		{"sixteen times", 0, 100, 1 << 40, false, 1600},
+		{"sixteen times of both", 50, 50, 1 << 40, false, 1600},
+		{"a buffer", 0, 10_000, 1 << 40, false, maxBufferSize},
+		{"four times", 0, 100_000, 1 << 40, false, 400_000},
+		{"less than all that remains", 1000, 0, 16_500, false, 16_000},
+		{"all that remains", 1000, 0, 14_999, false, 15_999},
+		{"bytes behind the frame", 10, 1000, 20, false, 30},
+		{"more fragments follow", 1000, 0, 10, true, 2000},
+		{"more fragments follow a large one", 1000, 0, 14_999, true, 15_999},
 	} {
-		r := recv{b: make([]byte, tt.came), remaining: tt.remaining, fin: tt.fin}
+		r := recv{b: make([]byte, tt.came), remaining: tt.remaining, more: tt.more}
 		if got := r.credit(tt.have); got != tt.want {
 			t.Errorf("%s: got %d, want %d", tt.name, got, tt.want)
 		}
@@ -247,7 +247,7 @@ func TestGrow(t *testing.T) {
 	} {
 		p := make([]byte, before+have, before+have+tt.room)
 		copy(p, "whatever")
-		r := recv{b: make([]byte, 100), remaining: tt.remaining, fin: true}
+		r := recv{b: make([]byte, 100), remaining: tt.remaining}
 		if got := r.grow(p, before); cap(got) != tt.want || !bytes.Equal(got, p) {
 			t.Errorf("%s: got %q of %d bytes, want the same of %d", tt.name, got, cap(got), tt.want)
 		}
