@@ -92,9 +92,20 @@ func TestPackageLevelUpgrade(t *testing.T) {
 		t.Errorf("got answer %q, want %q", got, want)
 	}
 	wantBufferSizes(t, c)
-	r.Method = http.MethodPost
-	if _, err := Upgrade(w, r, nil, 0, 0); err == nil || w.Code != http.StatusOK || w.Body.Len() > 0 {
-		t.Errorf("got %v with status %d and body %q, want a refusal without an answer", err, w.Code, w.Body)
+	w.Header().Set("Connection", "close") // for the caller's answer
+	for name, spoil := range map[string]func(r *http.Request){
+		"another method": func(r *http.Request) { r.Method = http.MethodPost },
+		"no upgrade":     func(r *http.Request) { r.Header.Del("Upgrade") },
+	} {
+		r := hsRequest()
+		spoil(r)
+		_, err := Upgrade(w, r, nil, 0, 0)
+		if err == nil || w.Code != http.StatusOK || w.Body.Len() > 0 {
+			t.Errorf("%s: got %v with status %d and body %q, want a refusal without an answer", name, err, w.Code, w.Body)
+		}
+		if h := w.Header(); len(h) != 1 || h.Get("Connection") != "close" {
+			t.Errorf("%s: got the fields %v, want the caller's", name, h)
+		}
 	}
 }
 

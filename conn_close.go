@@ -193,7 +193,7 @@ func parseClosePayload(p []byte) (code int, text string, err error) {
 		return 0, "", protocolErrorf("payload of a close frame is 1 byte long")
 	}
 	code = int(binary.BigEndian.Uint16(p))
-	if !validReceivedCloseCode(code) {
+	if !validCloseCode(code) {
 		return 0, "", protocolErrorf("bad close code %d", code)
 	}
 	// "the body MAY contain UTF-8-encoded data" (5.5.1), and 8.1 rules on all that is
@@ -204,8 +204,8 @@ func parseClosePayload(p []byte) (code int, text string, err error) {
 	return code, string(p[2:]), nil
 }
 
-// validReceivedCloseCode reports whether a Close frame may carry the code.
-func validReceivedCloseCode(code int) bool {
+// validCloseCode reports whether a Close frame may carry the code.
+func validCloseCode(code int) bool {
 	switch {
 	case code >= 3000 && code <= 4999:
 		// "Status codes in the range 3000-3999 are reserved for use by libraries,

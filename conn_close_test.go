@@ -38,7 +38,7 @@ func TestValidReceivedCloseCodes(t *testing.T) {
 	registered := []int{1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014}
 	for code := range 65536 {
 		want := slices.Contains(registered, code) || code >= 3000 && code <= 4999
-		if got := validReceivedCloseCode(code); got != want {
+		if got := validCloseCode(code); got != want {
 			t.Errorf("%d: got %v, want %v", code, got, want)
 		}
 	}

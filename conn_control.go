@@ -3,6 +3,8 @@ package websocket
 import (
 	"context"
 	"crypto/rand"
+	"errors"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -98,6 +100,9 @@ func (c *Conn) handle(p phase, h func() error) error {
 	returned = true
 	c.reading(true)
 	if err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = finalError("a handler has failed", err)
+		}
 		c.endReading(p, err)
 		if p == phaseClosed {
 			c.readLock.replace(p, err) // which had the *CloseError

@@ -5,8 +5,10 @@ package websocket
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -90,6 +92,34 @@ func TestHandlerPanicWithinAMessage(t *testing.T) {
 			b.Errorf("got %d bytes, %v, want errHandlerPanic", len(p), err)
 		}
 	})
+}
+
+// A timeout that a handler returns, of a write of its own, ends the reading, but is not a timeout of the read: a
+// program that repeats such a read would do so for ever.
+func TestHandlerTimeout(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{errWriteTimeout, "websocket: a handler has failed: websocket: write timeout"},
+		{context.DeadlineExceeded, "context deadline exceeded"},
+		{errMine, "mine"},
+	} {
+		for _, frame := range []peerFrame{pingFrame(""), {true, opPong, ""}, {true, opClose, ""}} {
+			eachPipe(t, connOptions{}, func(b *bubble) {
+				b.c.SetPingHandler(func(string) error { return tt.err })
+				b.c.SetPongHandler(func(string) error { return tt.err })
+				b.c.SetCloseHandler(func(int, string) error { return tt.err })
+				b.send(frame)
+				for range 2 {
+					err := second3(b.c.ReadMessage())
+					if err == nil || err.Error() != tt.want || errors.Is(err, os.ErrDeadlineExceeded) {
+						b.Errorf("opcode %d: got %v, want %s", frame.op, err, tt.want)
+					}
+				}
+			})
+		}
+	}
 }
 
 // pingScript is a connection that is being read, and the peer's end of it.

@@ -2,7 +2,6 @@ package websocket
 
 import (
 	"context"
-	"fmt"
 	"io"
 )
 
@@ -251,9 +250,7 @@ func (c *Conn) beforeWaiting() error {
 	c.send.lock.clear(stateMoreInput)
 	c.send.tryFlush()
 	if err := c.send.lock.lost(); err != nil {
-		// Do not wrap the error: errors.Is(err, os.ErrDeadlineExceeded) would make callers
-		// retry the read.
-		return c.endReading(phaseFailed, fmt.Errorf("websocket: messages that waited to be sent are lost: %v", err))
+		return c.endReading(phaseFailed, finalError("messages that waited to be sent are lost", err))
 	}
 	return nil
 }

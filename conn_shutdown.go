@@ -91,7 +91,7 @@ func (c *Conn) shuttingDown() bool {
 // closePayload returns the payload of a Close frame with the code and as much of the reason as fits. If the
 // code must not be sent, the frame has CloseInternalServerErr, and err says so.
 func closePayload(code int, reason string) (payload []byte, err error) {
-	if code != CloseNoStatusReceived && !validReceivedCloseCode(code) {
+	if code != CloseNoStatusReceived && !validCloseCode(code) {
 		err = fmt.Errorf("websocket: close code %d must not be sent", code)
 		code = CloseInternalServerErr
 	}
@@ -186,9 +186,8 @@ func (c *Conn) readForShutdown() {
 			err = c.advance()
 		}
 		if err != nil && c.ownDeadlines().inForce().IsZero() {
-			// The next read would time out, too. Do not wrap the error: errors.Is(err, os.ErrDeadlineExceeded)
-			// would make callers retry the read.
-			c.endReading(phaseFailed, fmt.Errorf("websocket: a read has timed out without a deadline: %v", err))
+			// The next read would time out, too.
+			c.endReading(phaseFailed, finalError("a read has timed out without a deadline", err))
 		}
 	}
 	c.readLock.clear(stateShutdownReads)

@@ -131,7 +131,7 @@ func (e *timeoutError) Timeout() bool     { return true }
 func (e *timeoutError) Temporary() bool   { return true }
 func (e *timeoutError) Is(err error) bool { return err == os.ErrDeadlineExceeded }
 
-// protocolError says that the peer has broken a rule. The reason is sent in the Close
+// protocolError says that the peer has broken a rule, of the protocol or of this connection. The reason is sent in the Close
 // frame, so it has at most maxCloseReason bytes.
 type protocolError struct {
 	code   int
@@ -201,6 +201,10 @@ func isTimeout(err error) bool {
 	var dead *keepaliveError
 	return errors.As(err, &ne) && ne.Timeout() && !errors.Is(err, syscall.ETIMEDOUT) && !errors.As(err, &dead)
 }
+
+// finalError returns an error with the text of err, the reason why all later reads fail. It does not wrap err: a program
+// repeats a read whose error matches os.ErrDeadlineExceeded.
+func finalError(what string, err error) error { return fmt.Errorf("websocket: %s: %v", what, err) }
 
 // keepaliveError says that the peer is silent. It is a net.Error, but does not match
 // os.ErrDeadlineExceeded: the connection has failed.

@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -19,11 +20,16 @@ func (c *Conn) UnderlyingConn() net.Conn { return c.NetConn() }
 //
 // Deprecated: Use Upgrader.
 func Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header, readBufSize, writeBufSize int) (*Conn, error) {
+	before := maps.Clone(w.Header())
 	u := Upgrader{
 		ReadBufferSize:  readBufSize,
 		WriteBufferSize: writeBufSize,
-		Error:           func(http.ResponseWriter, *http.Request, int, error) {},
-		CheckOrigin:     func(*http.Request) bool { return true },
+		Error: func(w http.ResponseWriter, _ *http.Request, _ int, _ error) {
+			h := w.Header()
+			clear(h) // of the fields for an answer of the Upgrader
+			maps.Copy(h, before)
+		},
+		CheckOrigin: func(*http.Request) bool { return true },
 	}
 	return u.Upgrade(w, r, responseHeader)
 }

@@ -24,8 +24,8 @@ type Group struct {
 
 const errGroupShutdown = "the server is shutting down"
 
-// Len returns the number of connections that were upgraded and not closed by Close or Shutdown. A connection
-// whose peer is gone counts until it is closed.
+// Len returns the number of connections that were upgraded and not closed since, by Close, Shutdown or the
+// keepalive. A connection whose peer is gone counts until then.
 func (g *Group) Len() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()

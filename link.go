@@ -56,7 +56,7 @@ func newLink(t transport) *link {
 // fails; a transport without deadlines is closed instead of timing out.
 func (l *link) resumable() bool { return !l.tls && !l.noDeadlines }
 
-// Read reads from the transport. It is not used where there is a descriptor.
+// Read reads from the transport. With a descriptor, only discard uses it.
 func (l *link) Read(p []byte) (n int, err error) {
 	l.reads.Add(1)
 	n, err = l.transport.Read(p)

@@ -64,7 +64,7 @@ const (
 	modeMessage                 // open a message of several frames, each written with modeFrame
 	modeFlush                   // write the outbox, even when the direction has ended
 
-	// Of the lock of the reading half.
+	// Of the read lock.
 	modeRead  = modeFrame // read for the program
 	modeDrain = modeFlush // read for Shutdown, or release what reads have acquired
 )

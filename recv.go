@@ -20,7 +20,7 @@ const (
 // complete, and the payload of a data frame as it is delivered. So a call that returned
 // a timeout can be repeated at any byte, and none is lost.
 //
-// It belongs to the holder of the read lock, except for limit.
+// It belongs to the holder of the read lock, except for readLimit.
 type recv struct {
 	// The bytes that were received and not consumed yet. They are in buf, or in memory of
 	// their own. Only fill, newReadFunc and shrink acquire and release buf.

@@ -44,7 +44,7 @@ type delayed struct {
 	watch     watch     // of the context of the write that waits for the network
 	release   func()    // releases the limit of that write on a transport without deadlines; else nil
 	progress  *progress // of writes, for keepalive; nil where that is off
-	flushRest func()    // send.flushRest
+	flushRest func()    // send.flushRest, bound once, so that a flusher allocates nothing
 	timer     *time.Timer
 	armed     bool // the timer runs
 }
