@@ -25,20 +25,23 @@ import (
 // A direction that has ended stays as it is, with two exceptions: it is failed if the Close frame in the outbox
 // cannot be sent, and the error of the program's close handler takes the place of the *CloseError.
 
-// failReading ends the reading because of err, and returns the error of all reads from now on. If err says that
-// the peer has broken a rule, the peer is sent a Close frame with the reason. A timeout does not end the
-// reading: failReading returns it, and the read can be repeated.
+// failReading ends the reading because the peer has broken a rule, and sends the peer a Close frame with the reason. It
+// returns the error of all reads from now on.
 func (c *Conn) failReading(err error) error {
-	if isTimeout(err) {
-		if c.readLock.phase() >= phaseClosed { // Close has interrupted the read
-			return c.readLock.err()
-		}
-		return err
+	c.reply(opClose, FormatCloseMessage(closeCodeFor(err)))
+	return c.endReading(phaseFailed, err)
+}
+
+// readFailed ends the reading because of an error of the transport, and returns the error of all reads from now on. A
+// timeout does not end the reading: readFailed returns it, and the read can be repeated.
+func (c *Conn) readFailed(err error) error {
+	if !isTimeout(err) {
+		return c.endReading(phaseFailed, readError(err))
 	}
-	if code, reason := closeCodeFor(err); code != 0 {
-		c.reply(opClose, FormatCloseMessage(code, reason))
+	if c.readLock.phase() >= phaseClosed { // Close has interrupted the read
+		return c.readLock.err()
 	}
-	return c.endReading(phaseFailed, readError(err))
+	return err
 }
 
 // endReading ends the reading because of err, and returns the error of all reads from now on.
@@ -148,7 +151,7 @@ func (c *Conn) giveBack() {
 		if c.readWatch != nil {
 			c.readWatch.forget()
 		}
-		c.message.drop()
+		c.message.dropKept()
 		c.dropInflater()
 		c.recv.b = nil
 		c.recv.shrink()

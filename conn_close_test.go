@@ -318,7 +318,7 @@ func borrowed(c *Conn) string {
 	held := map[string]bool{
 		"the read lock":               c.readLock.has(stateLocked),
 		"the buffer of what has come": c.recv.buf != nil || c.recv.b != nil,
-		"the bytes of a message":      c.message.bytes() != nil,
+		"the bytes of a message":      c.message.keptBytes() != nil,
 		"the context of reads":        c.readWatch != nil && watching(c.readWatch),
 		"the write lock":              s.lock.has(stateLocked | stateMessageOpen),
 		"the outbox":                  s.outbox.buf != nil,

@@ -40,7 +40,6 @@ func (c *Conn) setHandlers(set func(h *handlers)) {
 // control delivers a control frame. Its answer goes into the slot, which is flushed, or corked with
 // other frames, before the reader waits or a message begins. Shutdown does not call the program's handlers.
 func (c *Conn) control(op opcode, payload []byte) error {
-	c.heard()
 	byProgram := !c.readLock.has(stateShutdownReads)
 	switch op {
 	case opPing:
@@ -90,7 +89,7 @@ func (c *Conn) handle(p phase, h func() error) error {
 			if w := c.readWatch; w != nil && w.end() {
 				c.restoreReadDeadline()
 			}
-			if c.message.state == messageBegun && c.recv.total > 0 {
+			if m := &c.message; m.state == messageBegun && m.reader == nil && c.recv.total > 0 {
 				c.endReading(phaseFailed, errHandlerPanic) // the part of the message that was read is lost
 			}
 			c.endRead()

@@ -80,14 +80,13 @@ func (c *Conn) appendMessage(dst []byte) (messageType int, p []byte, err error) 
 	}
 	m := &c.message
 	messageType = int(m.kind)
-	switch all := dst == nil && m.bytes() == nil && c.recv.hasAll(); {
+	switch all := dst == nil && m.keptBytes() == nil && c.recv.hasAll(); {
 	case all && m.inflater != nil:
 		p, err = c.takeInflated()
 	case all:
 		if p, err = c.recv.take(); err != nil {
-			return messageType, nil, c.failReading(err)
+			c.failReading(err)
 		}
-		c.heard()
 	default:
 		p, err = c.appendPayload(dst)
 	}
@@ -110,7 +109,7 @@ func (c *Conn) appendMessage(dst []byte) (messageType int, p []byte, err error) 
 func (c *Conn) appendPayload(dst []byte) (p []byte, err error) {
 	p, base := dst, len(dst)
 	compressed := c.message.inflater != nil
-	kept := c.message.bytes()
+	kept := c.message.keptBytes()
 	if kept != nil {
 		p, base = kept, 0
 	}
@@ -135,7 +134,7 @@ func (c *Conn) appendPayload(dst []byte) (p []byte, err error) {
 		}
 		c.message.keep(p[base:])
 	case kept != nil:
-		c.message.drop()
+		c.message.dropKept()
 		if dst != nil {
 			p = append(dst, p...)
 		}
@@ -145,8 +144,7 @@ func (c *Conn) appendPayload(dst []byte) (p []byte, err error) {
 
 // endMessageRead ends the current message, which was delivered.
 func (c *Conn) endMessageRead() {
-	c.message.state = messageNone
-	c.message.number++
+	c.message.state, c.message.reader = messageNone, nil
 	c.setMoreInput()
 }
 
@@ -168,12 +166,15 @@ func (c *Conn) readSome(p []byte, have int) (n int, err error) {
 		if err := c.beforeWaiting(); err != nil {
 			return 0, err
 		}
-		n, err = r.readDirect(c.send.link, rest)
+		if n, err = r.readDirect(c.send.link, rest); err != nil {
+			return 0, c.readFailed(err)
+		}
+		c.heard()
+		err = r.acceptDirect(rest[:n])
 	}
 	if err != nil {
-		return n, c.failReading(err)
+		return 0, c.failReading(err)
 	}
-	c.heard()
 	return n, nil
 }
 
@@ -187,8 +188,9 @@ func (c *Conn) wait() error {
 	raw := &c.send.link.descriptor
 	if raw.conn == nil {
 		if err := r.fill(c.send.link); err != nil {
-			return c.failReading(err)
+			return c.readFailed(err)
 		}
+		c.heard()
 		return nil
 	}
 	err := raw.conn.Read(raw.read)
@@ -196,8 +198,9 @@ func (c *Conn) wait() error {
 		err = raw.err()
 	}
 	if err != nil {
-		return c.failReading(c.send.link.rawError("read", err))
+		return c.readFailed(c.send.link.rawError("read", err))
 	}
+	c.heard()
 	return nil
 }
 
@@ -224,7 +227,6 @@ func (c *Conn) advance() error {
 			if c.send.lock.has(statePosted) {
 				c.send.tryFlush() // pongs do not wait until the program has handled the message
 			}
-			c.heard()
 			return nil
 		}
 		if err != nil {
@@ -261,8 +263,8 @@ func (c *Conn) messageUnfinished() bool { return c.recv.open() || c.message.infl
 // nextMessage waits for the next message that the program has not claimed. An interrupted call can be
 // repeated.
 func (c *Conn) nextMessage() error {
-	if c.message.state == messageClaimed {
-		c.message.number++
+	if c.message.reader != nil {
+		c.message.reader = nil
 		c.discardMessage()
 	}
 	for c.message.state == messageDiscarded {
@@ -283,12 +285,12 @@ func (c *Conn) discardMessage() {
 	m.state = messageDiscarded
 	if m.inflater != nil {
 		if c.compression.recvTakeover {
-			c.compression.window.put(m.bytes())
+			c.compression.window.put(m.keptBytes())
 		} else {
 			c.dropInflater()
 		}
 	}
-	m.drop()
+	m.dropKept()
 }
 
 // skip discards some of the current message.
@@ -311,7 +313,6 @@ func (c *Conn) skip() error {
 	if err := c.recv.skip(); err != nil {
 		return c.failReading(err)
 	}
-	c.heard()
 	return nil
 }
 
@@ -334,8 +335,8 @@ func (c *Conn) claimMessage() (messageType int, r io.Reader, err error) {
 		messageType = noMessage
 	} else {
 		m := &c.message
-		m.state = messageClaimed
-		messageType, r = int(m.kind), &messageReader{c, m.number}
+		m.reader = &messageReader{c}
+		messageType, r = int(m.kind), m.reader
 		if c.message.inflater == nil { // else decompression begins with the first Read
 			c.endIfRead()
 		}
@@ -346,14 +347,11 @@ func (c *Conn) claimMessage() (messageType int, r io.Reader, err error) {
 
 // messageReader reads a claimed message. Each message has a new one, so that one kept by the program never
 // reads from a later message.
-type messageReader struct {
-	c      *Conn
-	number uint32 // of the message
-}
+type messageReader struct{ c *Conn }
 
 func (r *messageReader) Read(p []byte) (n int, err error) {
 	c := r.c
-	if r.number != c.message.number { // the message was read to its end, or the next one was asked for
+	if r != c.message.reader { // the message was read to its end, or the next one was asked for
 		return 0, io.EOF
 	}
 	if err := c.beginRead(&noLimit); err != nil {
@@ -371,9 +369,9 @@ func (c *Conn) readPiece(p []byte) (n int, err error) {
 	}
 	m := &c.message
 	compressed := m.inflater != nil
-	if kept := m.bytes(); kept != nil {
+	if kept := m.keptBytes(); kept != nil {
 		n = copy(p, kept)
-		if m.drop(); n < len(kept) {
+		if m.dropKept(); n < len(kept) {
 			m.keep(kept[n:])
 		}
 	}
@@ -393,7 +391,7 @@ func (c *Conn) readPiece(p []byte) (n int, err error) {
 // a program that knows where a message ends need not read on to io.EOF. It does not block. An error
 // in the rest of the message ends the reading, and is returned by the next call.
 func (c *Conn) endIfRead() bool {
-	for err := error(nil); err == nil && c.message.bytes() == nil; {
+	for err := error(nil); err == nil && c.message.keptBytes() == nil; {
 		switch z := c.message.inflater; {
 		case !c.messageUnfinished():
 			c.endMessageRead()

@@ -166,8 +166,7 @@ func (c *Conn) readersWait() bool { return c.extras.Load().readers.Load() > 0 }
 
 // messageWaits reports whether a message, or the rest of one, waits for the program.
 func (c *Conn) messageWaits() bool {
-	s := c.message.state
-	return c.readLock.phase() == phaseOpen && (s == messageBegun || s == messageClaimed)
+	return c.readLock.phase() == phaseOpen && c.message.state == messageBegun
 }
 
 // readForShutdown reads frames up to the next message, unless the program reads.
@@ -176,7 +175,7 @@ func (c *Conn) readForShutdown() {
 	c.readLock.state.Or(stateShutdownReads) // before readersWait looks: see extras.readers
 	c.overrideReadDeadline(time.Time{})
 	if !c.readersWait() {
-		if m := &c.message; m.state == messageBegun || m.state == messageClaimed {
+		if c.message.state == messageBegun {
 			c.discardMessage()
 		}
 		var err error

@@ -179,19 +179,17 @@ func (r *recv) direct(n int) bool {
 	return len(r.b) == 0 && min(int64(n), r.remaining) >= directSize
 }
 
-// readDirect waits for payload of the current frame and reads it into p. None was received
+// readDirect waits for payload of the current frame and receives it into p, for acceptDirect. None was received
 // before.
 func (r *recv) readDirect(t transport, p []byte) (n int, err error) {
-	n, err = receive(t, p[:min(int64(len(p)), r.remaining)])
 	r.filled = 0
-	if err != nil {
-		return 0, err
-	}
-	r.unmask(p[:n])
-	if err := r.accept(p[:n]); err != nil {
-		return 0, err
-	}
-	return n, nil
+	return receive(t, p[:min(int64(len(p)), r.remaining)])
+}
+
+// acceptDirect unmasks and accepts what readDirect has received.
+func (r *recv) acceptDirect(p []byte) error {
+	r.unmask(p)
+	return r.accept(p)
 }
 
 // credit returns how much memory may be allocated for a message of which some bytes, have of them, were
@@ -341,10 +339,10 @@ func (r *recv) move(size int) {
 // message is the data message being received. It belongs to the holder of the read lock.
 type message struct {
 	state    messageState
-	kind     opcode    // opText or opBinary
-	kept     *[]byte   // see keep
-	inflater *inflater // of a compressed message, until it is decompressed to its end
-	number   uint32    // counts messages, so that a reader from NextReader knows its own
+	kind     opcode         // opText or opBinary
+	kept     *[]byte        // see keep
+	inflater *inflater      // of a compressed message, until it is decompressed to its end
+	reader   *messageReader // from NextReader, while it may be used; else nil
 }
 
 // messageState is the state of the current message.
@@ -354,11 +352,9 @@ const (
 	// messageNone: the last message was delivered to its end, and no other has begun.
 	messageNone messageState = iota
 
-	// messageBegun: the first header was received. The next call of ReadMessage or NextReader gets the message.
+	// messageBegun: the first header was received. The message is for the reader from NextReader if there is one,
+	// else for the next call of ReadMessage or NextReader.
 	messageBegun
-
-	// messageClaimed: NextReader has returned a reader for the message.
-	messageClaimed
 
 	// messageDiscarded: the rest of the message is skipped.
 	messageDiscarded
@@ -375,16 +371,16 @@ func (m *message) keep(p []byte) {
 	*m.kept = p
 }
 
-// bytes returns the part of the message that is kept, or nil.
-func (m *message) bytes() []byte {
+// keptBytes returns the part of the message that is kept, or nil.
+func (m *message) keptBytes() []byte {
 	if m.kept == nil {
 		return nil
 	}
 	return *m.kept
 }
 
-// drop forgets the part of the message that is kept.
-func (m *message) drop() {
+// dropKept forgets the part of the message that is kept.
+func (m *message) dropKept() {
 	if m.kept != nil {
 		*m.kept = nil
 	}

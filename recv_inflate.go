@@ -45,7 +45,6 @@ func (c *Conn) inflate(p []byte, have int) (n int, err error) {
 	if err != nil {
 		return 0, c.failReading(err)
 	}
-	c.heard()
 	return n, nil
 }
 

@@ -82,7 +82,7 @@ func frames(n, size int) []byte {
 }
 
 // partialOf is what an interrupted read has left.
-func partialOf(c *Conn) []byte { return c.message.bytes() }
+func partialOf(c *Conn) []byte { return c.message.keptBytes() }
 
 // wantSmallBuffer checks that of what has come and was not delivered there is a buffer of at most sixteen times
 // its size, and a kilobyte, or none.
