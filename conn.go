@@ -74,7 +74,7 @@ type connOptions struct {
 	compression                     CompressionOptions // if agreed.deflate is not nil
 	writeThrough                    bool
 	maxFrameSize                    int
-	ended                           context.CancelFunc // called when the first direction ends; or nil
+	cancel                          context.CancelFunc // called when the reading ends or the writing fails; or nil
 }
 
 // newConn returns a connection on t, from which the bytes in early were read already.
@@ -90,7 +90,7 @@ func newConn(t transport, server bool, early []byte, o connOptions) *Conn {
 		c.maxFrame = math.MaxInt
 	}
 	c.send.link, c.send.outbox.client = newLink(t), !server
-	c.send.link.ended = o.ended
+	c.send.link.cancel = o.cancel
 	c.recv.init(c.send.link, server, early, o.readBufferSize)
 	c.recv.readLimit.Store(o.readLimit)
 	if o.agreed.deflate != nil {

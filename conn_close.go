@@ -8,21 +8,27 @@ import (
 )
 
 // How a connection ends. Each direction ends in a phase of its own; see lock_phase.go. The network connection
-// stays open until the program calls Close or Shutdown, unless the table says something else.
+// stays open until the program calls Close or Shutdown, unless the table says something else, or a transport heeds
+// no deadline and has to be closed to end a call.
 //
 //	what happens                         incoming   outgoing          Close frame of ours
 //	the peer sends a Close frame         closed     closed            the answer, with the same code
+//	  and the program handles it         closed     open or closed    the handler's, if it sends one
 //	the peer breaks a rule, or a limit   failed     closed            with the reason
 //	a read fails                         failed     open              none
 //	a write fails                        open       failed            none
+//	  and reported frames are lost       failed     failed            none
+//	a message cannot be finished         open       failed            none
+//	a handler of the program fails       failed     open              none
 //	the program writes a Close frame     open       closed            the program's
 //	the keepalive's timeout passes       failed     failed            none; the network connection is closed
 //	Shutdown                             closed     closed            the caller's; it closes the network connection
+//	  and it discards messages           closed     closed            the caller's; until then the phase is discarded
 //	the context of Shutdown ends         failed     closed or failed  the caller's, if it could leave; closed at once
 //	Close                                failed     failed            none
 //	Close, with frames to be sent        failed     draining          one that is among them
 //
-// A direction that has ended stays as it is, with two exceptions: it is failed if the Close frame in the outbox
+// A direction whose phase is final stays as it is, with two exceptions: it is failed if the Close frame in the outbox
 // cannot be sent, and the error of the program's close handler takes the place of the *CloseError.
 
 // failReading ends the reading because the peer has broken a rule, and sends the peer a Close frame with the reason. It
@@ -48,7 +54,7 @@ func (c *Conn) readFailed(err error) error {
 func (c *Conn) endReading(p phase, err error) error {
 	c.readLock.end(p, err, nil)
 	err = c.readLock.err()
-	c.send.link.end()
+	c.send.link.cancelContext()
 	if c.keepalive != nil {
 		c.keepalive.stop()
 	}

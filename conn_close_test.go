@@ -237,6 +237,23 @@ func TestTheLastWordArrives(t *testing.T) {
 	}
 }
 
+// A second call of Close waits, too, for the frames that have still to leave, and does not cut them off.
+func TestCloseTwiceWhileDraining(t *testing.T) {
+	closingOn{size: 1000, wrap: newResetConn}.run(t, func(t *testing.T, tc *closing) {
+		room(tc.wire, 0)
+		write := inBackground(t, func() error { return tc.c.WriteMessage(TextMessage, []byte("a")) })
+		write.wantWaiting("the network is full")
+		tc.c.reply(opClose, FormatCloseMessage(CloseGoingAway, "")) // behind the message
+		tc.send("\x82\x01x") // which nobody reads
+		first, second := inBackground(t, tc.c.Close), inBackground(t, tc.c.Close)
+		first.wantWaiting("the Close frame has to leave")
+		second.wantWaiting("the Close frame has to leave")
+		room(tc.wire, 1000)
+		write.want("a message that had begun", 0, noError)
+		tc.want("both frames", "\x81a", "\x88\x03\xe9")
+	})
+}
+
 // closeDuringHandler has the program send a Close frame and call Close during a handler, which goes on for a minute.
 func closeDuringHandler(tc *closing) (reader *call) {
 	tc.c.SetPingHandler(func(string) error {

@@ -151,7 +151,7 @@ func (c *Conn) look(k *keepalive) {
 			c.send.tryFlush()
 		}
 	case dead != nil:
-		c.send.lock.end(phaseFailed, dead, nil)
+		c.send.end(dead, nil)
 		c.endReading(phaseFailed, dead)
 		c.abort()
 	}

@@ -423,7 +423,7 @@ func (c *Conn) withinMessage(op opcode, err error) error {
 		} else {
 			err = fmt.Errorf("websocket: write interrupted within a message: %w", err)
 		}
-		c.send.lock.end(phaseFailed, err, nil)
+		c.send.end(err, nil)
 	}
 	return err
 }

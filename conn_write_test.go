@@ -474,3 +474,23 @@ func TestMaxFrameSizeBesideOtherWrites(t *testing.T) {
 		})
 	}
 }
+
+// A deadline that passes between two fragments fails the connection, which ends the context of HandlerFunc, as any
+// error of a write does.
+func TestDeadlineBetweenFragmentsEndsTheContext(t *testing.T) {
+	eachPipe(t, connOptions{}, func(b *bubble) {
+		ctx, cancel := context.WithCancel(b.Context())
+		b.c.send.link.cancel = cancel
+		w, err := b.c.NextWriter(BinaryMessage)
+		if err != nil {
+			b.Fatal(err)
+		}
+		fragment := make([]byte, 2*b.c.writeBufferSize())
+		w.Write(fragment)
+		b.full()
+		b.c.SetWriteDeadline(time.Now().Add(time.Second))
+		if _, err := w.Write(fragment); err != errMessageTimeout || ctx.Err() == nil {
+			b.Errorf("got %v, and the context's error %v, want a timeout within a message, and a context that has ended", err, ctx.Err())
+		}
+	})
+}

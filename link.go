@@ -33,7 +33,7 @@ type link struct {
 	noDeadlines bool          // the transport's deadlines cannot be set
 	closing     atomic.Bool   // closeLater has been called
 
-	ended context.CancelFunc // called when the first direction has ended; or nil
+	cancel context.CancelFunc // of the context of HandlerFunc's request; or nil
 }
 
 // newLink returns a link to t, whose deadlines it clears.
@@ -72,10 +72,10 @@ func (l *link) reading() uint32 {
 	return 0
 }
 
-// end calls l.ended. It is called when a direction of the connection has ended.
-func (l *link) end() {
-	if l.ended != nil {
-		l.ended()
+// cancelContext cancels the context of HandlerFunc's request, since the reading has ended or the writing has failed.
+func (l *link) cancelContext() {
+	if l.cancel != nil {
+		l.cancel()
 	}
 }
 

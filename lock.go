@@ -26,8 +26,8 @@ const (
 	// stateQueued: callers wait in the lock's queue.
 	stateQueued
 
-	// stateEnded: calls of the program fail; lock.ending says why. The outbox is still written if a Close
-	// frame or Close ended the direction, but not after an error.
+	// stateEnded: calls of the program fail; lock.ending says why. The outbox is still written, unless the
+	// transport has failed, which empties it.
 	stateEnded
 
 	// Of the write lock only.

@@ -449,3 +449,20 @@ func TestStreamDeadlineLosesNothing(t *testing.T) {
 		})
 	}
 }
+
+// An error of the transport is none of the peer's, even if the transport is a stream whose own peer has broken a rule: no
+// Close frame is sent because of it.
+func TestConnOnAStreamThatFails(t *testing.T) {
+	bothSides(t, func(t *testing.T, server bool) {
+		below, far := newTestConn(t, server)
+		c := newConn(NewStream(below, BinaryMessage), server, nil, connOptions{})
+		far.Write([]byte{0x83, 0})
+		err := second3(c.ReadMessage())
+		if err == nil || err != below.readLock.err() {
+			t.Errorf("got %v, want the error of the connection below, %v", err, below.readLock.err())
+		}
+		if err := c.send.lock.err(); err != nil {
+			t.Errorf("got %v, want a direction that goes on", err)
+		}
+	})
+}

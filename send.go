@@ -261,12 +261,17 @@ func (s *send) fail(err error) error {
 	if s.outbox.len() > 0 && s.lock.phase() == phaseClosed {
 		s.lock.replace(phaseFailed, err) // the Close frame, the last in the outbox, was not sent
 	}
-	s.lock.end(phaseFailed, err, lost)
+	s.end(err, lost)
 	s.dropPosted()
 	s.forgetContext()
-	s.link.end()
 	s.truncate(s.outbox.start)
 	return s.lock.err()
+}
+
+// end makes err the error of all calls from now on.
+func (s *send) end(err, lost error) {
+	s.lock.end(phaseFailed, err, lost)
+	s.link.cancelContext()
 }
 
 // unlock releases the lock, after it has written the frames in the outbox and the slot, unless

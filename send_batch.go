@@ -39,7 +39,7 @@ func (s *send) yieldForBatch() bool {
 // connection; the callers of the frames behind it wait on.
 func (s *send) writeBatch(f *frame, l *limit) error {
 	o := &s.outbox
-	o.reserve(maxBufferSize - o.len())
+	o.reserve(maxBufferSize - o.len()) // for all that fits, so that the offsets of the waiting callers' frames stay valid
 	begin := o.add(f)
 	end := o.end
 	s.lock.takeBatch(l.deadline, s.addToBatch)
@@ -51,7 +51,7 @@ func (s *send) writeBatch(f *frame, l *limit) error {
 	case !timedOut:
 		written = 0
 	case begin < written && written < end:
-		s.fail(err)
+		err = s.fail(err)
 		timedOut, written = false, 0
 	}
 	partialEnd := s.lock.finishBatch(end, written)

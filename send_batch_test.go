@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -405,4 +406,43 @@ func TestKeepaliveWhileAWriteIsBlocked(t *testing.T) {
 		tc.wantDead("and so does the verdict")
 		write.want("it waits behind the writer", 14*time.Second, tc.err.Error())
 	})
+}
+
+// A deadline that passes within a frame while Close runs: the write returns the error that has ended the connection, in a
+// batch as alone.
+func TestDeadlineWithinAFrameDuringClose(t *testing.T) {
+	for _, batch := range []bool{false, true} {
+		bothSides(t, func(t *testing.T, server bool) {
+			synctest.Test(t, func(t *testing.T) {
+				hold := make(chan bool)
+				writes := 0
+				var c *Conn
+				c, _ = newWriteFuncConn(t, server, func(p []byte) (int, error) {
+					if writes++; writes == 1 {
+						<-hold
+						return len(p), nil
+					}
+					time.Sleep(2 * time.Second)
+					c.Close()
+					return 1, os.ErrDeadlineExceeded
+				})
+				write := func(text string) *call {
+					x := inBackground(t, func() error { return c.WriteMessage(TextMessage, []byte(text)) })
+					synctest.Wait()
+					return x
+				}
+				first := write("first")
+				c.SetWriteDeadline(time.Now().Add(time.Second))
+				within := write("within")
+				c.SetWriteDeadline(time.Time{})
+				closed := strings.Replace(errClosedPipe, "read", "write", 1)
+				if batch {
+					defer write("behind it").want("behind it", 2*time.Second, closed)
+				}
+				close(hold)
+				first.want("the first", 0, noError)
+				within.want("within its frame", 2*time.Second, closed)
+			})
+		})
+	}
 }

@@ -148,8 +148,8 @@ func (u *Upgrader) check(r *http.Request) (key string, agreed agreement, refused
 }
 
 // upgrade takes the connection from net/http and answers the request, which has been checked. When the
-// connection ends, it calls ended, unless that is nil.
-func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, key string, agreed agreement, header http.Header, ended context.CancelFunc) (c *Conn, err error) {
+// connection ends, it calls cancel, unless that is nil.
+func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, key string, agreed agreement, header http.Header, cancel context.CancelFunc) (c *Conn, err error) {
 	fields, subprotocol, refused := responseFields(header)
 	if refused != nil {
 		return nil, u.refuse(w, r, refused)
@@ -181,7 +181,7 @@ func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, key string, a
 		maxFrameSize:    u.MaxFrameSize,
 		pingInterval:    u.PingInterval,
 		pongTimeout:     u.PongTimeout,
-		ended:           ended,
+		cancel:          cancel,
 	})
 	// The connection joins the group before the client can receive the answer. The lock
 	// holds back Shutdown's Close frame and keepalive's pings until the answer was written.

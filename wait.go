@@ -84,7 +84,7 @@ type watch struct {
 // call has had a chance to return.
 const abortTime = 100 * time.Millisecond
 
-// begin starts an operation that the end of ctx interrupts. The context must be one that can end.
+// begin starts an operation that the end of ctx interrupts.
 func (w *watch) begin(ctx context.Context) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
