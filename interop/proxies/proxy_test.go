@@ -28,10 +28,10 @@ import (
 type proxy struct {
 	name    string // the language of its configuration's block in the document
 	program string
-	file    string                                 // of the configuration
-	command func(dir, file string) []string        // the arguments
-	adapt   func(dir, configuration string) string // what a test needs beside the addresses and names in it
-	idle    func(configuration string) string      // shortens the idle timeout to idleTimeout; nil where there is none
+	file    string                                               // of the configuration
+	command func(dir, file string) []string                      // the arguments
+	adapt   func(t *testing.T, dir, configuration string) string // what a test needs beside the addresses and names in it
+	idle    func(configuration string) string                    // shortens the idle timeout to idleTimeout; nil where there is none
 }
 
 // idleTimeout is the idle timeout of the proxies here, which is a minute in the document.
@@ -43,7 +43,7 @@ var proxies = []proxy{
 		command: func(dir, file string) []string {
 			return []string{"-p", dir, "-c", file, "-g", "daemon off; pid nginx.pid; error_log stderr;"}
 		},
-		adapt: func(dir, configuration string) string {
+		adapt: func(t *testing.T, dir, configuration string) string {
 			// Where a user who is not root may write.
 			paths := "http {\n\taccess_log off;\n"
 			for _, name := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
@@ -58,7 +58,7 @@ var proxies = []proxy{
 	{
 		name: "haproxy", program: "haproxy", file: "haproxy.cfg",
 		command: func(_, file string) []string { return []string{"-db", "-f", file} },
-		adapt:   func(_, configuration string) string { return configuration },
+		adapt:   func(_ *testing.T, _, configuration string) string { return configuration },
 		idle: func(configuration string) string {
 			return replace(configuration, "timeout tunnel 60s", "timeout tunnel 2s")
 		},
@@ -66,7 +66,7 @@ var proxies = []proxy{
 	{
 		name: "caddy", program: "caddy", file: "Caddyfile",
 		command: func(_, file string) []string { return []string{"run", "--adapter", "caddyfile", "--config", file} },
-		adapt: func(dir, configuration string) string {
+		adapt: func(t *testing.T, dir, configuration string) string {
 			global := "{\n\tadmin off\n\tauto_https disable_redirects\n\tstorage file_system " + dir + "\n}\n"
 			return global + replace(configuration, "{\n\treverse_proxy", "{\n\ttls /etc/ssl/example.com.pem /etc/ssl/example.com.key\n\treverse_proxy")
 		},
@@ -74,9 +74,14 @@ var proxies = []proxy{
 	{
 		name: "apache", program: "apache2", file: "apache.conf",
 		command: func(dir, file string) []string { return []string{"-d", dir, "-f", file, "-D", "FOREGROUND"} },
-		adapt: func(dir, configuration string) string {
-			configuration = strings.ReplaceAll(configuration, " modules/", " /usr/lib/apache2/modules/")
-			more := "PidFile apache.pid\nDefaultRuntimeDir " + dir + "\nErrorLog /dev/stderr\nServerName example.com\nMutex pthread default\n"
+		adapt: func(t *testing.T, dir, configuration string) string {
+			// Debian has the first two enabled, and enables proxy together with proxy_http.
+			modules := append([]string{"mpm_event", "authz_core", "proxy"}, apacheModules(t)...)
+			more := ""
+			for _, module := range modules {
+				more += fmt.Sprintf("LoadModule %s_module /usr/lib/apache2/modules/mod_%[1]s.so\n", module)
+			}
+			more += "Listen 443\nPidFile apache.pid\nDefaultRuntimeDir " + dir + "\nErrorLog /dev/stderr\nServerName example.com\nMutex pthread default\n"
 			if os.Getuid() == 0 {
 				more += "User www-data\nGroup www-data\n"
 			}
@@ -96,16 +101,28 @@ func replace(configuration, old, new string) string {
 // configuration returns the block of DEPLOYING.md in the language.
 func configuration(t *testing.T, language string) string {
 	t.Helper()
+	return between(t, "\n```"+language+"\n", "\n```\n") + "\n"
+}
+
+// apacheModules returns the modules that DEPLOYING.md has enabled for its site.
+func apacheModules(t *testing.T) []string {
+	t.Helper()
+	return strings.Fields(between(t, "\n    a2enmod ", "\n"))
+}
+
+// between returns what DEPLOYING.md has between the two texts.
+func between(t *testing.T, before, after string) string {
+	t.Helper()
 	document, err := os.ReadFile("../../DEPLOYING.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, ok := strings.Cut(string(document), "\n```"+language+"\n")
-	block, _, closed := strings.Cut(rest, "\n```\n")
+	_, rest, ok := strings.Cut(string(document), before)
+	text, _, closed := strings.Cut(rest, after)
 	if !ok || !closed {
-		t.Fatalf("got no block %s in DEPLOYING.md", language)
+		t.Fatalf("got no text between %q and %q in DEPLOYING.md", before, after)
 	}
-	return block + "\n"
+	return text
 }
 
 // start starts the proxy in front of the server at the address, and returns its own address. It ends with the test.
@@ -121,13 +138,13 @@ func (p proxy) start(t *testing.T, server string) (address string) {
 		t.Fatalf("%v; WEBSOCKET_REQUIRE_PEERS is set", err)
 	}
 	if err != nil {
-		t.Skip(err)
+		t.Skipf("%v; make interop installs it on Debian", err)
 	}
 	dir := t.TempDir()
 	if err := os.Chmod(dir, 0o755); err != nil { // for the proxy's own user
 		t.Fatal(err)
 	}
-	text := p.adapt(dir, configuration(t, p.name))
+	text := p.adapt(t, dir, configuration(t, p.name))
 	if p.idle != nil {
 		text = p.idle(text)
 	}
@@ -142,7 +159,7 @@ func (p proxy) start(t *testing.T, server string) (address string) {
 	case "nginx":
 		text = replace(text, "listen 443", "listen "+address)
 	case "apache":
-		text = replace(replace(text, "Listen 443", "Listen "+address), "*:443", "*:"+port)
+		text = replace(replace(text, "Listen 443", "Listen "+address), "*:443", "*:"+port) // the first is adapt's
 	}
 	text = strings.ReplaceAll(text, "/etc/ssl/", dir+"/")
 	file := filepath.Join(dir, p.file)
