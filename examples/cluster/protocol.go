@@ -21,7 +21,8 @@ package main
 // Messages of a room are received in the order of their numbers, which have gaps, since all rooms are numbered
 // together; a client ignores a message whose number is not above that of the last. A client that connects again, to
 // any node, names the number of the last message that it has received, and gets those that followed; complete is
-// false if some of them are no longer stored. A client without a number gets the newest messages. Numbers are those of a stream: if the stream is a new one, the client is a new one, too.
+// false if some of them are no longer stored. A client without a number gets the newest messages. Numbers are those of
+// a stream: if the stream is a new one, the client is a new one, too.
 //
 // A client sends a message again, with the same id, until the message is accepted. It is stored once, if that takes
 // less than dedupeWindow. An author is a hash of name and key, so nobody can use another author's ids.

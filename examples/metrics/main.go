@@ -2,7 +2,7 @@
 //
 //	go run . -addr 127.0.0.1:8080
 //
-// in this directory. Prometheus scrapes http://127.0.0.1:8080/metrics; with -stdout the same measurements are also
+// in this directory. The WebSockets are at ws://127.0.0.1:8080/ws. Prometheus scrapes http://127.0.0.1:8080/metrics; with -stdout the same measurements are also
 // printed once a minute by OpenTelemetry's exporter, which stands for any other one.
 package main
 

@@ -7,23 +7,25 @@
 //
 //	echo Hello | go run ./examples/wscat ws://127.0.0.1:8080/
 //
-// Lines that begin with a slash are commands:
+// Where the URL has no scheme, ws:// is put in front of it. Lines that begin with a slash are commands:
 //
 //	/hex 48 65 6c 6c 6f   sends a binary message
 //	/json {"a": 1}        sends a text message, if it is JSON
 //	/ping                 sends a ping, and prints the round-trip time
 //	/wait 500ms           waits before the next line
-//	/close 4001 bye       closes the connection with a code and a reason
+//	/close 4001 bye       closes the connection with a code and a reason; the code is 1000 if there is none
 //	//text                sends a text that begins with a slash
 //
 // The exit status is 0 after a Close frame with 1000 or 1001, or none at all if the command itself has closed the
 // connection; 1 if the server was not reached; 2 for a mistake in the arguments or the input; 3 if the server refused
 // the handshake, whose answer is printed; 4 after a Close frame with another code; and 5 if the connection ended without
-// a Close frame or was failed.
+// a Close frame or was failed. The exit status of go run is 1 instead of each of these but 0, so a script runs the
+// program that go build ./examples/wscat writes to the working directory.
 package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -274,7 +276,7 @@ func (s *session) line(ctx context.Context, line string) error {
 		return nil
 	case command == "/close":
 		code, reason, _ := strings.Cut(argument, " ")
-		n, err := strconv.Atoi(code)
+		n, err := strconv.Atoi(cmp.Or(code, "1000"))
 		if err != nil {
 			return inputError{fmt.Errorf("bad close code %q", code)}
 		}

@@ -84,6 +84,7 @@ func TestRun(t *testing.T) {
 		{name: "binary", args: binary.URL, stdin: "-", stdout: "01 ff\n"},
 		{name: "ping", args: plain.URL, stdin: "/ping\n", stderr: "pong after "},
 		{name: "close", args: plain.URL, stdin: "a\n/close 4001 bye\nb\n", stdout: "a\n"},
+		{name: "close without a code", args: plain.URL, stdin: "a\n/close\nb\n", stdout: "a\n"},
 		{name: "header", args: "-H X-Name:Ann -H Cookie:a=b " + header.URL, stdin: "-", stdout: "Ann a=b\n"},
 		{name: "closed by the server", args: full.URL, stdin: "-", code: exitClosed, stderr: "wscat: websocket: close 1013: full"},
 		{name: "lost", args: lost.URL, stdin: "-", code: exitFailed, stderr: "wscat: websocket: close 1006 (abnormal closure): unexpected EOF"},
