@@ -34,7 +34,7 @@ func startBrowser(t *testing.T) *browser {
 		t.Fatalf("no Chromium found: %v; WEBSOCKET_REQUIRE_BROWSER is set", err)
 	}
 	if err != nil {
-		t.Skipf("no Chromium found: %v", err)
+		t.Skipf("no Chromium found: %v; make interop installs it on Debian", err)
 	}
 
 	options := append(chromedp.DefaultExecAllocatorOptions[:],

@@ -10,8 +10,9 @@
 //	go run . -name b -listen 127.0.0.1:8082 -data /tmp/b -cluster 127.0.0.1:6222 -routes 127.0.0.1:6221,127.0.0.1:6223
 //	go run . -name c -listen 127.0.0.1:8083 -data /tmp/c -cluster 127.0.0.1:6223 -routes 127.0.0.1:6221,127.0.0.1:6222
 //
-// A page connects to another node when its own is gone. -nats uses a NATS cluster that is there already. protocol.go
-// describes what goes over a WebSocket, and room.go how the messages of a room reach its clients.
+// A node waits until two of them run, which it says, and then prints its address. A page connects to another node when
+// its own is gone. -nats uses a NATS cluster that is there already. protocol.go describes what goes over a WebSocket,
+// and room.go how the messages of a room reach its clients.
 package main
 
 import (

@@ -78,7 +78,7 @@ func missing(t *testing.T, what string) {
 	if os.Getenv("WEBSOCKET_REQUIRE_PEERS") != "" {
 		t.Fatalf("WEBSOCKET_REQUIRE_PEERS is set, and a peer is not installed: %s", what)
 	}
-	t.Skipf("a peer is not installed: %s", what)
+	t.Skipf("a peer is not installed; make interop installs it on Debian: %s", what)
 }
 
 func (p *program) read(output io.Reader) {

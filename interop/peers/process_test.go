@@ -2,6 +2,7 @@ package peers
 
 import (
 	"bufio"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -16,7 +17,7 @@ func missing(t *testing.T, err error) {
 	if os.Getenv("WEBSOCKET_REQUIRE_PEERS") != "" {
 		t.Fatalf("WEBSOCKET_REQUIRE_PEERS is set, and a peer is not installed: %v", err)
 	}
-	t.Skipf("a peer is not installed: %v", err)
+	t.Skipf("a peer is not installed: %v; INTEROP.md says how to install it", err)
 }
 
 // versionOf returns the word of a command's output that is the version of a program. It ends the
@@ -25,7 +26,7 @@ func versionOf(t *testing.T, word int, command ...string) string {
 	t.Helper()
 	out, err := exec.Command(command[0], command[1:]...).Output()
 	if err != nil {
-		missing(t, err)
+		missing(t, fmt.Errorf("%s: %w", strings.Join(command, " "), err))
 	}
 	fields := strings.Fields(string(out))
 	if word >= len(fields) {
