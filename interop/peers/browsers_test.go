@@ -2,6 +2,7 @@ package peers
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -54,14 +55,12 @@ func (r reports) waitPage(t *testing.T, reported <-chan string) {
 // lookAny returns the path of the first of the programs that is installed.
 func lookAny(t *testing.T, names ...string) string {
 	t.Helper()
-	var err error
 	for _, name := range names {
-		var path string
-		if path, err = exec.LookPath(name); err == nil {
+		if path, err := exec.LookPath(name); err == nil {
 			return path
 		}
 	}
-	missing(t, err)
+	missing(t, fmt.Errorf("none of %s", strings.Join(names, ", ")))
 	return ""
 }
 

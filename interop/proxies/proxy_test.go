@@ -135,10 +135,10 @@ func (p proxy) start(t *testing.T, server string) (address string) {
 		}
 	}
 	if err != nil && os.Getenv("WEBSOCKET_REQUIRE_PEERS") != "" {
-		t.Fatalf("%v; WEBSOCKET_REQUIRE_PEERS is set", err)
+		t.Fatalf("%s is not installed; WEBSOCKET_REQUIRE_PEERS is set", p.program)
 	}
 	if err != nil {
-		t.Skipf("%v; make interop installs it on Debian", err)
+		t.Skipf("%s is not installed; make interop installs it on Debian", p.program)
 	}
 	dir := t.TempDir()
 	if err := os.Chmod(dir, 0o755); err != nil { // for the proxy's own user
