@@ -6,7 +6,8 @@
 //	go run ./examples/shutdown
 //	go run ./examples/shutdown -clients 10000
 //
-// When the second one says that they are open, press Ctrl-C in the first one's window.
+// When the second one says that they are open, press Ctrl-C in the first one's window. Each process has a descriptor
+// for each connection, so ulimit -Hn must print more than 10000, or fewer clients must do.
 package main
 
 import (
