@@ -244,7 +244,7 @@ func TestCloseTwiceWhileDraining(t *testing.T) {
 		write := inBackground(t, func() error { return tc.c.WriteMessage(TextMessage, []byte("a")) })
 		write.wantWaiting("the network is full")
 		tc.c.reply(opClose, FormatCloseMessage(CloseGoingAway, "")) // behind the message
-		tc.send("\x82\x01x") // which nobody reads
+		tc.send("\x82\x01x")                                        // which nobody reads
 		first, second := inBackground(t, tc.c.Close), inBackground(t, tc.c.Close)
 		first.wantWaiting("the Close frame has to leave")
 		second.wantWaiting("the Close frame has to leave")
