@@ -69,9 +69,14 @@ func overLimit(s *scenarioResult, name string) float64 { return s.ratio(name, s.
 
 // writeCharts draws each chart in each theme, as far as it was measured.
 func (r *results) writeCharts(dir string) error {
-	for _, c := range charts {
-		for _, t := range themes {
+	for _, t := range themes {
+		for _, c := range charts {
 			if err := r.writeChart(dir, c, t); err != nil {
+				return err
+			}
+		}
+		for _, c := range capacityCharts {
+			if err := r.writeCurves(dir, c, t); err != nil {
 				return err
 			}
 		}
@@ -79,9 +84,10 @@ func (r *results) writeCharts(dir string) error {
 	return nil
 }
 
-func (r *results) writeChart(dir string, c chart, t theme) error {
+// newPlot is an empty chart with a grid.
+func newPlot(title string, t theme) *plot.Plot {
 	p := plot.New()
-	p.Title.Text, p.Y.Label.Text = c.title, c.axis
+	p.Title.Text = title
 	p.BackgroundColor = t.ground
 	p.Title.TextStyle.Color, p.Legend.TextStyle.Color = t.ink, t.ink
 	p.Title.Padding = vg.Points(8)
@@ -89,11 +95,22 @@ func (r *results) writeChart(dir string, c chart, t theme) error {
 		axis.Color, axis.Label.TextStyle.Color = t.ink, t.ink
 		axis.Tick.Color, axis.Tick.Label.Color = t.ink, t.ink
 	}
-	p.Y.Min = 0
 	grid := plotter.NewGrid()
 	grid.Vertical.Color, grid.Horizontal.Color = nil, t.dim
 	p.Add(grid)
+	p.Legend.Top, p.Legend.Left = true, true
+	p.Legend.Padding = vg.Points(2)
+	return p
+}
 
+// savePlot writes a chart in a theme.
+func savePlot(p *plot.Plot, dir, file string, t theme) error {
+	return p.Save(18*vg.Centimeter, 9*vg.Centimeter, filepath.Join(dir, fmt.Sprintf("%s-%s.svg", file, t.name)))
+}
+
+func (r *results) writeChart(dir string, c chart, t theme) error {
+	p := newPlot(c.title, t)
+	p.Y.Label.Text, p.Y.Min = c.axis, 0
 	labels, bars := r.bars(c)
 	if len(labels) == 0 {
 		return nil // nothing of it was measured
@@ -114,10 +131,8 @@ func (r *results) writeChart(dir string, c chart, t theme) error {
 	}
 	p.NominalX(labels...)
 	p.X.Tick.Length = 0
-	p.Legend.Top, p.Legend.Left = true, true
-	p.Legend.Padding = vg.Points(2)
 	p.Y.Max *= 1.45 // room for the legend
-	return p.Save(18*vg.Centimeter, 9*vg.Centimeter, filepath.Join(dir, fmt.Sprintf("%s-%s.svg", c.file, t.name)))
+	return savePlot(p, dir, c.file, t)
 }
 
 // bars are the figures of each library, over the scenarios that were measured.

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"compress/flate"
 	"errors"
 	"fmt"
 	"io"
@@ -21,7 +20,7 @@ func check(l *library, pattern string) error {
 		return err
 	}
 	defer s.stop()
-	nc, err := dial(s.address, false, pattern == patternDeflate)
+	nc, err := dial(s.address, false, deflates(pattern))
 	if err != nil {
 		return err
 	}
@@ -42,6 +41,9 @@ func check(l *library, pattern string) error {
 		return c.broadcast(s)
 	case pattern == patternContended:
 		return c.contended()
+	}
+	if serviceCheck := serviceChecks[pattern]; serviceCheck != nil {
+		return serviceCheck(c, s)
 	}
 	return c.all()
 }
@@ -121,15 +123,9 @@ func (c *checker) deflated() error {
 	if _, err := c.Write(deflateFrame(want)); err != nil {
 		return err
 	}
-	h, got, err := c.message()
+	h, got, err := c.inflated()
 	if err != nil {
 		return err
-	}
-	if h.first&rsv1Bit != 0 {
-		got = append(got, 0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff) // RFC 7692, 7.2.2, and an empty last block
-		if got, err = io.ReadAll(flate.NewReader(bytes.NewReader(got))); err != nil {
-			return err
-		}
 	}
 	return same("a compressed message", h.opcode(), opText, got, want)
 }
@@ -151,6 +147,15 @@ func same(what string, opcode, wantOpcode int, got, want []byte) error {
 		return fmt.Errorf("%s: the %d bytes that came back are not those that were sent", what, len(got))
 	}
 	return nil
+}
+
+// inflated reads a message, and decompresses it if it is compressed.
+func (c *checker) inflated() (first frameHeader, p []byte, err error) {
+	first, p, err = c.message()
+	if err == nil && first.first&rsv1Bit != 0 {
+		p, err = new(inflater).inflate(p)
+	}
+	return first, p, err
 }
 
 // message reads a message, in as many frames as it has. The header is that of the first.
@@ -216,12 +221,5 @@ func text(n int) []byte {
 
 // deflateFrame is a client's frame of a compressed text message (RFC 7692, 7.2.1).
 func deflateFrame(p []byte) []byte {
-	var b bytes.Buffer
-	w, err := flate.NewWriter(&b, flate.DefaultCompression)
-	if err != nil {
-		panic(err) // the level is a constant
-	}
-	w.Write(p)
-	w.Flush()
-	return appendClientFrame(nil, finBit|rsv1Bit|opText, bytes.TrimSuffix(b.Bytes(), []byte{0, 0, 0xff, 0xff}))
+	return appendClientFrame(nil, finBit|rsv1Bit|opText, new(deflater).deflate(p))
 }

@@ -34,7 +34,11 @@ func request(deflate bool) []byte {
 
 // dial opens a WebSocket connection, and returns what is below it.
 func dial(address string, overTLS, deflate bool) (net.Conn, error) {
-	nc, err := net.DialTimeout("tcp", address, setup)
+	return dialWith(net.Dialer{Timeout: setup}, address, overTLS, deflate)
+}
+
+func dialWith(d net.Dialer, address string, overTLS, deflate bool) (net.Conn, error) {
+	nc, err := d.Dial("tcp", address)
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 // where it has a core of its own.
 type handshaker struct {
 	address unix.SockaddrInet4
+	source  *unix.SockaddrInet4 // nil: the system chooses
 	request []byte
 	in      [4 << 10]byte
 }
@@ -30,6 +31,25 @@ func newHandshaker(address string) (*handshaker, error) {
 	return h, nil
 }
 
+// from lets h connect from an address of its own: so many connections in a second can
+// use up the ports of one, as a port rests after its connection has ended.
+func (h *handshaker) from(address net.IP) {
+	h.source = new(unix.SockaddrInet4)
+	copy(h.source.Addr[:], address.To4())
+}
+
+// bind chooses the address, and leaves the port to connect, which can take one that
+// connections to other addresses have.
+func (h *handshaker) bind(fd int) error {
+	if h.source == nil {
+		return nil
+	}
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
+		return os.NewSyscallError("setsockopt", err)
+	}
+	return os.NewSyscallError("bind", unix.Bind(fd, h.source))
+}
+
 // once connects, upgrades and closes, and waits until the server has closed, too.
 func (h *handshaker) once() error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -37,6 +57,9 @@ func (h *handshaker) once() error {
 		return err
 	}
 	defer unix.Close(fd)
+	if err := h.bind(fd); err != nil {
+		return err
+	}
 	if err := unix.Connect(fd, &h.address); err != nil {
 		return os.NewSyscallError("connect", err)
 	}

@@ -9,16 +9,23 @@ import (
 )
 
 var libCoder = &library{
-	name:   "coder",
-	about:  "Reader into a buffer that is used again, and Write; no read limit",
-	module: "github.com/coder/websocket",
+	name:     "coder",
+	about:    "Reader into a buffer that is used again, and Write; no read limit",
+	module:   "github.com/coder/websocket",
+	services: "Write with a timeout, one goroutine for each queue, Reader into a buffer that is used again; Write in the goroutine of each RPC request; uploads by Reader; messages of all sizes compressed",
 	servers: servers{
-		patternEcho:      onHTTP(coderEcho(nil)),
-		patternIdle:      onHTTP(coderEcho(nil)),
-		patternHandshake: onHTTP(coderEcho(nil)),
-		patternDeflate:   onHTTP(coderEcho(&websocket.AcceptOptions{CompressionMode: websocket.CompressionNoContextTakeover})),
-		patternBroadcast: onHTTP(coderBroadcast()),
-		patternContended: onHTTP(coderContended()),
+		patternEcho:        onHTTP(coderEcho(nil)),
+		patternIdle:        onHTTP(coderEcho(nil)),
+		patternHandshake:   onHTTP(coderEcho(nil)),
+		patternDeflate:     onHTTP(coderEcho(&websocket.AcceptOptions{CompressionMode: websocket.CompressionNoContextTakeover})),
+		patternBroadcast:   onHTTP(coderBroadcast()),
+		patternContended:   onHTTP(coderContended()),
+		patternChat:        onHTTP(coderChat(nil)),
+		patternChatDeflate: onHTTP(coderChat(&websocket.AcceptOptions{CompressionMode: websocket.CompressionNoContextTakeover, CompressionThreshold: 1})),
+		patternMarket:      onHTTP(coderMarket()),
+		patternGame:        onHTTP(coderGame()),
+		patternRPC:         onHTTP(coderRPC()),
+		patternUpload:      onHTTP(coderUpload()),
 	},
 }
 

@@ -13,16 +13,23 @@ import (
 const gobwasModule = "github.com/gobwas/ws"
 
 var libGobwas = &library{
-	name:   "gobwas",
-	about:  "the low level: ws.Upgrader on a net.Listener; a 4 KiB reader, ws.ReadHeader, ws.Cipher, and header and payload in one write, with buffers that are used again; no buffer where connections idle",
-	module: gobwasModule,
+	name:     "gobwas",
+	about:    "the low level: ws.Upgrader on a net.Listener; a 4 KiB reader, ws.ReadHeader, ws.Cipher, and header and payload in one write, with buffers that are used again; no buffer where connections idle",
+	module:   gobwasModule,
+	services: "the low level: frames compiled once for all connections, one goroutine for each queue, which writes together what has come together; one write in the goroutine of each RPC request; compressed once, by compressors from a pool; uploads in pieces of 64 KiB",
 	servers: servers{
-		patternEcho:      onGobwas(gobwasEcho),
-		patternIdle:      onGobwas(gobwasIdle),
-		patternHandshake: onGobwas(gobwasIdle),
-		patternDeflate:   perConnection(gobwasDeflate),
-		patternBroadcast: gobwasBroadcast(),
-		patternContended: onGobwas(gobwasContended),
+		patternEcho:        onGobwas(gobwasEcho),
+		patternIdle:        onGobwas(gobwasIdle),
+		patternHandshake:   onGobwas(gobwasIdle),
+		patternDeflate:     perConnection(gobwasDeflate),
+		patternBroadcast:   gobwasBroadcast(),
+		patternContended:   onGobwas(gobwasContended),
+		patternChat:        gobwasChat(),
+		patternChatDeflate: gobwasChatDeflate(),
+		patternMarket:      gobwasMarket(),
+		patternGame:        gobwasGame(),
+		patternRPC:         onGobwas(gobwasRPC),
+		patternUpload:      onGobwas(gobwasUpload),
 	},
 }
 

@@ -12,16 +12,23 @@ import (
 const gorillaModule = "github.com/gorilla/websocket"
 
 var libGorilla = &library{
-	name:   "gorilla",
-	about:  "NextReader into a buffer that is used again, and WriteMessage; buffers of 4 KiB from net/http",
-	module: gorillaModule,
+	name:     "gorilla",
+	about:    "NextReader into a buffer that is used again, and WriteMessage; buffers of 4 KiB from net/http",
+	module:   gorillaModule,
+	services: "PreparedMessage for the chat and the market, one goroutine for each queue and one that reads, NextReader into a buffer that is used again; a mutex around the WriteMessage of RPC; uploads by NextReader",
 	servers: withHandlers(servers{
-		patternEcho:      onHTTP(gorillaEcho(&websocket.Upgrader{})),
-		patternIdle:      onHTTP(gorillaEcho(&websocket.Upgrader{})),
-		patternHandshake: onHTTP(gorillaEcho(&websocket.Upgrader{})),
-		patternDeflate:   onHTTP(gorillaEcho(&websocket.Upgrader{EnableCompression: true})),
-		patternBroadcast: onHTTP(gorillaBroadcast()),
-		patternContended: onHTTP(gorillaContended()),
+		patternEcho:        onHTTP(gorillaEcho(&websocket.Upgrader{})),
+		patternIdle:        onHTTP(gorillaEcho(&websocket.Upgrader{})),
+		patternHandshake:   onHTTP(gorillaEcho(&websocket.Upgrader{})),
+		patternDeflate:     onHTTP(gorillaEcho(&websocket.Upgrader{EnableCompression: true})),
+		patternBroadcast:   onHTTP(gorillaBroadcast()),
+		patternContended:   onHTTP(gorillaContended()),
+		patternChat:        onHTTP(gorillaChat(&websocket.Upgrader{})),
+		patternChatDeflate: onHTTP(gorillaChat(&websocket.Upgrader{EnableCompression: true})),
+		patternMarket:      onHTTP(gorillaMarket()),
+		patternGame:        onHTTP(gorillaGame()),
+		patternRPC:         onHTTP(gorillaRPC()),
+		patternUpload:      onHTTP(gorillaUpload()),
 	}, func(serve func(messages)) func(net.Listener) error {
 		return onHTTP(func(w http.ResponseWriter, r *http.Request) {
 			c, err := new(websocket.Upgrader).Upgrade(w, r, nil)

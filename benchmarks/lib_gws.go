@@ -8,16 +8,23 @@ import (
 )
 
 var libGws = &library{
-	name:   "gws",
-	about:  "OnMessage and WriteMessage, ReadLoop in a goroutine of its own, one message at a time, UTF-8 checked; a Broadcaster for broadcasts",
-	module: "github.com/lxzan/gws",
+	name:     "gws",
+	about:    "OnMessage and WriteMessage, ReadLoop in a goroutine of its own, one message at a time, UTF-8 checked; a Broadcaster for broadcasts",
+	module:   "github.com/lxzan/gws",
+	services: "its own queues: Broadcaster for the chat and the market, WriteAsync for the game; WriteMessage in the goroutine of each RPC request; uploads as whole messages; messages of all sizes compressed",
 	servers: servers{
-		patternEcho:      onGws(gwsOption(), gwsEcho{}),
-		patternIdle:      onGws(gwsOption(), gwsEcho{}),
-		patternHandshake: onGws(gwsOption(), gwsEcho{}),
-		patternDeflate:   onGws(gwsDeflate(), gwsEcho{}),
-		patternBroadcast: onGws(gwsOption(), new(gwsBroadcast)),
-		patternContended: onGws(gwsOption(), gwsContended{}),
+		patternEcho:        onGws(gwsOption(), gwsEcho{}),
+		patternIdle:        onGws(gwsOption(), gwsEcho{}),
+		patternHandshake:   onGws(gwsOption(), gwsEcho{}),
+		patternDeflate:     onGws(gwsDeflate(), gwsEcho{}),
+		patternBroadcast:   onGws(gwsOption(), new(gwsBroadcast)),
+		patternContended:   onGws(gwsOption(), gwsContended{}),
+		patternChat:        onGws(gwsOption(), new(gwsChat)),
+		patternChatDeflate: onGws(gwsSmall(), new(gwsChat)),
+		patternMarket:      onGws(gwsOption(), new(gwsMarket)),
+		patternGame:        onGws(gwsOption(), new(gwsGame)),
+		patternRPC:         onGws(gwsOption(), gwsRPC{}),
+		patternUpload:      onGws(gwsOption(), gwsUpload{}),
 	},
 }
 

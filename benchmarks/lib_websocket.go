@@ -12,16 +12,23 @@ import (
 const websocketModule = "github.com/switching-protocols/websocket"
 
 var libWebsocket = &library{
-	name:   "websocket",
-	about:  "this library: Upgrader.HandlerFunc; AppendMessage into one slice per connection and WriteMessage; ReadMessage where connections idle",
-	module: websocketModule,
+	name:     "websocket",
+	about:    "this library: Upgrader.HandlerFunc; AppendMessage into one slice per connection and WriteMessage; ReadMessage where connections idle",
+	module:   websocketModule,
+	services: "PreparedMessage for the chat and the market, one goroutine for each queue, which writes together what has come together (Cork and Flush), AppendMessage; WriteMessage in the goroutine of each RPC request; uploads by NextReader",
 	servers: withHandlers(servers{
-		patternEcho:      onHTTP(websocketAppend(&websocket.Upgrader{})),
-		patternIdle:      onHTTP(websocketRead(&websocket.Upgrader{})),
-		patternHandshake: onHTTP(websocketRead(&websocket.Upgrader{})),
-		patternDeflate:   onHTTP(websocketAppend(&websocket.Upgrader{EnableCompression: true})),
-		patternBroadcast: onHTTP(websocketBroadcast()),
-		patternContended: onHTTP(websocketContended()),
+		patternEcho:        onHTTP(websocketAppend(&websocket.Upgrader{})),
+		patternIdle:        onHTTP(websocketRead(&websocket.Upgrader{})),
+		patternHandshake:   onHTTP(websocketRead(&websocket.Upgrader{})),
+		patternDeflate:     onHTTP(websocketAppend(&websocket.Upgrader{EnableCompression: true})),
+		patternBroadcast:   onHTTP(websocketBroadcast()),
+		patternContended:   onHTTP(websocketContended()),
+		patternChat:        onHTTP(websocketChat(&websocket.Upgrader{})),
+		patternChatDeflate: onHTTP(websocketChat(&websocket.Upgrader{EnableCompression: true})),
+		patternMarket:      onHTTP(websocketMarket()),
+		patternGame:        onHTTP(websocketGame()),
+		patternRPC:         onHTTP(websocketRPC()),
+		patternUpload:      onHTTP(websocketUpload()),
 	}, func(serve func(messages)) func(net.Listener) error {
 		return onHTTP(new(websocket.Upgrader).HandlerFunc(func(c *websocket.Conn, _ *http.Request) { serve(c) }))
 	}),

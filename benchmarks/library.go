@@ -32,6 +32,8 @@ type library struct {
 	module string // for its version; "" where there is none
 	limit  bool   // written for this comparison; does the least that is possible
 
+	services string // how it is used in the services
+
 	// servers are the functions that accept connections until the listener fails.
 	servers servers
 

@@ -283,6 +283,9 @@ func leanServe(nc net.Conn) {
 			if frame == nil {
 				break
 			}
+			if frame[0] == finBit|opPing {
+				frame[0] = finBit | opPong
+			}
 			nc.Write(frame) // where it fails, so does the next read
 		}
 	}

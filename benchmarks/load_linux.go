@@ -26,6 +26,9 @@ type load struct {
 	// Of a broadcast: the first connection sends again when so many have come.
 	broadcast bool
 	left      int
+
+	// Of a service: what is sent and received instead of the same frame again and again.
+	traffic *traffic
 }
 
 // loadConn is a connection of the load. It keeps a number of messages in flight: it
@@ -100,6 +103,9 @@ func (l *load) start() error {
 		l.conns[0].sent[0] = time.Now()
 		return l.send(0, 1)
 	}
+	if l.traffic != nil {
+		return l.traffic.start(l)
+	}
 	now := time.Now()
 	for i := range l.conns {
 		for j := range l.conns[i].sent {
@@ -118,12 +124,17 @@ func (l *load) run(d time.Duration) error {
 	first, lastMessage := l.messages, l.messages
 	lastTime := time.Now()
 	for end := lastTime.Add(d); ; {
-		n, err := unix.EpollWait(l.epoll, events[:], cores.patience())
+		n, err := unix.EpollWait(l.epoll, events[:], l.patience())
 		if err != nil && err != unix.EINTR {
 			return err
 		}
 		for _, event := range events[:max(n, 0)] {
 			if err := l.serve(int(event.Fd), event.Events); err != nil {
+				return err
+			}
+		}
+		if l.traffic != nil {
+			if err := l.traffic.send(l); err != nil {
 				return err
 			}
 		}
@@ -137,6 +148,14 @@ func (l *load) run(d time.Duration) error {
 			return errors.New("the server has stopped answering")
 		}
 	}
+}
+
+// patience is for how many milliseconds the load sleeps when nothing has come.
+func (l *load) patience() int {
+	if l.traffic != nil {
+		return 0 // it has to send in time
+	}
+	return cores.patience()
 }
 
 func (l *load) serve(i int, events uint32) error {
@@ -157,6 +176,9 @@ func (l *load) serve(i int, events uint32) error {
 		return fmt.Errorf("read: %w", err)
 	case n == 0:
 		return io.ErrUnexpectedEOF
+	}
+	if l.traffic != nil {
+		return l.traffic.receive(l, i, l.in[:n])
 	}
 	messages := c.counter.count(l.in[:n])
 	if c.counter.closed {

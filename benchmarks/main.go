@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -12,6 +13,7 @@ import (
 
 // options are the command line.
 type options struct {
+	report            *report
 	quick             bool
 	scenario, library *regexp.Regexp
 	rounds            int
@@ -72,11 +74,14 @@ func run(args []string) error {
 func parseOptions(args []string) (o options, err error) {
 	flags := flag.NewFlagSet("benchmarks", flag.ExitOnError)
 	flags.BoolVar(&o.quick, "quick", false, "the most important scenarios, in about a minute")
+	services := flags.Bool("services", false, "measure services (a chat, market data, a game, RPC, uploads), and nothing else")
+	capacity := flags.Bool("capacity", false, "measure what one process holds and carries, and nothing else")
 	scenario := flags.String("scenario", "", "measure only the scenarios that match this `regexp`")
-	library := flags.String("library", "", "measure only the libraries that match this `regexp`, and the limits")
+	library := flags.String("library", "",
+		"measure only the libraries that match this `regexp`, and the limits (default all; capacity "+capacityLibraries+")")
 	flags.IntVar(&o.rounds, "rounds", 0, "how often each library is measured (default 9, quick 3)")
-	flags.DurationVar(&o.window, "duration", 0, "how long each measurement takes (default 500ms, quick 100ms)")
-	flags.StringVar(&o.out, "out", "", "write results.json, RESULTS.md and the charts to this `directory`")
+	flags.DurationVar(&o.window, "duration", 0, "how long each measurement takes (default 500ms, quick 100ms, services 2s)")
+	flags.StringVar(&o.out, "out", "", "write results.json and RESULTS.md, or those of services or capacity, and the charts to this `directory`")
 	flags.StringVar(&o.json, "json", "", "write the results as JSON to this `file`")
 	flags.StringVar(&o.read, "read", "", "measure nothing, and report the results in this `file`")
 	flags.StringVar(&o.profiles, "profile", "", "write a CPU profile of each Go server to this `directory`")
@@ -88,10 +93,25 @@ func parseOptions(args []string) (o options, err error) {
 	if o.scenario, err = regexp.Compile(*scenario); err != nil {
 		return o, err
 	}
+	o.report = resultsReport
+	switch {
+	case *services && *capacity:
+		return o, errors.New("either -services or -capacity")
+	case *services:
+		o.report = servicesReport
+	case *capacity:
+		o.report = capacityReport
+	}
+	if *library == "" && *capacity {
+		*library = capacityLibraries
+	}
 	if o.library, err = regexp.Compile(*library); err != nil {
 		return o, err
 	}
 	rounds, window := 9, 500*time.Millisecond
+	if *services {
+		window = 2 * time.Second
+	}
 	if o.quick {
 		rounds, window = 3, 100*time.Millisecond
 	}
@@ -105,9 +125,11 @@ func parseOptions(args []string) (o options, err error) {
 }
 
 func list() {
-	fmt.Println("scenarios:")
-	for _, s := range scenarios {
-		fmt.Printf("  %-18s %s\n", s.name, s.title)
+	for _, r := range reports {
+		fmt.Printf("scenarios of %s:\n", r.file())
+		for _, s := range r.scenarios {
+			fmt.Printf("  %-20s %s\n", s.name, s.title)
+		}
 	}
 	fmt.Println("libraries:")
 	for _, l := range libraries {

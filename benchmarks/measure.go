@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"net"
 	"slices"
 	"time"
 )
@@ -162,9 +163,12 @@ func measureHandshake(_ *scenario, srv *server, p plan) (sample, error) {
 	return w.end(int64(len(latencies)), latencies)
 }
 
-// measureIdle compares the server with many connections that have echoed one
-// message each, with the same that had but one.
-func measureIdle(s *scenario, srv *server, _ plan) (sample, error) {
+// measureIdle measures the memory of idle connections.
+func measureIdle(s *scenario, srv *server, _ plan) (sample, error) { return idle(s, srv, nil) }
+
+// idle compares the server with many connections that have echoed one message each,
+// with the same that had but one. It calls then, if there is one, with the connections.
+func idle(s *scenario, srv *server, then func([]net.Conn) error) (sample, error) {
 	if err := echoOnAll(srv, 1, s.tls, nil); err != nil {
 		return sample{}, err
 	}
@@ -173,19 +177,22 @@ func measureIdle(s *scenario, srv *server, _ plan) (sample, error) {
 		return sample{}, err
 	}
 	var result sample
-	err = echoOnAll(srv, s.conns, s.tls, func() error {
+	err = echoOnAll(srv, s.conns, s.tls, func(conns []net.Conn) error {
 		full, resident, err := srv.memory()
 		result.Resident = perConn(resident, emptyResident, s.conns)
 		result.Heap = perConn(full.Heap, empty.Heap, s.conns)
 		result.Stack = perConn(full.Stack, empty.Stack, s.conns)
-		return err
+		if err != nil || then == nil {
+			return err
+		}
+		return then(conns)
 	})
 	return result, err
 }
 
-// echoOnAll opens n connections, echoes a message on each, calls then, if there is
-// one, and closes them.
-func echoOnAll(srv *server, n int, overTLS bool, then func() error) error {
+// echoOnAll opens n connections, echoes a message on each, calls then with them,
+// if there is one, and closes them.
+func echoOnAll(srv *server, n int, overTLS bool, then func([]net.Conn) error) error {
 	conns, err := dialAll(srv.address, n, overTLS, false)
 	if err != nil {
 		return err
@@ -204,11 +211,12 @@ func echoOnAll(srv *server, n int, overTLS bool, then func() error) error {
 		if _, err := io.ReadFull(nc, reply[2:2+reply[1]]); err != nil {
 			return err
 		}
+		nc.SetDeadline(time.Time{})
 	}
 	if then == nil {
 		return nil
 	}
-	return then()
+	return then(conns)
 }
 
 func perConn(after, before uint64, n int) float64 {

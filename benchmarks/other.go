@@ -43,7 +43,27 @@ func (*load) close()                  {}
 func (*load) start() error            { return errLinuxOnly }
 func (*load) run(time.Duration) error { return errLinuxOnly }
 
+func measureService(*scenario, *server, plan) (sample, error) { return sample{}, errLinuxOnly }
+func dialSlow(string) (net.Conn, error)                       { return nil, errLinuxOnly }
+func monotonic() int64                                        { return 0 }
+
 type handshaker struct{}
 
 func newHandshaker(string) (*handshaker, error) { return nil, errLinuxOnly }
 func (*handshaker) once() error                 { return errLinuxOnly }
+func (*handshaker) from(net.IP)                 {}
+
+func descriptors() int { return 1024 }
+
+type pacedLoad struct{}
+
+func newPacedLoad(conns []net.Conn, _ []byte) (*pacedLoad, error) {
+	closeAll(conns)
+	return nil, errLinuxOnly
+}
+
+func (*pacedLoad) close() {}
+
+func (*pacedLoad) measure(float64, time.Duration) ([]time.Duration, bool, error) {
+	return nil, false, errLinuxOnly
+}

@@ -14,6 +14,7 @@ import (
 // server is a server process that this one has started.
 type server struct {
 	library *library
+	pattern string
 	address string
 	cmd     *exec.Cmd
 	in      io.WriteCloser
@@ -27,7 +28,7 @@ func startServer(l *library, pattern string, overTLS bool, procs int) (*server, 
 	if err != nil {
 		return nil, err
 	}
-	s := &server{library: l, cmd: cmd, log: new(strings.Builder)}
+	s := &server{library: l, pattern: pattern, cmd: cmd, log: new(strings.Builder)}
 	cmd.Env = append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", max(procs, 1)))
 	cmd.Stderr = s.log
 	if s.in, err = cmd.StdinPipe(); err != nil {

@@ -6,6 +6,34 @@ import (
 	"strings"
 )
 
+// report is what a run measures, and the files that it writes.
+type report struct {
+	name, title string
+	note        string // below the head
+	scenarios   []*scenario
+	use         func(*library) string // how the library is used
+}
+
+var resultsReport = &report{
+	name: "results", title: "Results", scenarios: scenarios,
+	use: func(l *library) string { return l.about },
+}
+
+var reports = []*report{resultsReport, servicesReport, capacityReport}
+
+// findReport returns the report of a name, or that of the results.
+func findReport(name string) *report {
+	for _, r := range reports {
+		if r.name == name {
+			return r
+		}
+	}
+	return resultsReport
+}
+
+// file is the name of the Markdown file.
+func (r *report) file() string { return strings.ToUpper(r.name) + ".md" }
+
 // column is one of a scenario's table. Its text is "" where there is nothing to say.
 type column struct {
 	title string
@@ -29,11 +57,13 @@ var columns = []column{
 		return ""
 	}},
 	{"messages/s", of(func(x sample) float64 { return x.Rate }, grouped)},
+	{"saturation", of(func(x sample) float64 { return x.Saturation }, grouped)},
+	{"p99 at a tenth", of(sample.p99AtTenth, nanoseconds)},
 	{"p50", of(func(x sample) float64 { return x.P50 }, nanoseconds)},
 	{"p99", of(func(x sample) float64 { return x.P99 }, nanoseconds)},
 	{"server busy", of(func(x sample) float64 { return x.Busy }, func(v float64) string { return fmt.Sprintf("%.0f %%", 100*v) })},
 	{"reply bytes", func(s *scenarioResult, l *libraryResult) string {
-		if !strings.HasPrefix(s.Name, "deflate") {
+		if !strings.Contains(s.Name, "deflate") {
 			return ""
 		}
 		return grouped(median(l.values(func(x sample) float64 { return x.ReplyBytes })))
@@ -90,8 +120,11 @@ func (l *libraryResult) median(figure func(sample) float64) float64 {
 }
 
 func (s *scenarioResult) mainText(v float64) string {
-	if strings.HasPrefix(s.Name, "idle") {
+	switch {
+	case strings.HasPrefix(s.Name, "idle"):
 		return grouped(v) + " B"
+	case strings.HasPrefix(s.Name, "rate"):
+		return grouped(v) + " /s"
 	}
 	return nanoseconds(v)
 }
@@ -100,6 +133,7 @@ func (s *scenarioResult) mainText(v float64) string {
 func (r *results) writeMarkdown(w io.Writer) error {
 	b := new(strings.Builder)
 	r.writeHead(b)
+	b.WriteString(findReport(r.Report).note)
 	r.writeTargets(b)
 	for i := range r.Scenarios {
 		r.Scenarios[i].writeTable(b)
@@ -111,7 +145,7 @@ func (r *results) writeMarkdown(w io.Writer) error {
 
 func (r *results) writeHead(b *strings.Builder) {
 	e := r.Environment
-	fmt.Fprintf(b, "# Results\n\n")
+	fmt.Fprintf(b, "# %s\n\n", findReport(r.Report).title)
 	fmt.Fprintf(b, "%s on %s, Linux %s, %s;\n%s; %d rounds of %s.\n", e.Go, e.System, e.Kernel, e.CPU, e.Cores, e.Rounds, e.Window)
 	fmt.Fprintf(b, "Medians over the rounds; a ratio is the median of the rounds' ratios.\nTo measure again, in benchmarks/: `%s`\n\n", e.Command)
 	for _, warning := range r.warnings() {

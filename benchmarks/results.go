@@ -12,6 +12,7 @@ import (
 
 // results are what results.json has.
 type results struct {
+	Report      string           `json:"report,omitempty"` // its name; none is that of the results
 	Environment environment      `json:"environment"`
 	Libraries   []libraryInfo    `json:"libraries"`
 	Skipped     []string         `json:"skipped,omitempty"`
@@ -42,6 +43,7 @@ type scenarioResult struct {
 	Name      string           `json:"name"`
 	Title     string           `json:"title"`
 	Limit     string           `json:"limit,omitempty"`
+	Conns     int              `json:"conns,omitempty"`
 	Libraries []*libraryResult `json:"libraries"`
 }
 
@@ -87,13 +89,13 @@ func kernel() string {
 
 func (r *results) addLibrary(l *library, version string) {
 	if !slices.ContainsFunc(r.Libraries, func(i libraryInfo) bool { return i.Name == l.name }) {
-		r.Libraries = append(r.Libraries, libraryInfo{l.name, l.about, version, l.limit})
+		r.Libraries = append(r.Libraries, libraryInfo{l.name, findReport(r.Report).use(l), version, l.limit})
 	}
 }
 
 // result lists the libraries in their usual order.
 func (s *scenario) result(entrants []entrant) scenarioResult {
-	result := scenarioResult{Name: s.name, Title: s.title, Limit: s.limit}
+	result := scenarioResult{Name: s.name, Title: s.title, Limit: s.limit, Conns: s.conns}
 	for _, l := range libraries {
 		for _, e := range entrants {
 			if e.library == l {
@@ -122,9 +124,13 @@ func (s *scenarioResult) library(name string) *libraryResult {
 	return nil
 }
 
-// main is the figure that a scenario is about: CPU time, or else memory.
+// main is the figure that a scenario is about: the rate that is carried, CPU time, or
+// else memory.
 func (x sample) main() float64 {
-	if x.CPU > 0 {
+	switch {
+	case x.Saturation > 0:
+		return x.Rate
+	case x.CPU > 0:
 		return x.CPU
 	}
 	return x.Resident
@@ -205,10 +211,11 @@ func (r *results) writeDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	if err := r.writeFile(filepath.Join(dir, "results.json")); err != nil {
+	kind := findReport(r.Report)
+	if err := r.writeFile(filepath.Join(dir, kind.name+".json")); err != nil {
 		return err
 	}
-	f, err := os.Create(filepath.Join(dir, "RESULTS.md"))
+	f, err := os.Create(filepath.Join(dir, kind.file()))
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ type entrant struct {
 // measureAll measures what the options choose.
 func measureAll(o options, p *progress) (*results, error) {
 	cores.pinLoad()
-	r := &results{Environment: newEnvironment(o)}
+	r := &results{Report: o.report.name, Environment: newEnvironment(o)}
 	clock := readClock()
 	chosen := choose(o)
 	if len(chosen) == 0 {
@@ -53,7 +53,7 @@ func measureAll(o options, p *progress) (*results, error) {
 }
 
 func choose(o options) (chosen []*scenario) {
-	for _, s := range scenarios {
+	for _, s := range o.report.scenarios {
 		if o.scenario.MatchString(s.name) && (s.quick || !o.quick) {
 			chosen = append(chosen, s)
 		}

@@ -21,6 +21,11 @@ type scenario struct {
 	procs                 int           // of the server; more than one means that it is not pinned
 	settle                time.Duration // the least warm-up, where TCP has to find its windows
 
+	// Of a service.
+	service *service
+	rate    float64 // messages that each connection sends in a second
+	slow    int     // connections that read slowly
+
 	bench benchmarks // of a scenario without a server
 }
 
@@ -32,6 +37,8 @@ type sample struct {
 	P99        float64 `json:"p99_ns,omitempty"`
 	Busy       float64 `json:"busy,omitempty"`        // part of the time that the server ran
 	ReplyBytes float64 `json:"reply_bytes,omitempty"` // per message, on the wire
+	Saturation float64 `json:"saturation,omitempty"`  // messages per second at which the server is always busy
+	Curve      []point `json:"curve,omitempty"`       // what the time to the answer is at parts of that
 	Resident   float64 `json:"resident,omitempty"`    // bytes per connection
 	Heap       float64 `json:"heap,omitempty"`
 	Stack      float64 `json:"stack,omitempty"`
@@ -140,6 +147,11 @@ func (s *scenario) has(l *library) bool {
 	}
 	return !l.limit || l.name == s.limit || slices.Contains(s.also, l.name)
 }
+
+// deflates reports whether the connections have permessage-deflate.
+func (s *scenario) deflates() bool { return deflates(s.pattern) }
+
+func deflates(pattern string) bool { return pattern == patternDeflate || pattern == patternChatDeflate }
 
 // plan is how long a measurement takes.
 type plan struct {

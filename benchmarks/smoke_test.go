@@ -84,6 +84,53 @@ func TestMeasureIdle(t *testing.T) {
 	}
 }
 
+// Each service gives all figures. The times are those of messages that were answered, or sent by the server.
+func TestMeasureServices(t *testing.T) {
+	for _, s := range serviceScenarios {
+		t.Run(s.name, func(t *testing.T) {
+			small := *s
+			small.conns, small.slow = min(s.conns, 20), min(s.slow, 5)
+			x, err := small.sample(libWebsocket, plan{warmUp: 50 * time.Millisecond, window: 200 * time.Millisecond})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if x.CPU <= 0 || x.Rate <= 0 || x.P50 <= 0 || x.P99 < x.P50 || x.Resident == 0 {
+				t.Errorf("got %+v, want a CPU time, a rate, times and memory", x)
+			}
+		})
+	}
+}
+
+// The report of the services says how each library is used in them, and has a file of its own.
+func TestServicesReport(t *testing.T) {
+	o, err := parseOptions([]string{"-services"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &results{Report: o.report.name}
+	for _, l := range libraries {
+		if !l.offers(patternChat) {
+			continue
+		}
+		if r.addLibrary(l, ""); l.services == "" {
+			t.Errorf("%s does not say how it is used", l.name)
+		}
+	}
+	dir := t.TempDir()
+	if err := r.writeDir(dir); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(dir + "/SERVICES.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"# Services\n", servicesNote, libGorilla.services} {
+		if !strings.Contains(string(b), want) {
+			t.Errorf("the report does not contain %q:\n%s", want, b)
+		}
+	}
+}
+
 // All is written, and can be read again.
 func TestWriteDir(t *testing.T) {
 	dir := t.TempDir()
@@ -115,4 +162,50 @@ func nullFile(t *testing.T) *os.File {
 	}
 	t.Cleanup(func() { f.Close() })
 	return f
+}
+
+// One round of each kind of the capacity scenarios gives its figures, and a report.
+func TestMeasureCapacity(t *testing.T) {
+	plausible := map[string]func(sample) bool{
+		"rate-125": func(x sample) bool {
+			return x.Rate > 0 && x.Saturation > 0 && x.P50 > 0 && x.P99 >= x.P50 && x.P99 <= 2*x.p99AtTenth()
+		},
+		"upgrades": func(x sample) bool { return x.Rate > 0 && x.CPU > 0 && x.P50 > 0 && x.P99 >= x.P50 },
+	}
+	for name, ok := range plausible {
+		t.Run(name, func(t *testing.T) {
+			o, err := parseOptions([]string{"-capacity", "-scenario", "^" + name + "$", "-rounds", "1", "-duration", "30ms"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := measureAll(o, &progress{out: nullFile(t), begun: time.Now()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(r.Scenarios) != 1 || len(r.Scenarios[0].Libraries) != 4 {
+				t.Fatalf("got %+v, want one scenario of three libraries and a limit", r.Scenarios)
+			}
+			for _, l := range r.Scenarios[0].Libraries {
+				if l.Error != "" || !ok(l.Samples[0]) {
+					t.Errorf("%s: got %+v, error %q, want a rate, and times in their order", l.Name, l.Samples[0], l.Error)
+				}
+			}
+		})
+	}
+}
+
+// Idle connections are held, and answer pings, over TCP and TLS, of each library that is measured.
+func TestMeasureHeld(t *testing.T) {
+	for _, l := range []*library{limitLean, libWebsocket, libGorilla, libGorillaLean, libGws} {
+		for _, overTLS := range []bool{false, true} {
+			s := scenario{pattern: patternIdle, measure: measureHeld, conns: 200, tls: overTLS}
+			x, err := s.sample(l, plan{})
+			if err != nil {
+				t.Fatalf("%s, TLS %v: %v", l.name, overTLS, err)
+			}
+			if x.P50 <= 0 || x.P99 < x.P50 || x.Stack <= 0 {
+				t.Errorf("%s, TLS %v: got %+v, want times of pings, and stacks", l.name, overTLS, x)
+			}
+		}
+	}
 }

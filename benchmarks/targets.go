@@ -188,13 +188,16 @@ func (t target) verdict(r *results) (measured, verdict string) {
 // timed reports whether the scenario compares CPU times of servers.
 func (s *scenarioResult) timed() bool { return !s.inProcess() && !strings.HasPrefix(s.Name, "idle") }
 
+// writeTargets writes those that were measured, if any.
 func (r *results) writeTargets(b *strings.Builder) {
-	b.WriteString("## Targets\n\n| | target | measured | |\n|---|---|---:|---|\n")
+	rows := new(strings.Builder)
 	for _, t := range targets {
 		measured, verdict := t.verdict(r)
 		if verdict != "not measured" {
-			fmt.Fprintf(b, "| %s | %s | %s | %s |\n", t.what, t.want, measured, verdict)
+			fmt.Fprintf(rows, "| %s | %s | %s | %s |\n", t.what, t.want, measured, verdict)
 		}
 	}
-	fmt.Fprintf(b, "\n%s\n\n", elsewhere)
+	if rows.Len() > 0 {
+		fmt.Fprintf(b, "## Targets\n\n| | target | measured | |\n|---|---|---:|---|\n%s\n%s\n\n", rows, elsewhere)
+	}
 }

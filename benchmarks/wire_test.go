@@ -9,7 +9,7 @@ func TestFrameCounter(t *testing.T) {
 		stream = append(appendHeader(stream, finBit|opBinary, uint64(size), 0), make([]byte, size)...)
 	}
 	stream = append(appendHeader(stream, opText, 3, 0), "abc"...)                // a fragment
-	stream = append(appendHeader(stream, finBit|9, 2, 0), "hi"...)               // a ping
+	stream = append(appendHeader(stream, finBit|opPing, 2, 0), "hi"...)          // a ping
 	stream = append(appendHeader(stream, finBit|opContinuation, 3, 0), "def"...) // the end
 	stream = appendClientFrame(stream, finBit|opText, []byte("masked"))          // as raw echoes it
 	const want = 8
