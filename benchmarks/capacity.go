@@ -9,8 +9,6 @@ import (
 	"net"
 	"slices"
 	"time"
-
-	"github.com/lxzan/gws"
 )
 
 // What one process holds and carries: the scenarios of -capacity.
@@ -284,9 +282,6 @@ func (s *schedule) next() time.Duration {
 	s.at += s.gap * s.random.ExpFloat64()
 	return time.Duration(s.at)
 }
-
-// OnPing answers a ping: gws leaves that to the program.
-func (gwsEcho) OnPing(c *gws.Conn, payload []byte) { c.WritePong(payload) }
 
 const upgradesAtOnce = 16
 

@@ -54,6 +54,9 @@ func (gwsEcho) OnMessage(c *gws.Conn, m *gws.Message) {
 	c.WriteMessage(m.Opcode, m.Bytes()) // where it fails, OnClose is called
 }
 
+// OnPing answers a ping: gws leaves that to the program.
+func (gwsEcho) OnPing(c *gws.Conn, payload []byte) { c.WritePong(payload) }
+
 type gwsBroadcast struct {
 	gws.BuiltinEventHandler
 	all room[*gws.Conn]
