@@ -80,9 +80,9 @@ type watch struct {
 }
 
 // abortTime is how long the transport's call may go on after the operation was interrupted: some transports
-// ignore deadlines. The watch looks at it twice, because on a busy machine the first look may come before the
-// call has had a chance to return.
-const abortTime = 100 * time.Millisecond
+// ignore deadlines. It is long, because a call that heeds them also returns late on a busy machine, and the watch
+// looks twice, because a machine that was suspended may be late with the first look itself.
+const abortTime = 5 * time.Second
 
 // begin starts an operation that the end of ctx interrupts.
 func (w *watch) begin(ctx context.Context) {

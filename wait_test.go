@@ -290,8 +290,8 @@ func TestWatchAborts(t *testing.T) {
 		aborted   time.Duration // after the context has ended; -1 if it is not
 	}{
 		{nil, always, abortTime - 1, -1},
-		{nil, always, time.Second, abortTime},
-		{errMine, always, time.Second, 0},
+		{nil, always, time.Minute, abortTime},
+		{errMine, always, time.Minute, 0},
 		{nil, never, time.Minute, -1},
 		{errMine, never, time.Minute, -1},
 		{nil, oneAfterTheOther, time.Minute, -1},
@@ -324,6 +324,54 @@ func TestWatchAborts(t *testing.T) {
 			}
 		})
 	}
+}
+
+// busyConn is a connection on a machine so busy that the goroutine whose operation a deadline has ended gets to run
+// seconds later.
+type busyConn struct{ *pipeConn }
+
+func (c busyConn) Read(p []byte) (n int, err error) {
+	n, err = c.pipeConn.Read(p)
+	c.wait(err)
+	return n, err
+}
+
+func (c busyConn) Write(p []byte) (n int, err error) {
+	n, err = c.pipeConn.Write(p)
+	c.wait(err)
+	return n, err
+}
+
+func (busyConn) wait(err error) {
+	if isTimeout(err) {
+		time.Sleep(3 * time.Second)
+	}
+}
+
+// A context that ends on a busy machine costs no connection that heeds deadlines.
+func TestContextsOnABusyMachine(t *testing.T) {
+	bothSides(t, func(t *testing.T, server bool) {
+		synctest.Test(t, func(t *testing.T) {
+			near, far := newPipe(t, 1000)
+			room(far, 0)
+			c := newConn(busyConn{near}, server, nil, connOptions{})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			write := inBackground(t, func() error { return c.WriteMessageContext(ctx, TextMessage, []byte("late")) })
+			read := inBackground(t, func() error { return second3(c.ReadMessageContext(ctx)) })
+			time.Sleep(time.Minute)
+			write.wantIs("nothing was written", 4*time.Second, context.DeadlineExceeded)
+			read.wantIs("nothing has come", 4*time.Second, context.DeadlineExceeded)
+			room(far, 1000)
+			if err := c.WriteMessage(TextMessage, []byte("x")); err != nil {
+				t.Errorf("got %v, want a connection that can be written to", err)
+			}
+			far.Write(peerFrames(server, textFrame("y")))
+			if _, p, err := c.ReadMessage(); err != nil || string(p) != "y" {
+				t.Errorf("got %q, %v, want y", p, err)
+			}
+		})
+	})
 }
 
 // A read that waits for its turn can be ended by its context, and by a deadline when it has its turn. A second reader,
