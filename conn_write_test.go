@@ -370,7 +370,7 @@ var fragmentWays = func() map[string]func(c *Conn, text string) error {
 // No frame of a data message is larger, whatever it is sent with, and the message arrives.
 func TestMaxFrameSize(t *testing.T) {
 	eachAttack(t, func(t *testing.T, a attack) {
-		for _, most := range []int{1, 125, 4000, 20_000} {
+		for _, most := range []int{125, 4000, 1, 20_000}[:unlessRace(4, 2)] {
 			c, wire := a.pipe(t, connOptions{maxFrameSize: most})
 			peer, far := attack{!a.server, a.compression}.pipe(t, connOptions{})
 			for name, write := range fragmentWays {

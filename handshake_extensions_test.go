@@ -64,10 +64,7 @@ func TestParseExtensions(t *testing.T) {
 // would take a million times as many steps. They are counted by TestHeaderParsingIsLinear in tools/repository, which
 // sets the size.
 func TestAttackHeaderParsingIsLinear(t *testing.T) {
-	size := 1 << 20
-	if raceEnabled {
-		size = 1 << 17
-	}
+	size := unlessRace(1<<20, 1<<17)
 	if s := os.Getenv("WEBSOCKET_TEST_HEADER_SIZE"); s != "" {
 		var err error
 		if size, err = strconv.Atoi(s); err != nil {

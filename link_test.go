@@ -26,7 +26,7 @@ func (c noDeadlineConn) SetWriteDeadline(time.Time) error { return c.err }
 
 // A large frame leaves whole, in the ways that each link has for its size.
 func TestLinkLargeFrames(t *testing.T) {
-	all := noise(5<<20, 1)
+	all := noise(unlessRace(5<<20, 1<<20), 1)
 	eachLink(t, func(t *testing.T, l testLink) {
 		near, far := l.pair(t)
 		c := newConn(near, l.server, nil, connOptions{})

@@ -31,6 +31,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// unlessRace returns n, or few under the race detector, which makes everything take ten times as long.
+func unlessRace(n, few int) int {
+	if raceEnabled {
+		return few
+	}
+	return n
+}
+
 // skipRace skips a test that takes long and has one goroutine: the race detector would find nothing in it.
 func skipRace(t *testing.T) {
 	t.Helper()

@@ -665,7 +665,7 @@ func TestCorkedFramesArrive(t *testing.T) {
 // writing meanwhile. One that is lost now and then shows in the number of rounds.
 func TestCloseWaitsForTheReadersCloseFrame(t *testing.T) {
 	eachLink(t, func(t *testing.T, l testLink) {
-		for i := range 12 {
+		for i := range unlessRace(12, 6) {
 			c, peer := l.conn(t, connOptions{})
 			tt := endings[i%len(endings)]
 			peer.send(t, tt.frame)
