@@ -131,10 +131,9 @@ var sendTLSConfig = sync.OnceValue(func() *tls.Config {
 	return &tls.Config{Certificates: source.TLS.Certificates, SessionTicketsDisabled: true}
 })
 
-// sendFrame returns a frame with a payload, and a masking key, of zeros.
+// sendFrame returns a frame of zeros.
 func sendFrame(op opcode, masked bool, size int) []byte {
-	h := header{fin: true, opcode: op, masked: masked, length: int64(size)}
-	return append(h.append(nil), make([]byte, size)...)
+	return peerFrames(masked, peerFrame{true, op, string(make([]byte, size))})
 }
 
 // startSending has b report allocations, and returns a function that reports the CPU time since, of

@@ -100,21 +100,12 @@ type sentMessage struct {
 func wantSent(t testing.TB, wire *pipeConn, s *strictInflater, want ...[]byte) (list []sentMessage) {
 	t.Helper()
 	open := false
-	for b := wire.take(); len(b) > 0; {
-		h, n, err := parseHeader(b)
-		if err != nil || n == 0 || int(h.length) > len(b)-n {
-			t.Fatalf("not a whole frame: % x, %v", b[:min(len(b), 20)], err)
-		}
-		if broken := brokenRule([2]byte(b), h.masked, open, true); broken != "" {
-			t.Fatalf("got a frame that breaks a rule: %s", broken)
-		}
-		payload := b[n : n+int(h.length)]
-		b = b[n+int(h.length):]
-		if h.masked {
-			maskEach(payload, h.key, 0)
+	eachFrame(t, wire.take(), func(h header, payload []byte) {
+		if broken := brokenRule([2]byte(h.append(nil)), h.masked, open, true); broken != "" || int(h.length) > len(payload) {
+			t.Fatalf("got %d of %d bytes of a frame that breaks the rule: %s", len(payload), h.length, broken)
 		}
 		if h.opcode.isControl() {
-			continue
+			return
 		}
 		if !open {
 			list = append(list, sentMessage{compressed: h.rsv1})
@@ -123,7 +114,7 @@ func wantSent(t testing.TB, wire *pipeConn, s *strictInflater, want ...[]byte) (
 		m.payload = append(m.payload, payload...)
 		m.fragments++
 		open = !h.fin
-	}
+	})
 	if len(list) != len(want) || open {
 		t.Fatalf("got %d messages, the last open: %v, want %d", len(list), open, len(want))
 	}
@@ -747,7 +738,7 @@ func TestCorruptMessageByEachWayOfReading(t *testing.T) {
 					if !errors.Is(err, tt.want) || err.Error() != "websocket: "+reason {
 						t.Fatalf("%s: got %v, want %v", what, err, tt.want)
 					}
-					wantFrames(t, wire, frameSent(server, CloseMessage, "\x03\xef"+reason))
+					wantFrames(t, wire, "8 \x03\xef"+reason)
 					for j := range limited {
 						again := limited[(i+j)%len(limited)]
 						if _, err2 := again.read(c); err2 != err {
@@ -795,7 +786,7 @@ func wantLimit(t *testing.T, what string, c *Conn, wire *pipeConn, n int, err er
 	if err != ErrReadLimit || n > limit {
 		t.Errorf("%s: got %d bytes, %v, want ErrReadLimit and no more than the limit", what, n, err)
 	}
-	wantFrames(t, wire, frameSent(c.recv.server, CloseMessage, "\x03\xf1"))
+	wantFrames(t, wire, "8 \x03\xf1")
 	if _, _, again := c.ReadMessage(); again != ErrReadLimit {
 		t.Errorf("%s: got %v from the next read, want ErrReadLimit again", what, again)
 	}

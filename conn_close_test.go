@@ -62,7 +62,7 @@ func TestAttackCloseFrameBytes(t *testing.T) {
 				if err := way.write(c, CloseMessage, []byte(payload)); err != nil {
 					t.Errorf("%s, %d bytes: got %v, want nil", way.name, n, err)
 				}
-				wantFrames(t, wire, frameSent(server, CloseMessage, payload))
+				wantFrames(t, wire, "8 "+payload)
 				c.Close()
 			}
 			c, wire := newTestConn(t, server)
@@ -70,7 +70,7 @@ func TestAttackCloseFrameBytes(t *testing.T) {
 			if err := second3(c.ReadMessage()); !IsCloseError(err, CloseNormalClosure) || err.(*CloseError).Text != payload[2:] {
 				t.Errorf("got %v, want close 1000 and the reason", err)
 			}
-			wantFrames(t, wire, frameSent(server, CloseMessage, "\x03\xe8"))
+			wantFrames(t, wire, "8 \x03\xe8")
 			c.Close()
 		}
 		for _, way := range ways {

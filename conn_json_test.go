@@ -13,11 +13,6 @@ import (
 	"time"
 )
 
-// bhFrame is closingFrame with the first byte apart.
-func bhFrame(toServer bool, first byte, payload string) []byte {
-	return closingFrame(toServer, string([]byte{first})+payload)
-}
-
 // closedBy has the peer send the frames, as for closingFrame, and end its direction.
 func closedBy(wire *pipeConn, toServer bool, frames ...string) {
 	for _, f := range frames {
@@ -80,7 +75,7 @@ func TestWriteJSON(t *testing.T) {
 			}
 			var want []string
 			for _, message := range tt.want {
-				want = append(want, frameSent(server, TextMessage, message+"\n"))
+				want = append(want, "1 "+message+"\n")
 			}
 			wantFrames(t, wire, want...)
 		}

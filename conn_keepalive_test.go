@@ -141,7 +141,7 @@ func (tc *keepaliveScript) wantIdle(reason string) { tc.Helper(); tc.wantSent(re
 
 func (tc *keepaliveScript) wantPing(reason string) {
 	tc.Helper()
-	tc.wantSent(reason, `fin=true op=9 masked=false ""`)
+	tc.wantSent(reason, "9 ")
 }
 
 // wantPingAfter checks that a ping leaves after the time, and nothing before.
@@ -241,16 +241,15 @@ func TestKeepalive(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		o       connOptions
-		first   byte // of the frame
-		payload string
+		frame   string
 		discard bool
 	}{
-		{"a message", keepaliveOptions, 0x82, "0123456789", false},
-		{"a compressed message", compressed, 0xc2, "\x00\x0a\x00\xf5\xff0123456789\x00", false}, // a block that is stored
-		{"a message that is discarded", keepaliveOptions, 0x82, "0123456789", true},
+		{"a message", keepaliveOptions, "\x820123456789", false},
+		{"a compressed message", compressed, "\xc2\x00\x0a\x00\xf5\xff0123456789\x00", false}, // a block that is stored
+		{"a message that is discarded", keepaliveOptions, "\x820123456789", true},
 	} {
 		keepaliveTest(t, "payload of "+tt.name+" that trickles is a sign", tt.o, func(tc *keepaliveScript) {
-			in := bhFrame(true, tt.first, tt.payload)
+			in := closingFrame(true, tt.frame)
 			tc.wire.Write(in[:6])
 			if tt.discard {
 				if _, _, err := tc.c.NextReader(); err != nil {

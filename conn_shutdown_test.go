@@ -87,7 +87,7 @@ func (tc *closing) want(why string, frames ...string) {
 	synctest.Wait()
 	var want []string
 	for _, f := range frames {
-		want = append(want, fmt.Sprintf("fin=%v op=%d masked=%v %q", f[0]&0x80 != 0, f[0]&0x0f, !tc.server, f[1:]))
+		want = append(want, fmt.Sprintf("%s%d %s", map[bool]string{false: "0"}[f[0]&0x80 != 0], f[0]&0x0f, f[1:]))
 	}
 	if got := readFrames(tc.t, tc.wire, len(want)); !slices.Equal(got, want) {
 		tc.t.Fatalf("%s: got frames %q, want %q", why, got, want)

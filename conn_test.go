@@ -58,7 +58,7 @@ func TestReadLimit(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", tt.name, err, tt.want)
 		}
 		if tt.want == ErrReadLimit {
-			wantFrames(t, wire, frameSent(false, CloseMessage, "\x03\xf1"))
+			wantFrames(t, wire, "8 \x03\xf1")
 		}
 	}
 }

@@ -16,27 +16,20 @@ import (
 	"time"
 )
 
-// readFrames waits until the peer has n frames, and returns what it has, unmasked. In a bubble it
+// readFrames waits until the peer has n frames, and returns what it has, as cutFrame describes it. In a bubble it
 // returns those that are on their way, too.
-func readFrames(t testing.TB, peer *pipeConn, n int) (frames []string) {
+func readFrames(t testing.TB, peer *pipeConn, n int) []string {
 	t.Helper()
 	b := peer.takeFrames(n)
 	if inBubble() {
 		synctest.Wait()
 		b = append(b, peer.take()...)
 	}
-	eachFrame(t, b, func(h header, payload []byte) {
-		if int64(len(payload)) < h.length {
-			t.Fatalf("not a whole frame: % x", b)
-		}
-		frames = append(frames, fmt.Sprintf("fin=%v op=%d masked=%v %q", h.fin, h.opcode, h.masked, payload))
-	})
+	frames, rest := cutFrames(b)
+	if len(rest) > 0 {
+		t.Fatalf("got the frames %.200q and % x, want whole frames", frames, rest)
+	}
 	return frames
-}
-
-// frameSent is a frame of a whole message, as readFrames describes it.
-func frameSent(server bool, messageType int, payload string) string {
-	return fmt.Sprintf("fin=true op=%d masked=%v %q", messageType, !server, payload)
 }
 
 // wantFrames checks the frames that the peer has got since they were looked at last. It waits for
@@ -104,7 +97,7 @@ func TestWriteMessageIsOneFrame(t *testing.T) {
 				if writes = wire.in.writes - writes; writes != want {
 					t.Errorf("%d bytes, way %d: got %d writes, want %d", tt.size, i, writes, want)
 				}
-				wantFrames(t, wire, frameSent(server, BinaryMessage, string(before)))
+				wantFrames(t, wire, "2 "+string(before))
 			}
 			if !bytes.Equal(data, before) {
 				t.Errorf("%d bytes: the caller's data was changed", tt.size)
@@ -148,8 +141,8 @@ func TestWriteControl(t *testing.T) {
 		c.WriteControl(PingMessage, []byte("a"), time.Now().Add(time.Minute))
 		c.WriteMessage(PongMessage, long[:125])
 		c.WriteMessage(CloseMessage, nil)
-		wantFrames(t, wire, frameSent(server, PingMessage, "a"), frameSent(server, PongMessage, string(long[:125])),
-			frameSent(server, CloseMessage, ""))
+		wantFrames(t, wire, "9 a", "10 "+string(long[:125]),
+			"8 ")
 	})
 }
 
@@ -190,12 +183,16 @@ func TestNextWriterFragments(t *testing.T) {
 			}
 			var want []string
 			for i, n := range tt.fragments {
-				op := opContinuation
-				if i == 0 {
-					op = opBinary
+				op := "00 "
+				switch last := i == len(tt.fragments)-1; {
+				case i == 0 && last:
+					op = "2 "
+				case i == 0:
+					op = "02 "
+				case last:
+					op = "0 "
 				}
-				fin := i == len(tt.fragments)-1
-				want = append(want, fmt.Sprintf("fin=%v op=%d masked=%v %q", fin, op, !server, all[:n]))
+				want = append(want, op+string(all[:n]))
 				all = all[n:]
 			}
 			wantFrames(t, wire, want...)
@@ -230,7 +227,7 @@ func TestNextWriterFinishesTheOneBefore(t *testing.T) {
 	wantClosed("of the one before", forgotten)
 	last.Close()
 	wantClosed("after Close", last)
-	wantFrames(t, wire, frameSent(true, TextMessage, "forgotten"), frameSent(true, TextMessage, "second"))
+	wantFrames(t, wire, "1 forgotten", "1 second")
 }
 
 // Control messages can be written with NextWriter, up to 125 bytes.
@@ -256,8 +253,8 @@ func TestNextWriterControl(t *testing.T) {
 		}
 	}
 	wantWrite(t, c, "the connection is good")
-	wantFrames(t, wire, frameSent(true, PingMessage, string(make([]byte, 125))),
-		frameSent(true, TextMessage, "the connection is good"))
+	wantFrames(t, wire, "9 "+string(make([]byte, 125)),
+		"1 the connection is good")
 }
 
 // Control frames pass between the fragments of a message; data messages, in fragments or not, wait for its end. The
@@ -319,7 +316,7 @@ func TestReadFromErrors(t *testing.T) {
 	}
 	io.WriteString(w, "def")
 	w.Close()
-	wantFrames(t, wire, frameSent(true, TextMessage, "abcdef"))
+	wantFrames(t, wire, "1 abcdef")
 }
 
 // Large messages, prepared messages and writes to a stream take no memory of their own either. For the others there is

@@ -121,18 +121,13 @@ func TestAttackMaskKeys(t *testing.T) {
 		}
 		c.WriteControl(CloseMessage, nil, time.Time{})
 		frames := 0
-		for b := wire.take(); len(b) > 0; frames++ {
-			h, n, err := parseHeader(b)
-			if err != nil || !h.masked {
-				t.Fatalf("got % x, %v, want a masked frame", b[:min(len(b), 14)], err)
-			}
+		eachFrame(t, wire.take(), func(h header, _ []byte) {
 			key := binary.BigEndian.Uint32(h.key[:])
-			if seen[key] {
-				t.Errorf("got the key %x twice, want each for one frame", key)
+			if frames++; seen[key] || !h.masked {
+				t.Errorf("got the key %x twice, or a frame that is not masked, want each for one frame", key)
 			}
 			seen[key] = true
-			b = b[n+int(h.length):]
-		}
+		})
 		if frames < 50*8 {
 			t.Errorf("got %d frames, want those of all ways to send", frames)
 		}

@@ -33,9 +33,6 @@ func tightStream(t testing.TB, size int) (net.Conn, *Conn, *pipeConn) {
 	return NewStream(c, BinaryMessage), c, far
 }
 
-// streamFrame is a frame of a stream that is a server's, as readFrames describes it.
-func streamFrame(payload string) string { return frameSent(true, BinaryMessage, payload) }
-
 // wantWritten checks that a stream has taken all of p.
 func wantWritten(t testing.TB, s net.Conn, p string) {
 	t.Helper()
@@ -52,7 +49,7 @@ func fillStream(t *testing.T, s net.Conn) (frames []string) {
 	for room := maxBufferSize; room >= maxHeaderSize+4; {
 		p := string(make([]byte, min(size, room-maxHeaderSize)))
 		wantWritten(t, s, p)
-		frames = append(frames, streamFrame(p))
+		frames = append(frames, "2 "+p)
 		synctest.Wait()
 		room = maxBufferSize - 2*maxControlSize - int(send.slot.Load().n)
 	}
@@ -150,7 +147,7 @@ func TestStreamWriteSendsMessages(t *testing.T) {
 		wantWritten(t, s, string(make([]byte, tt.size)))
 		var want []string
 		for _, n := range tt.want {
-			want = append(want, frameSent(true, TextMessage, string(make([]byte, n))))
+			want = append(want, "1 "+string(make([]byte, n)))
 		}
 		wantFrames(t, wire, want...)
 	}
@@ -179,7 +176,7 @@ func TestStreamWrongMessageType(t *testing.T) {
 					}
 					wantProtocolError(t, err, CloseUnsupportedData, "websocket: "+reason)
 				}
-				wantFrames(t, wire, frameSent(true, CloseMessage, want))
+				wantFrames(t, wire, "8 "+want)
 			})
 		}
 	}
@@ -259,13 +256,13 @@ func TestStreamWriteDeadline(t *testing.T) {
 		want("ijkl", 4, 7*time.Second, "another goroutine has set a later one, before which there was room")
 		s.SetDeadline(time.Time{})
 		want("mno", 3, 7*time.Second, "there is room")
-		wantFrames(t, far, append(frames, streamFrame("ijkl"), streamFrame("mno"))...)
+		wantFrames(t, far, append(frames, "2 ijkl", "2 mno")...)
 
 		// It holds up nothing, and is for nothing else.
 		if err := c.WriteControl(PingMessage, nil, time.Time{}); err != nil {
 			t.Errorf("got %v, want nil", err)
 		}
-		wantFrames(t, far, frameSent(true, PingMessage, ""))
+		wantFrames(t, far, "9 ")
 		if n := far.in.writeDeadlines; n != 1 {
 			t.Errorf("got %d calls of SetWriteDeadline, want one, at the beginning", n)
 		}
@@ -274,7 +271,7 @@ func TestStreamWriteDeadline(t *testing.T) {
 		s.SetWriteDeadline(start.Add(10 * time.Second))
 		want(string(make([]byte, 1<<20)), maxStreamPayload, 10*time.Second, "the buffer has taken a frame")
 		room(far, 1<<20)
-		wantFrames(t, far, streamFrame(string(make([]byte, maxStreamPayload))))
+		wantFrames(t, far, "2 "+string(make([]byte, maxStreamPayload)))
 	})
 }
 
@@ -297,7 +294,7 @@ func TestStreamWriteDeadlineEndsAllThatWait(t *testing.T) {
 		room(far, 1<<20)
 		s.SetWriteDeadline(time.Now().Add(time.Second))
 		wantWritten(t, s, "abc") // nothing has happened
-		want = append(want, streamFrame("abc"))
+		want = append(want, "2 abc")
 		if frames := readFrames(t, far, 1+len(want)); !slices.Equal(frames[1:], want) { // behind the ping
 			t.Errorf("got %d frames, want a ping, %d and the last", len(frames), len(want)-1)
 		}
@@ -439,7 +436,7 @@ func TestStreamDeadlineLosesNothing(t *testing.T) {
 				if sent += n; room >= 0 {
 					b.open()
 				}
-				for _, frame := range arrivedFrames(b.take()) {
+				for _, frame := range b.take() {
 					got = append(got, strings.TrimPrefix(frame, "2 ")...)
 				}
 				if want := append(all[:size:size], "more"...)[:sent]; !bytes.Equal(got, want) {

@@ -205,7 +205,7 @@ func (c *pipeConn) takeFrames(n int) (b []byte) {
 		b = append(b, h.data...)
 		h.data = nil
 		h.change.Broadcast()
-		if whole, _ := wholeFrames(b); whole >= n || over || h.writeEnd.closed {
+		if frames, _ := cutFrames(b); len(frames) >= n || over || h.writeEnd.closed {
 			return b
 		}
 		h.change.Wait()
@@ -215,18 +215,6 @@ func (c *pipeConn) takeFrames(n int) (b []byte) {
 // inBubble reports whether the goroutine is in a testing/synctest bubble, whose clock starts at
 // the year 2000.
 func inBubble() bool { return time.Now().Before(time.Unix(1_000_000_000, 0)) }
-
-// wholeFrames returns the number of whole frames that b begins with, and what is behind them.
-func wholeFrames(b []byte) (n int, rest []byte) {
-	for {
-		h, head, err := parseHeader(b)
-		if err != nil || head == 0 || h.length > int64(len(b)-head) {
-			return n, b
-		}
-		b = b[head+int(h.length):]
-		n++
-	}
-}
 
 // acquireFlushed acquires the lock once it is free, so that frames in the outbox or the slot are
 // corked, or have been forgotten.
@@ -295,15 +283,9 @@ type bubble struct {
 	reader func()    // reads far until it has an error; receive
 
 	mu       sync.Mutex
-	arrivals []arrival
-	b        []byte // that have come and are no whole frame yet
-	end      error  // of what comes
-}
-
-// arrival is a frame that has come to the peer, as cutFrame describes it.
-type arrival struct {
-	frame string
-	at    time.Duration // since the start
+	arrivals []string // frames that have come to the peer, as cutFrame describes them
+	b        []byte   // that have come and are no whole frame yet
+	end      error    // of what comes
 }
 
 // eachBubble runs f for a server and a client over memory, without and with TLS.
@@ -344,14 +326,8 @@ func (b *bubble) receive() {
 	for {
 		n, err := b.far.Read(p)
 		b.mu.Lock()
-		b.b = append(b.b, p[:n]...)
-		for {
-			frame, rest := cutFrame(b.b)
-			if frame == "" {
-				break
-			}
-			b.arrivals, b.b = append(b.arrivals, arrival{frame, time.Since(b.start)}), rest
-		}
+		frames, rest := cutFrames(append(b.b, p[:n]...))
+		b.arrivals, b.b = append(b.arrivals, frames...), rest
 		if err != nil && !isTimeout(err) {
 			b.end = err
 		}
@@ -363,7 +339,7 @@ func (b *bubble) receive() {
 }
 
 // take returns the frames that have come since the last call.
-func (b *bubble) take() []arrival {
+func (b *bubble) take() []string {
 	synctest.Wait()
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -375,7 +351,7 @@ func (b *bubble) take() []arrival {
 // want checks the frames that have come since they were looked at last.
 func (b *bubble) want(reason string, want ...string) {
 	b.Helper()
-	if got := arrivedFrames(b.take()); !slices.Equal(got, want) {
+	if got := b.take(); !slices.Equal(got, want) {
 		b.Fatalf("%s: got the frames %.300q, want %.300q", reason, got, want)
 	}
 }
@@ -424,15 +400,8 @@ func took(call func()) time.Duration {
 	return time.Since(start)
 }
 
-func arrivedFrames(list []arrival) (frames []string) {
-	for _, a := range list {
-		frames = append(frames, a.frame)
-	}
-	return frames
-}
-
 // join describes frames in one line.
-func join(list []arrival) string { return strings.Join(arrivedFrames(list), "|") }
+func join(list []string) string { return strings.Join(list, "|") }
 
 // testLink is a kind of transport, and the side that the connection under test has.
 type testLink struct {
@@ -633,6 +602,17 @@ func cutFrame(b []byte) (frame string, rest []byte) {
 		frame = "0" + frame
 	}
 	return frame, b[n+int(h.length):]
+}
+
+// cutFrames takes all whole frames off b.
+func cutFrames(b []byte) (frames []string, rest []byte) {
+	for rest = b; ; {
+		frame, behind := cutFrame(rest)
+		if frame == "" {
+			return frames, rest
+		}
+		frames, rest = append(frames, frame), behind
+	}
 }
 
 func textFrame(s string) peerFrame { return peerFrame{true, opText, s} }
