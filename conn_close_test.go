@@ -94,9 +94,9 @@ func TestCloseWakesReader(t *testing.T) {
 		"nothing is unsent": {1 << 20, 0},
 		"a pong is unsent":  {10, closeTimeout},
 	} {
-		closingOn{size: tt.size}.run(t, func(t *testing.T, tc *closing) {
-			c := tc.c
-			calls := []*call{tc.read()}
+		network{manual: true, size: tt.size}.run(t, func(b *bubble) {
+			c := b.c
+			calls := []*call{b.read()}
 			calls[0].wantWaiting("nothing has come")
 			if tt.took > 0 {
 				c.send.reply(opPong, make([]byte, 100))
@@ -105,25 +105,25 @@ func TestCloseWakesReader(t *testing.T) {
 			}
 			w, err := c.NextWriter(TextMessage)
 			if err != nil {
-				t.Fatal(err)
+				b.Fatal(err)
 			}
 			io.WriteString(w, "never finished")
-			calls = append(calls, beginPing(t, c, t.Context()))
-			calls = append(calls, inBackground(t, func() error { return c.WriteMessage(BinaryMessage, nil) }))
+			calls = append(calls, beginPing(b.T, c, b.Context()))
+			calls = append(calls, inBackground(b.T, func() error { return c.WriteMessage(BinaryMessage, nil) }))
 			for _, x := range calls {
 				x.wantWaiting(name)
 			}
-			if tt.took == 0 && len(readFrames(t, tc.wire, 1)) != 1 {
-				t.Error("got no ping, want that it passes between fragments")
+			if tt.took == 0 && len(readFrames(b.T, b.pipe, 1)) != 1 {
+				b.Error("got no ping, want that it passes between fragments")
 			}
-			inBackground(t, c.Close).want(name, tt.took, noError)
+			inBackground(b.T, c.Close).want(name, tt.took, noError)
 			for i, x := range calls {
 				x.wantIs(fmt.Sprint("call ", i), 0, net.ErrClosed)
 			}
-			tc.read().want("a later read", 0, errClosedPipe)
-			wantErrorIs(t, second(io.WriteString(w, "more")), net.ErrClosed)
+			b.read().want("a later read", 0, errClosedPipe)
+			wantErrorIs(b.T, second(io.WriteString(w, "more")), net.ErrClosed)
 			if tt.took == 0 {
-				c.wantNothingSent(t, tc.wire, "Close sends no Close frame")
+				c.wantNothingSent(b.T, b.pipe, "Close sends no Close frame")
 			}
 		})
 	}
@@ -132,25 +132,25 @@ func TestCloseWakesReader(t *testing.T) {
 // RFC 6455, 5.5.1: after a Close frame no frame is sent, nor the rest of a message, nor an answer to the peer's
 // Close frame. TestBehaviourErrCloseSent has all other ways to write.
 func TestWritesAfterClose(t *testing.T) {
-	inClosing(t, func(t *testing.T, tc *closing) {
-		w, err := tc.c.NextWriter(BinaryMessage)
+	eachPipe(t, connOptions{}, func(b *bubble) {
+		w, err := b.c.NextWriter(BinaryMessage)
 		if err != nil {
-			t.Fatal(err)
+			b.Fatal(err)
 		}
 		io.WriteString(w, "not sent")
-		tc.c.WriteControl(CloseMessage, nil, time.Time{})
-		tc.want("the Close frame", "\x88")
+		b.c.WriteControl(CloseMessage, nil, time.Time{})
+		b.want("the Close frame", "8 ")
 		for i, err := range []error{
 			second(w.Write(make([]byte, 1<<20))), w.Close(),
-			tc.c.WriteMessage(TextMessage, nil), second(tc.c.NextWriter(TextMessage)),
+			b.c.WriteMessage(TextMessage, nil), second(b.c.NextWriter(TextMessage)),
 		} {
 			if err != ErrCloseSent {
-				t.Errorf("write %d: got %v, want ErrCloseSent", i, err)
+				b.Errorf("write %d: got %v, want ErrCloseSent", i, err)
 			}
 		}
-		tc.send(closeFrame(CloseNormalClosure, ""))
-		tc.read().want("the Close frames cross", 0, "websocket: close 1000 (normal)")
-		tc.want("nothing follows a Close frame")
+		b.sendRaw(closeFrame(CloseNormalClosure, ""))
+		b.read().want("the Close frames cross", 0, "websocket: close 1000 (normal)")
+		b.want("nothing follows a Close frame")
 	})
 }
 
@@ -188,50 +188,50 @@ func TestTheLastWordArrives(t *testing.T) {
 		{"the peer goes on sending", 10 << 20, closeTimeout},
 	} {
 		for _, code := range []int{CloseMessageTooBig, CloseNormalClosure} {
-			on := closingOn{size: 100_000, wrap: newResetConn, options: connOptions{readLimit: 1000}}
-			on.run(t, func(t *testing.T, tc *closing) {
-				peer := newConn(tc.wire, !tc.server, nil, connOptions{})
+			on := network{manual: true, size: 100_000, wrap: newResetConn, options: connOptions{readLimit: 1000}}
+			on.run(t, func(b *bubble) {
+				peer := newConn(b.pipe, !b.server, nil, connOptions{})
 				peer.SetCloseHandler(func(int, string) error { return nil }) // it is still sending
 				go func() {
 					peer.WriteMessage(BinaryMessage, make([]byte, 2000))
-					tc.wire.Write(make([]byte, tt.sends))
+					b.pipe.Write(make([]byte, tt.sends))
 				}()
 				if code == CloseMessageTooBig {
-					tc.read().want("the message is too long", 0, ErrReadLimit.Error())
+					b.read().want("the message is too long", 0, ErrReadLimit.Error())
 				} else {
 					synctest.Wait()
-					tc.c.WriteControl(CloseMessage, FormatCloseMessage(code, ""), time.Time{})
+					b.c.WriteControl(CloseMessage, FormatCloseMessage(code, ""), time.Time{})
 				}
-				tc.c.SetReadDeadline(time.Now().Add(200 * time.Millisecond)) // which is for the program's reads
-				inBackground(t, tc.c.Close).want(tt.name, 0, noError)
+				b.c.SetReadDeadline(time.Now().Add(200 * time.Millisecond)) // which is for the program's reads
+				inBackground(b.T, b.c.Close).want(tt.name, 0, noError)
 				closed := time.Now().Add(tt.closed)
 				for range 2 { // and the second time while what comes is being discarded
-					if err := tc.c.Close(); err == nil {
-						t.Error("got nil from another call of Close")
+					if err := b.c.Close(); err == nil {
+						b.Error("got nil from another call of Close")
 					}
 					synctest.Wait()
 				}
 				time.Sleep(100 * time.Millisecond)
 				if _, _, err := peer.ReadMessage(); !IsCloseError(err, code) {
-					t.Errorf("got %v, want close %d", err, code)
+					b.Errorf("got %v, want close %d", err, code)
 				}
 				if tt.closed < closeTimeout {
-					time.AfterFunc(time.Until(closed), func() { tc.wire.Close() })
+					time.AfterFunc(time.Until(closed), func() { b.pipe.Close() })
 				}
-				tc.wantClosedAt(closed)
-				if got := borrowed(tc.c); got != "" {
-					t.Errorf("got that %s was not given back", got)
+				b.wantClosedAt(closed)
+				if got := borrowed(b.c); got != "" {
+					b.Errorf("got that %s was not given back", got)
 				}
 			})
 		}
 	}
-	for frame, answer := range map[string]string{"\x88\x03\xe8": "\x88\x03\xe8", "\x89": "\x8a"} {
-		closingOn{wrap: newResetConn}.run(t, func(t *testing.T, tc *closing) {
-			read := tc.read()
-			tc.send(frame)
-			tc.want("the answer", answer)
-			tc.c.Close()
-			tc.wantClosed("nothing is waited for behind both Close frames, or behind none", true)
+	for frame, answer := range map[string]string{"\x88\x03\xe8": "8 \x03\xe8", "\x89": "10 "} {
+		network{manual: true, wrap: newResetConn}.run(t, func(b *bubble) {
+			read := b.read()
+			b.sendRaw(frame)
+			b.want("the answer", answer)
+			b.c.Close()
+			b.wantClosed("nothing is waited for behind both Close frames, or behind none", true)
 			<-read.done
 		})
 	}
@@ -255,28 +255,28 @@ func TestCloseTwiceWhileDraining(t *testing.T) {
 }
 
 // closeDuringHandler has the program send a Close frame and call Close during a handler, which goes on for a minute.
-func closeDuringHandler(tc *closing) (reader *call) {
-	tc.c.SetPingHandler(func(string) error {
+func closeDuringHandler(b *bubble) (reader *call) {
+	b.c.SetPingHandler(func(string) error {
 		time.Sleep(time.Minute)
 		return nil
 	})
-	reader = tc.read()
-	tc.send("\x89")
+	reader = b.read()
+	b.sendRaw("\x89")
 	synctest.Wait()
-	tc.c.WriteControl(CloseMessage, nil, time.Time{})
-	inBackground(tc.t, tc.c.Close).want("the rest is done in the background", 0, noError)
+	b.c.WriteControl(CloseMessage, nil, time.Time{})
+	inBackground(b.T, b.c.Close).want("the rest is done in the background", 0, noError)
 	return reader
 }
 
 // While a handler of the program runs, nothing is read behind its back: the read lock is the reader's, and the
 // network connection is closed when the time is over.
 func TestCloseWhileAHandlerRuns(t *testing.T) {
-	closingOn{size: 1000, wrap: newResetConn}.run(t, func(t *testing.T, tc *closing) {
-		reader := closeDuringHandler(tc)
-		tc.wire.Write(make([]byte, 100))
-		tc.wantClosedAt(time.Now().Add(closeTimeout))
-		if !tc.c.readLock.has(stateLocked) {
-			t.Error("got the read lock released while the handler runs")
+	network{manual: true, size: 1000, wrap: newResetConn}.run(t, func(b *bubble) {
+		reader := closeDuringHandler(b)
+		b.pipe.Write(make([]byte, 100))
+		b.wantClosedAt(time.Now().Add(closeTimeout))
+		if !b.c.readLock.has(stateLocked) {
+			b.Error("got the read lock released while the handler runs")
 		}
 		reader.wantIs("the handler has returned", time.Minute, net.ErrClosed)
 	})

@@ -282,35 +282,35 @@ func TestPingAndTheEndOfTheReading(t *testing.T) {
 
 // The context bounds a Ping, and the write deadline does not. Before the ping has left nothing has happened.
 func TestPingErrors(t *testing.T) {
-	closingOn{size: 100}.run(t, func(t *testing.T, tc *closing) {
-		c := tc.c
-		wantCancelled(t, "cancelled before", second(c.Ping(cancelled(errMine))))
-		tc.want("cancelled before")
+	network{manual: true, size: 100}.run(t, func(b *bubble) {
+		c := b.c
+		wantCancelled(b.T, "cancelled before", second(c.Ping(cancelled(errMine))))
+		b.want("cancelled before")
 		ping := func(reason string) {
-			t.Helper()
-			ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errMine)
+			b.Helper()
+			ctx, cancel := context.WithTimeoutCause(b.Context(), time.Second, errMine)
 			defer cancel()
-			inBackground(t, func() error { return second(c.Ping(ctx)) }).
+			inBackground(b.T, func() error { return second(c.Ping(ctx)) }).
 				want(reason, time.Second, "websocket: context deadline exceeded: mine")
 			if err := c.send.lock.err(); err != nil {
-				t.Errorf("%s: got %v, want a good connection", reason, err)
+				b.Errorf("%s: got %v, want a good connection", reason, err)
 			}
 		}
 		ping("nobody reads")
 		c.SetWriteDeadline(time.Now().Add(-time.Hour)) // of an earlier write
 		ping("the write deadline is not for Ping")
 		c.SetWriteDeadline(time.Time{})
-		tc.wire.take()
+		b.pipe.take()
 		go c.WriteMessage(BinaryMessage, make([]byte, 1000))
 		synctest.Wait()
 		ping("in turn")
-		tc.hangUp()
+		b.hangUp()
 		synctest.Wait()
-		if err := second(c.Ping(t.Context())); err != io.ErrClosedPipe {
-			t.Errorf("got %v, want that of the write", err)
+		if err := second(c.Ping(b.Context())); err != io.ErrClosedPipe {
+			b.Errorf("got %v, want that of the write", err)
 		}
 		if n := len(c.ownExtras().pings.waiting); n != 0 {
-			t.Errorf("got %d pings that wait, want none", n)
+			b.Errorf("got %d pings that wait, want none", n)
 		}
 	})
 }

@@ -20,57 +20,6 @@ import (
 	"weak"
 )
 
-// closing is a script of a connection that is closed, in a bubble: the test plays the
-// peer at the other end of the wire.
-type closing struct {
-	t      *testing.T
-	c      *Conn
-	wire   *pipeConn
-	server bool      // c is one
-	r      io.Reader // of a message that the program is reading
-}
-
-// closingOn is what a script runs on.
-type closingOn struct {
-	size    int // of the network, in each direction; 1 MiB if it is zero
-	wrap    func(near *pipeConn) net.Conn
-	options connOptions
-}
-
-// run runs a script for a server and for a client.
-func (on closingOn) run(t *testing.T, script func(t *testing.T, tc *closing)) {
-	t.Helper()
-	bothSides(t, func(t *testing.T, server bool) {
-		synctest.Test(t, func(t *testing.T) {
-			pipe, wire := newPipe(t, cmp.Or(on.size, 1<<20))
-			var near net.Conn = pipe
-			if on.wrap != nil {
-				near = on.wrap(pipe)
-			}
-			c := newConn(near, server, nil, on.options)
-			t.Cleanup(func() { time.Sleep(time.Hour) }) // in the end, for goroutines that still wait
-			t.Cleanup(func() { c.Close() })
-			script(t, &closing{t: t, c: c, wire: wire, server: server})
-		})
-	})
-}
-
-// inClosing runs a script on a network with room for everything.
-func inClosing(t *testing.T, script func(t *testing.T, tc *closing)) {
-	t.Helper()
-	closingOn{}.run(t, script)
-}
-
-// send writes frames of the peer, each of which is a first byte and a payload.
-func (tc *closing) send(frames ...string) {
-	tc.t.Helper()
-	for _, f := range frames {
-		if _, err := tc.wire.Write(closingFrame(tc.server, f)); err != nil {
-			tc.t.Fatal(err)
-		}
-	}
-}
-
 func closingFrame(masked bool, f string) []byte {
 	b := peerFrames(masked, peerFrame{payload: f[1:]})
 	b[0] = f[0]
@@ -81,35 +30,25 @@ func closeFrame(code int, text string) string {
 	return "\x88" + string(FormatCloseMessage(code, text))
 }
 
-// want says which frames have been sent to the peer when everything waits.
-func (tc *closing) want(why string, frames ...string) {
-	tc.t.Helper()
-	synctest.Wait()
-	var want []string
-	for _, f := range frames {
-		want = append(want, fmt.Sprintf("%s%d %s", map[bool]string{false: "0"}[f[0]&0x80 != 0], f[0]&0x0f, f[1:]))
-	}
-	if got := readFrames(tc.t, tc.wire, len(want)); !slices.Equal(got, want) {
-		tc.t.Fatalf("%s: got frames %q, want %q", why, got, want)
-	}
-}
+// closeSent is a Close frame that has come to the peer, as cutFrame describes it.
+func closeSent(code int, text string) string { return "8 " + string(FormatCloseMessage(code, text)) }
 
 // wantClosed says whether c has closed the network connection when everything waits.
-func (tc *closing) wantClosed(why string, want bool) {
-	tc.t.Helper()
+func (b *bubble) wantClosed(why string, want bool) {
+	b.Helper()
 	synctest.Wait()
-	if got := tc.wire.out.readClosed(); got != want {
-		tc.t.Fatalf("%s: got network connection closed %v, want %v", why, got, want)
+	if got := b.pipe.out.readClosed(); got != want {
+		b.Fatalf("%s: got network connection closed %v, want %v", why, got, want)
 	}
 }
 
 // wantClosedAt says when c closes the network connection.
-func (tc *closing) wantClosedAt(at time.Time) {
-	tc.t.Helper()
+func (b *bubble) wantClosedAt(at time.Time) {
+	b.Helper()
 	time.Sleep(time.Until(at) - 1)
-	tc.wantClosed("just before", false)
+	b.wantClosed("just before", false)
 	time.Sleep(1)
-	tc.wantClosed("in time", true)
+	b.wantClosed("in time", true)
 }
 
 // call is a call that goes on in a goroutine of its own.
@@ -188,36 +127,36 @@ func (c *call) wantMessage(why, message string) {
 
 const noError = "<nil>"
 
-func (tc *closing) shutdown(ctx context.Context, code int, reason string) *call {
-	return inBackground(tc.t, func() error { return tc.c.Shutdown(ctx, code, reason) })
+func (b *bubble) shutdown(ctx context.Context, code int, reason string) *call {
+	return inBackground(b.T, func() error { return b.c.Shutdown(ctx, code, reason) })
 }
 
-func (tc *closing) read() *call {
-	return begin(tc.t, func() (string, error) {
-		_, p, err := tc.c.ReadMessage()
+func (b *bubble) read() *call {
+	return begin(b.T, func() (string, error) {
+		_, p, err := b.c.ReadMessage()
 		return string(p), err
 	})
 }
 
 // handshake calls Shutdown, which sends some frames. The peer answers them, and ends the network connection.
-func (tc *closing) handshake(ctx context.Context, name string, sent, answer []string, took time.Duration, err string) {
-	tc.t.Helper()
-	shutdown := tc.shutdown(ctx, CloseGoingAway, "")
-	tc.want(name, sent...)
+func (b *bubble) handshake(ctx context.Context, name string, sent, answer []string, took time.Duration, err string) {
+	b.Helper()
+	shutdown := b.shutdown(ctx, CloseGoingAway, "")
+	b.want(name, sent...)
 	if answer != nil {
 		shutdown.wantWaiting("the peer has not answered")
-		tc.send(answer...)
-		tc.want("RFC 6455, 5.5.1: nothing follows a Close frame, no pong and no other Close frame")
+		b.sendRaw(answer...)
+		b.want("RFC 6455, 5.5.1: nothing follows a Close frame, no pong and no other Close frame")
 	}
-	tc.hangUp()
+	b.hangUp()
 	shutdown.want(name, took, err)
-	tc.wantClosed("Shutdown closes the network connection", true)
+	b.wantClosed("Shutdown closes the network connection", true)
 }
 
 // hangUp has the peer end the network connection when everything waits.
-func (tc *closing) hangUp() {
+func (b *bubble) hangUp() {
 	synctest.Wait()
-	tc.wire.Close()
+	b.pipe.Close()
 }
 
 func wantErrorIs(t *testing.T, err error, wants ...error) {
@@ -239,30 +178,30 @@ func TestShutdown(t *testing.T) {
 		code      int
 		sent, err string
 	}{
-		{CloseGoingAway, "\x88\x03\xe9bye", noError},
-		{-1, closeFrame(CloseInternalServerErr, "bye"), "websocket: close code -1 must not be sent"},
+		{CloseGoingAway, "8 \x03\xe9bye", noError},
+		{-1, closeSent(CloseInternalServerErr, "bye"), "websocket: close code -1 must not be sent"},
 	} {
-		inClosing(t, func(t *testing.T, tc *closing) {
+		eachPipe(t, connOptions{}, func(b *bubble) {
 			ctx := newCountedContext()
-			shutdown := tc.shutdown(ctx, tt.code, "bye")
-			tc.want("Shutdown begins with it", tt.sent)
+			shutdown := b.shutdown(ctx, tt.code, "bye")
+			b.want("Shutdown begins with it", tt.sent)
 			time.Sleep(time.Minute)
 			shutdown.wantWaiting("the peer has not answered yet")
-			tc.wantClosed("the peer has not answered yet", false)
+			b.wantClosed("the peer has not answered yet", false)
 
-			tc.send(closeFrame(CloseGoingAway, ""))
-			tc.wantClosed("the server closes first", tc.server)
+			b.sendRaw(closeFrame(CloseGoingAway, ""))
+			b.wantClosed("the server closes first", b.server)
 			took := time.Minute
-			if !tc.server {
+			if !b.server {
 				shutdown.wantWaiting("the server is to close first")
 				time.Sleep(time.Second)
-				tc.wire.Close()
+				b.pipe.Close()
 				took += time.Second
 			}
 			shutdown.want("the handshake is complete", took, tt.err)
-			tc.wantClosed("Shutdown closes the network connection", true)
-			tc.want("nothing follows a Close frame")
-			ctx.want(t, "a long-lived context does not keep the connection", 0, ctx.total)
+			b.wantClosed("Shutdown closes the network connection", true)
+			b.want("nothing follows a Close frame")
+			ctx.want(b.T, "a long-lived context does not keep the connection", 0, ctx.total)
 		})
 	}
 }
@@ -321,19 +260,19 @@ func TestShutdownAnswers(t *testing.T) {
 			"websocket: continuation frame without a message to continue", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			inClosing(t, func(t *testing.T, tc *closing) {
-				tc.c.SetReadLimit(100)
-				tc.c.SetPingHandler(func(string) error { panic("ping") })
-				tc.c.SetPongHandler(func(string) error { panic("pong") })
-				tc.c.SetCloseHandler(func(int, string) error { panic("close") })
-				sent := []string{closeFrame(CloseGoingAway, "")}
-				tc.handshake(t.Context(), tt.name, sent, tt.answer, tt.took, tt.want)
+			eachPipe(t, connOptions{}, func(b *bubble) {
+				b.c.SetReadLimit(100)
+				b.c.SetPingHandler(func(string) error { panic("ping") })
+				b.c.SetPongHandler(func(string) error { panic("pong") })
+				b.c.SetCloseHandler(func(int, string) error { panic("close") })
+				sent := []string{closeSent(CloseGoingAway, "")}
+				b.handshake(b.Context(), tt.name, sent, tt.answer, tt.took, tt.want)
 				for range 2 {
-					read := tc.read()
+					read := b.read()
 					read.want("a later read", 0, cmp.Or(tt.read, tt.want))
 					closed := (*CloseError)(nil)
 					if errors.As(read.err, &closed) != strings.HasPrefix(read.err.Error(), "websocket: close ") {
-						t.Errorf("got %T, want a *CloseError where the peer has closed", read.err)
+						b.Errorf("got %T, want a *CloseError where the peer has closed", read.err)
 					}
 				}
 			})
@@ -343,45 +282,45 @@ func TestShutdownAnswers(t *testing.T) {
 
 // What has happened before leaves Shutdown the rest.
 func TestShutdownAfter(t *testing.T) {
-	peerCloses := func(tc *closing) {
-		tc.send(closeFrame(4000, ""))
-		tc.read().want("the peer's Close frame", 0, "websocket: close 4000")
-		tc.want("the answer", closeFrame(4000, ""))
+	peerCloses := func(b *bubble) {
+		b.sendRaw(closeFrame(4000, ""))
+		b.read().want("the peer's Close frame", 0, "websocket: close 4000")
+		b.want("the answer", closeSent(4000, ""))
 	}
 	for _, tt := range []struct {
 		name         string
-		before       func(tc *closing)
+		before       func(b *bubble)
 		ended        bool     // the context of Shutdown
 		sent, answer []string // by Shutdown, and by the peer
 		err          string
 	}{
 		{"the peer has closed: nothing is left to do", peerCloses, false, nil, nil, noError},
 		{"a handshake that is complete needs no time", peerCloses, true, nil, nil, noError},
-		{"there is no time for a handshake", func(*closing) {}, true, nil, nil, "websocket: context canceled: mine"},
+		{"there is no time for a handshake", func(*bubble) {}, true, nil, nil, "websocket: context canceled: mine"},
 		{"the peer's Close frame is unread: the two cross", sends(closeFrame(4000, "")), false,
-			[]string{closeFrame(CloseGoingAway, "")}, nil, noError},
-		{"Close", func(tc *closing) { tc.c.Close() }, false, nil, nil,
+			[]string{closeSent(CloseGoingAway, "")}, nil, noError},
+		{"Close", func(b *bubble) { b.c.Close() }, false, nil, nil,
 			"write pipe pipe->pipe: use of closed network connection"},
-		{"Close in a handler, which is still at work: Shutdown does not wait for it", func(tc *closing) {
-			closeDuringHandler(tc)
-			tc.want("the program's Close frame", "\x88")
+		{"Close in a handler, which is still at work: Shutdown does not wait for it", func(b *bubble) {
+			closeDuringHandler(b)
+			b.want("the program's Close frame", "8 ")
 		}, false, nil, nil, errClosedPipe},
-		{"the program's Close frame has left: it is the only one", func(tc *closing) {
-			tc.c.WriteControl(CloseMessage, FormatCloseMessage(4001, "mine"), time.Time{})
-		}, false, []string{closeFrame(4001, "mine")}, []string{closeFrame(4001, "")}, noError},
-		{"the writing has failed, so that no Close frame can leave", func(tc *closing) {
-			tc.c.send.lock.end(phaseFailed, errMine, nil)
+		{"the program's Close frame has left: it is the only one", func(b *bubble) {
+			b.c.WriteControl(CloseMessage, FormatCloseMessage(4001, "mine"), time.Time{})
+		}, false, []string{closeSent(4001, "mine")}, []string{closeFrame(4001, "")}, noError},
+		{"the writing has failed, so that no Close frame can leave", func(b *bubble) {
+			b.c.send.lock.end(phaseFailed, errMine, nil)
 		}, false, nil, nil, "mine"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			inClosing(t, func(t *testing.T, tc *closing) {
-				tt.before(tc)
-				ctx := t.Context()
+			eachPipe(t, connOptions{}, func(b *bubble) {
+				tt.before(b)
+				ctx := b.Context()
 				if tt.ended {
 					ctx = cancelled(errMine)
 				}
-				tc.handshake(ctx, tt.name, tt.sent, tt.answer, 0, tt.err)
-				tc.shutdown(ctx, CloseGoingAway, "").want("again", 0, tt.err)
+				b.handshake(ctx, tt.name, tt.sent, tt.answer, 0, tt.err)
+				b.shutdown(ctx, CloseGoingAway, "").want("again", 0, tt.err)
 			})
 		})
 	}
@@ -397,29 +336,29 @@ func TestShutdownLingers(t *testing.T) {
 		{"\xf2", broken, broken},
 	} {
 		for _, limit := range []time.Duration{time.Minute, time.Second} {
-			inClosing(t, func(t *testing.T, tc *closing) {
+			eachPipe(t, connOptions{}, func(b *bubble) {
 				step := min(limit, lingerTime) / 30
-				if tc.server && tt.want == noError {
+				if b.server && tt.want == noError {
 					return // it is to close first
 				}
-				ctx, cancel := context.WithTimeout(t.Context(), limit)
+				ctx, cancel := context.WithTimeout(b.Context(), limit)
 				defer cancel()
-				first := tc.shutdown(ctx, CloseNormalClosure, "")
-				tc.send(tt.answer)
+				first := b.shutdown(ctx, CloseNormalClosure, "")
+				b.sendRaw(tt.answer)
 				var later []*call
 				for i := range 29 {
 					time.Sleep(step)
-					tc.send("\x82 what comes now does not matter")
+					b.sendRaw("\x82 what comes now does not matter")
 					if i == 9 || i == 19 {
-						later = append(later, tc.shutdown(t.Context(), CloseNormalClosure, ""))
-						tc.read().want("it is over", 0, tt.read)
+						later = append(later, b.shutdown(b.Context(), CloseNormalClosure, ""))
+						b.read().want("it is over", 0, tt.read)
 					}
 				}
-				tc.wantClosed("the time is not over", false)
+				b.wantClosed("the time is not over", false)
 				first.want("the peer never ends it", min(limit, lingerTime), tt.want)
 				later[0].want("a later call", min(limit, lingerTime)-10*step, tt.want)
 				later[1].want("another one", min(limit, lingerTime)-20*step, tt.want)
-				tc.wantClosed("Shutdown closes the network connection", true)
+				b.wantClosed("Shutdown closes the network connection", true)
 			})
 		}
 	}
@@ -467,44 +406,44 @@ func (c failingConn) Write(p []byte) (int, error) {
 // A Close frame that cannot leave has no answer: Shutdown says so at once, whether or not the program reads. The
 // peer's Close frame alone is not a handshake.
 func TestShutdownCloseFrameCannotLeave(t *testing.T) {
-	for name, before := range map[string]func(tc *closing){
-		"nobody reads":    func(*closing) {},
-		"the program":     func(tc *closing) { tc.read().wantWaiting("nothing has come") },
+	for name, before := range map[string]func(b *bubble){
+		"nobody reads":    func(*bubble) {},
+		"the program":     func(b *bubble) { b.read().wantWaiting("nothing has come") },
 		"the peer closes": sends(closeFrame(CloseNormalClosure, "")),
 	} {
 		for _, n := range []int{0, 2} { // bytes that leave
-			on := closingOn{wrap: func(near *pipeConn) net.Conn { return failingConn{near, n} }}
-			on.run(t, func(t *testing.T, tc *closing) {
-				before(tc)
-				tc.shutdown(t.Context(), CloseNormalClosure, "").want(fmt.Sprint(name, n), 0, "mine")
-				if err := tc.c.WriteMessage(TextMessage, nil); err != errMine {
-					t.Errorf("got %v of a write, want why the Close frame was not sent", err)
+			on := network{manual: true, wrap: func(near *pipeConn) net.Conn { return failingConn{near, n} }}
+			on.run(t, func(b *bubble) {
+				before(b)
+				b.shutdown(b.Context(), CloseNormalClosure, "").want(fmt.Sprint(name, n), 0, "mine")
+				if err := b.c.WriteMessage(TextMessage, nil); err != errMine {
+					b.Errorf("got %v of a write, want why the Close frame was not sent", err)
 				}
 			})
 		}
 	}
-	closingOn{size: 1}.run(t, func(t *testing.T, tc *closing) {
-		tc.wire.out.set(func(h *pipeHalf) { h.size = 100 })
-		tc.send(closeFrame(CloseNormalClosure, ""))
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	network{manual: true, size: 1}.run(t, func(b *bubble) {
+		b.pipe.out.set(func(h *pipeHalf) { h.size = 100 })
+		b.sendRaw(closeFrame(CloseNormalClosure, ""))
+		ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
 		defer cancel()
-		tc.shutdown(ctx, CloseNormalClosure, "").want("the network is full", time.Minute, "context deadline exceeded")
+		b.shutdown(ctx, CloseNormalClosure, "").want("the network is full", time.Minute, "context deadline exceeded")
 	})
 }
 
 // In a ping or pong handler Shutdown waits for the read that has called the handler, but not longer than its context.
 func TestShutdownInPingHandler(t *testing.T) {
-	inClosing(t, func(t *testing.T, tc *closing) {
-		tc.c.SetPingHandler(func(string) error {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	eachPipe(t, connOptions{}, func(b *bubble) {
+		b.c.SetPingHandler(func(string) error {
+			ctx, cancel := context.WithTimeout(b.Context(), time.Second)
 			defer cancel()
-			return tc.c.Shutdown(ctx, CloseNormalClosure, "")
+			return b.c.Shutdown(ctx, CloseNormalClosure, "")
 		})
-		read := tc.read()
-		tc.send("\x89", closeFrame(CloseNormalClosure, ""))
-		tc.want("Shutdown begins with it", closeFrame(CloseNormalClosure, ""))
+		read := b.read()
+		b.sendRaw("\x89", closeFrame(CloseNormalClosure, ""))
+		b.want("Shutdown begins with it", closeSent(CloseNormalClosure, ""))
 		read.want("the handler's error", time.Second, "context deadline exceeded")
-		tc.wantClosed("Shutdown closes the network connection", true)
+		b.wantClosed("Shutdown closes the network connection", true)
 	})
 }
 
@@ -512,35 +451,35 @@ func TestShutdownInPingHandler(t *testing.T) {
 // waits for.
 func TestShutdownInCloseHandler(t *testing.T) {
 	for _, own := range []bool{true, false} {
-		inClosing(t, func(t *testing.T, tc *closing) {
-			shutdown := func() error { return tc.c.Shutdown(t.Context(), 4001, "from the handler") }
+		eachPipe(t, connOptions{}, func(b *bubble) {
+			shutdown := func() error { return b.c.Shutdown(b.Context(), 4001, "from the handler") }
 			got := errMine
-			tc.c.SetCloseHandler(func(code int, text string) error {
+			b.c.SetCloseHandler(func(code int, text string) error {
 				if own {
 					got = shutdown()
 					return got
 				}
-				other := inBackground(t, shutdown)
+				other := inBackground(b.T, shutdown)
 				<-other.done
 				got = other.err
 				return nil
 			})
-			read := tc.read()
-			tc.send(closeFrame(4000, ""))
+			read := b.read()
+			b.sendRaw(closeFrame(4000, ""))
 			read.want("the peer's Close frame", 0, "websocket: close 4000")
 			if got != nil {
-				t.Errorf("got %v, want nil", got)
+				b.Errorf("got %v, want nil", got)
 			}
-			tc.want("the handler's Close frame is the answer", closeFrame(4001, "from the handler"))
-			tc.wantClosed("Shutdown closes the network connection", true)
+			b.want("the handler's Close frame is the answer", closeSent(4001, "from the handler"))
+			b.wantClosed("Shutdown closes the network connection", true)
 		})
 	}
 }
 
 // sends returns a step of a script in which frames come.
-func sends(frames ...string) func(tc *closing) {
-	return func(tc *closing) {
-		tc.send(frames...)
+func sends(frames ...string) func(b *bubble) {
+	return func(b *bubble) {
+		b.sendRaw(frames...)
 		synctest.Wait()
 	}
 }
@@ -555,49 +494,49 @@ func sends(frames ...string) func(tc *closing) {
 //	late           its reads fail, since Shutdown has begun to discard messages
 //	deadline D     it sets a read deadline
 //	wait           the time for which a message waits for the program is almost over
-func (tc *closing) play(step string) {
-	tc.t.Helper()
+func (b *bubble) play(step string) {
+	b.Helper()
 	what, arg, _ := strings.Cut(step, " ")
 	d, _ := time.ParseDuration(arg)
 	switch what {
 	case ">":
-		tc.send(arg)
+		b.sendRaw(arg)
 		synctest.Wait()
 	case "=":
-		tc.read().wantMessage(step, arg)
+		b.read().wantMessage(step, arg)
 	case "open":
 		n, _ := strconv.Atoi(arg)
-		_, r, err := tc.c.NextReader()
+		_, r, err := b.c.NextReader()
 		if err == nil {
 			_, err = io.ReadFull(r, make([]byte, n))
 		}
-		if tc.r = r; err != nil {
-			tc.t.Fatal(err)
+		if b.r = r; err != nil {
+			b.Fatal(err)
 		}
 	case "rest":
-		tc.rest().wantMessage(step, arg)
+		b.rest().wantMessage(step, arg)
 	case "interrupted":
-		tc.c.SetReadDeadline(time.Now().Add(d))
-		tc.read().wantIs(step, d, os.ErrDeadlineExceeded)
-		tc.c.SetReadDeadline(time.Time{})
+		b.c.SetReadDeadline(time.Now().Add(d))
+		b.read().wantIs(step, d, os.ErrDeadlineExceeded)
+		b.c.SetReadDeadline(time.Time{})
 	case "late":
 		for _, way := range receiveWays {
-			if _, p, err := way.read(tc.c); err != errDiscarded || len(p) > 0 {
-				tc.t.Errorf("%s: got %q, %v, want nothing and %v", way.name, p, err, errDiscarded)
+			if _, p, err := way.read(b.c); err != errDiscarded || len(p) > 0 {
+				b.Errorf("%s: got %q, %v, want nothing and %v", way.name, p, err, errDiscarded)
 			}
-			tc.send("\x80wo", "\x02t")
+			b.sendRaw("\x80wo", "\x02t")
 		}
 	case "deadline":
-		tc.c.SetReadDeadline(time.Now().Add(d))
+		b.c.SetReadDeadline(time.Now().Add(d))
 	case "wait":
 		time.Sleep(claimTime - 1)
 	}
 }
 
 // rest reads the rest of the message that the program is reading.
-func (tc *closing) rest() *call {
-	return begin(tc.t, func() (string, error) {
-		p, err := io.ReadAll(tc.r)
+func (b *bubble) rest() *call {
+	return begin(b.T, func() (string, error) {
+		p, err := io.ReadAll(b.r)
 		return string(p), err
 	})
 }
@@ -642,34 +581,34 @@ func TestShutdownWithMessages(t *testing.T) {
 			[]string{"wait", "wait", "deadline -1s", "> \x02part", "interrupted 1s", "> \x80 and rest", "= part and rest"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			inClosing(t, func(t *testing.T, tc *closing) {
-				w, _ := tc.c.NextWriter(TextMessage)
+			eachPipe(t, connOptions{}, func(b *bubble) {
+				w, _ := b.c.NextWriter(TextMessage)
 				io.WriteString(w, "a Close frame passes between fragments")
-				tc.c.SetWriteDeadline(aLongTimeAgo) // and is not for Shutdown
+				b.c.SetWriteDeadline(aLongTimeAgo) // and is not for Shutdown
 				for _, step := range tt.before {
-					tc.play(step)
+					b.play(step)
 				}
-				shutdown := tc.shutdown(t.Context(), CloseNormalClosure, "")
-				tc.want("Shutdown begins with it", closeFrame(CloseNormalClosure, ""))
+				shutdown := b.shutdown(b.Context(), CloseNormalClosure, "")
+				b.want("Shutdown begins with it", closeSent(CloseNormalClosure, ""))
 				for _, step := range tt.during {
-					tc.play(step)
+					b.play(step)
 				}
 				shutdown.wantWaiting("the peer's Close frame has not come")
-				tc.send(closeFrame(CloseNormalClosure, "bye"))
+				b.sendRaw(closeFrame(CloseNormalClosure, "bye"))
 				if rest := tt.took - time.Since(shutdown.start); rest > 0 {
 					time.Sleep(rest - 1)
 					shutdown.wantWaiting("somebody may come")
 					time.Sleep(1)
 				}
-				tc.hangUp()
+				b.hangUp()
 				shutdown.want("the handshake is complete", tt.took, noError)
-				tc.read().want("it is over", 0, "websocket: close 1000 (normal): bye")
+				b.read().want("it is over", 0, "websocket: close 1000 (normal): bye")
 				lost := tt.name == "a reader that does not come back"
 				for i := 0; lost && i < 2; i++ {
 					// What the program has is not the whole message, so the end must not look like io.EOF.
-					rest := tc.rest()
+					rest := b.rest()
 					if rest.want("the message is cut", 0, "websocket: close 1000 (normal): bye"); rest.result != "" {
-						t.Errorf("got %q, want nothing", rest.result)
+						b.Errorf("got %q, want nothing", rest.result)
 					}
 				}
 			})
@@ -696,20 +635,19 @@ func TestShutdownBehindTheLastByte(t *testing.T) {
 		"compressed, the end by itself": {"\x42" + compressed[:len(compressed)-1], "\x80" + compressed[len(compressed)-1:]},
 	} {
 		for _, o := range []CompressionOptions{{}, {ContextTakeover: true}} {
-			on := closingOn{options: attack{compression: &o}.options(t, connOptions{})}
-			on.run(t, func(t *testing.T, tc *closing) {
-				tc.send(frames...)
+			eachPipe(t, attack{compression: &o}.options(t, connOptions{}), func(b *bubble) {
+				b.sendRaw(frames...)
 				if name == "nothing" {
-					tc.play("open 0")
+					b.play("open 0")
 				} else {
-					tc.play(fmt.Sprint("open ", len(message)))
+					b.play(fmt.Sprint("open ", len(message)))
 				}
-				tc.send(closeFrame(CloseNormalClosure, ""))
-				tc.handshake(t.Context(), name, []string{closeFrame(CloseGoingAway, "")}, nil, 0, noError)
-				if held := borrowed(tc.c); held != "" {
-					t.Errorf("%s: got that %s was not given back", name, held)
+				b.sendRaw(closeFrame(CloseNormalClosure, ""))
+				b.handshake(b.Context(), name, []string{closeSent(CloseGoingAway, "")}, nil, 0, noError)
+				if held := borrowed(b.c); held != "" {
+					b.Errorf("%s: got that %s was not given back", name, held)
 				}
-				tc.play("rest ")
+				b.play("rest ")
 			})
 		}
 	}
@@ -730,11 +668,11 @@ func TestShutdownReadsThatAlwaysTimeOut(t *testing.T) {
 		os.ErrDeadlineExceeded:              "websocket: a read has timed out without a deadline: i/o timeout",
 		&keepaliveError{"the peer is dead"}: "websocket: the peer is dead",
 	} {
-		on := closingOn{wrap: func(near *pipeConn) net.Conn { return timeoutConn{near, err} }}
-		on.run(t, func(t *testing.T, tc *closing) {
-			tc.shutdown(t.Context(), CloseNormalClosure, "").want("Shutdown", 0, want)
-			if err := second3(tc.c.ReadMessage()); err.Error() != want || isTimeout(err) {
-				t.Errorf("got %v of a later read, want %s, which does not pass for a timeout", err, want)
+		on := network{manual: true, wrap: func(near *pipeConn) net.Conn { return timeoutConn{near, err} }}
+		on.run(t, func(b *bubble) {
+			b.shutdown(b.Context(), CloseNormalClosure, "").want("Shutdown", 0, want)
+			if err := second3(b.c.ReadMessage()); err.Error() != want || isTimeout(err) {
+				b.Errorf("got %v of a later read, want %s, which does not pass for a timeout", err, want)
 			}
 		})
 	}
@@ -752,15 +690,14 @@ func (c slowConn) Write(p []byte) (int, error) {
 // The program is not told that the peer has closed the connection cleanly behind what it has not got.
 func TestShutdownWhoseContextEndsDiscardsNothing(t *testing.T) {
 	for range 50 { // what ends first is a matter of chance
-		on := closingOn{wrap: func(near *pipeConn) net.Conn { return slowConn{near} }}
-		on.run(t, func(t *testing.T, tc *closing) {
-			tc.send("\x81message", closeFrame(CloseNormalClosure, "bye"))
-			ctx, cancel := context.WithTimeout(t.Context(), claimTime/2)
+		network{manual: true, wrap: func(near *pipeConn) net.Conn { return slowConn{near} }}.run(t, func(b *bubble) {
+			b.sendRaw("\x81message", closeFrame(CloseNormalClosure, "bye"))
+			ctx, cancel := context.WithTimeout(b.Context(), claimTime/2)
 			defer cancel()
-			calls := []*call{tc.shutdown(ctx, CloseNormalClosure, ""), tc.shutdown(t.Context(), CloseNormalClosure, "")}
+			calls := []*call{b.shutdown(ctx, CloseNormalClosure, ""), b.shutdown(b.Context(), CloseNormalClosure, "")}
 			time.Sleep(claimTime * 6 / 10)
-			if _, p, err := tc.c.ReadMessage(); err == nil || IsCloseError(err, CloseNormalClosure) {
-				t.Errorf("got %q, %v, want that the connection was closed by Shutdown", p, err)
+			if _, p, err := b.c.ReadMessage(); err == nil || IsCloseError(err, CloseNormalClosure) {
+				b.Errorf("got %q, %v, want that the connection was closed by Shutdown", p, err)
 			}
 			for _, x := range calls {
 				<-x.done
@@ -798,10 +735,10 @@ var closingContexts = []struct {
 // A peer that never answers, whatever else it does or does not: Shutdown ends just when its context does, or that of
 // another call, or at Close, and so do the calls that are at work.
 func TestShutdownSilentPeer(t *testing.T) {
-	everySecond := func(frames ...string) func(tc *closing) {
-		return func(tc *closing) {
+	everySecond := func(frames ...string) func(b *bubble) {
+		return func(b *bubble) {
 			for range 50 {
-				tc.send(frames...)
+				b.sendRaw(frames...)
 				time.Sleep(time.Second)
 			}
 		}
@@ -818,49 +755,49 @@ func TestShutdownSilentPeer(t *testing.T) {
 	}
 	for _, peer := range []struct {
 		name   string
-		size   int                       // of the network
-		before func(tc *closing) []*call // returns calls that end with the connection
-		during func(tc *closing)
+		size   int                     // of the network
+		before func(b *bubble) []*call // returns calls that end with the connection
+		during func(b *bubble)
 	}{
-		{"silent to a reader", 0, func(tc *closing) []*call { return []*call{tc.read()} }, nil},
+		{"silent to a reader", 0, func(b *bubble) []*call { return []*call{b.read()} }, nil},
 		{"pings", 0, nil, everySecond("\x89ping")},
 		{"messages", 0, nil, everySecond("\x82message", "\x82")},
-		{"a message without end", 0, func(tc *closing) []*call { tc.send("\x02begin"); return nil }, everySecond("\x00more")},
-		{"messages just before the end", 0, nil, func(tc *closing) {
+		{"a message without end", 0, func(b *bubble) []*call { b.sendRaw("\x02begin"); return nil }, everySecond("\x00more")},
+		{"messages just before the end", 0, nil, func(b *bubble) {
 			time.Sleep(time.Minute - claimTime/2)
-			tc.wire.Write(append(closingFrame(tc.server, "\x82one"), closingFrame(tc.server, "\x82two")...))
+			b.pipe.Write(append(closingFrame(b.server, "\x82one"), closingFrame(b.server, "\x82two")...))
 		}},
-		{"half a Close frame", 0, nil, func(tc *closing) {
-			b := closingFrame(tc.server, closeFrame(CloseNormalClosure, ""))
-			tc.wire.Write(b[:len(b)-1])
+		{"half a Close frame", 0, nil, func(b *bubble) {
+			frame := closingFrame(b.server, closeFrame(CloseNormalClosure, ""))
+			b.pipe.Write(frame[:len(frame)-1])
 		}},
 		{"reads 1 byte of the Close frame", 1, nil, nil},
 		{"reads 3 bytes of the Close frame", 3, nil, nil},
-		{"reads nothing of a message before it", 100, func(tc *closing) []*call {
-			return []*call{inBackground(tc.t, func() error { return tc.c.WriteMessage(BinaryMessage, make([]byte, 1000)) })}
+		{"reads nothing of a message before it", 100, func(b *bubble) []*call {
+			return []*call{inBackground(b.T, func() error { return b.c.WriteMessage(BinaryMessage, make([]byte, 1000)) })}
 		}, nil},
 	} {
 		for _, tt := range ends {
 			t.Run(peer.name+", "+tt.name, func(t *testing.T) {
-				closingOn{size: peer.size}.run(t, func(t *testing.T, tc *closing) {
+				network{manual: true, size: peer.size}.run(t, func(b *bubble) {
 					var others []*call
 					if peer.before != nil {
-						others = peer.before(tc)
+						others = peer.before(b)
 						synctest.Wait()
 					}
-					ctx, cancel := tt.make(t.Context())
+					ctx, cancel := tt.make(b.Context())
 					defer cancel()
-					shutdown := tc.shutdown(ctx, CloseNormalClosure, "")
+					shutdown := b.shutdown(ctx, CloseNormalClosure, "")
 					switch tt.name {
 					case "another call":
-						mine, cancel := context.WithTimeout(t.Context(), time.Minute)
+						mine, cancel := context.WithTimeout(b.Context(), time.Minute)
 						defer cancel()
-						tc.shutdown(mine, CloseNormalClosure, "")
+						b.shutdown(mine, CloseNormalClosure, "")
 					case "Close":
-						time.AfterFunc(time.Minute, func() { tc.c.Close() })
+						time.AfterFunc(time.Minute, func() { b.c.Close() })
 					}
 					if peer.during != nil {
-						peer.during(tc)
+						peer.during(b)
 					}
 					took := time.Minute
 					if tt.name == "Close" && peer.size > 0 {
@@ -868,18 +805,18 @@ func TestShutdownSilentPeer(t *testing.T) {
 					}
 					if tt.want != "" {
 						shutdown.want(tt.name, took, tt.want)
-						wantErrorIs(t, shutdown.err, tt.wants...)
+						wantErrorIs(b.T, shutdown.err, tt.wants...)
 					} else {
 						shutdown.wantIs(tt.name, took, net.ErrClosed)
 					}
 					for _, x := range others {
 						x.wantIs("the connection ends", took, net.ErrClosed)
 					}
-					tc.wantClosed("Shutdown closes the network connection", true)
+					b.wantClosed("Shutdown closes the network connection", true)
 					for range 2 {
-						read := tc.read()
+						read := b.read()
 						if read.wantIs("a later read", 0, net.ErrClosed); read.result != "" {
-							t.Errorf("got %q with the error, want nothing", read.result)
+							b.Errorf("got %q with the error, want nothing", read.result)
 						}
 					}
 				})
@@ -892,21 +829,20 @@ func TestShutdownSilentPeer(t *testing.T) {
 // anything is not.
 func TestShutdownAndKeepalive(t *testing.T) {
 	for _, alive := range []bool{false, true} {
-		on := closingOn{options: connOptions{pingInterval: 10 * time.Second, pongTimeout: 5 * time.Second}}
-		on.run(t, func(t *testing.T, tc *closing) {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		eachPipe(t, connOptions{pingInterval: 10 * time.Second, pongTimeout: 5 * time.Second}, func(b *bubble) {
+			ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
 			defer cancel()
-			shutdown := tc.shutdown(ctx, CloseNormalClosure, "")
-			tc.want("Shutdown begins with it", closeFrame(CloseNormalClosure, ""))
+			shutdown := b.shutdown(ctx, CloseNormalClosure, "")
+			b.want("Shutdown begins with it", closeSent(CloseNormalClosure, ""))
 			if !alive {
 				shutdown.want("the verdict", 15*time.Second, "websocket: nothing came for 5s after a ping")
 				return
 			}
 			for range 4 {
 				time.Sleep(14 * time.Second)
-				tc.send("\x8a")
+				b.sendRaw("\x8a")
 			}
-			tc.want("nothing follows a Close frame, no ping either")
+			b.want("nothing follows a Close frame, no ping either")
 			shutdown.want("the context ends", time.Minute, "context deadline exceeded")
 		})
 	}
@@ -1014,35 +950,35 @@ func TestShutdownResetsNothing(t *testing.T) {
 		{"bad text", "\x81\xff", CloseInvalidFramePayloadData, "websocket: text is not valid UTF-8"},
 		{"protocol error that Shutdown sees", "\xf1", 4000, "websocket: reserved bit RSV1 is set"},
 	} {
-		on := closingOn{size: 64 << 10, wrap: newResetConn, options: connOptions{readLimit: 50}}
-		on.run(t, func(t *testing.T, tc *closing) {
+		on := network{manual: true, size: 64 << 10, wrap: newResetConn, options: connOptions{readLimit: 50}}
+		on.run(t, func(b *bubble) {
 			data := strings.Repeat("0123456789abcdef", 2000)
-			wantWrite(t, tc.c, data)
-			tc.send(tt.first)
+			wantWrite(b.T, b.c, data)
+			b.sendRaw(tt.first)
 			if tt.code != 4000 {
-				tc.read().want(tt.name, 0, tt.err)
+				b.read().want(tt.name, 0, tt.err)
 			}
-			shutdown := tc.shutdown(t.Context(), 4000, "")
+			shutdown := b.shutdown(b.Context(), 4000, "")
 			for range 2000 { // more than the network holds, so somebody must read it
-				tc.send("\x8a" + strings.Repeat("x", 125))
+				b.sendRaw("\x8a" + strings.Repeat("x", 125))
 			}
-			tc.send(closeFrame(4001, ""))
-			if !tc.server && tt.err == noError { // "the server [...] closes the TCP connection first" (RFC 6455, 7.1.1)
-				tc.wire.out.set(func(h *pipeHalf) { h.writeEnd.closed = true })
+			b.sendRaw(closeFrame(4001, ""))
+			if !b.server && tt.err == noError { // "the server [...] closes the TCP connection first" (RFC 6455, 7.1.1)
+				b.pipe.out.set(func(h *pipeHalf) { h.writeEnd.closed = true })
 			}
 			time.Sleep(lingerTime / 2)
-			peer := newConn(tc.wire, !tc.server, nil, connOptions{})
+			peer := newConn(b.pipe, !b.server, nil, connOptions{})
 			peer.SetCloseHandler(func(int, string) error { return nil }) // it has sent its Close frame
-			wantRead(t, peer, data)
-			hsWantClose(t, peer, tt.code)
+			wantRead(b.T, peer, data)
+			hsWantClose(b.T, peer, tt.code)
 			var n int
 			var err error
-			if d := took(func() { n, err = tc.wire.Read(make([]byte, 1)) }); n != 0 || err != io.EOF || d != 0 {
-				t.Errorf("%s: the peer got %d bytes, %v after %v behind the Close frame, want the end", tt.name, n, err, d)
+			if d := took(func() { n, err = b.pipe.Read(make([]byte, 1)) }); n != 0 || err != io.EOF || d != 0 {
+				b.Errorf("%s: the peer got %d bytes, %v after %v behind the Close frame, want the end", tt.name, n, err, d)
 			}
-			tc.hangUp()
+			b.hangUp()
 			if <-shutdown.done; fmt.Sprint(shutdown.err) != tt.err {
-				t.Errorf("got %v of Shutdown, want %s", shutdown.err, tt.err)
+				b.Errorf("got %v of Shutdown, want %s", shutdown.err, tt.err)
 			}
 		})
 	}
@@ -1053,45 +989,45 @@ func TestCloseRead(t *testing.T) {
 	const notWanted = "a message came after CloseRead"
 	for _, tt := range []struct {
 		name string
-		end  func(tc *closing)
+		end  func(b *bubble)
 		sent string // to the peer
 	}{
-		{"the peer closes", sends(closeFrame(1000, "")), closeFrame(1000, "")},
-		{"the peer is gone", func(tc *closing) { tc.wire.Close() }, ""},
-		{"a message", sends("\x81"), closeFrame(1008, notWanted)},
-		{"the beginning of a message", sends("\x01a"), closeFrame(1008, notWanted)},
-		{"a broken rule", sends("\x80"), closeFrame(1002, "continuation frame without a message to continue")},
-		{"Close", func(tc *closing) { tc.c.Close() }, ""},
+		{"the peer closes", sends(closeFrame(1000, "")), closeSent(1000, "")},
+		{"the peer is gone", func(b *bubble) { b.pipe.Close() }, ""},
+		{"a message", sends("\x81"), closeSent(1008, notWanted)},
+		{"the beginning of a message", sends("\x01a"), closeSent(1008, notWanted)},
+		{"a broken rule", sends("\x80"), closeSent(1002, "continuation frame without a message to continue")},
+		{"Close", func(b *bubble) { b.c.Close() }, ""},
 		{"its context", nil, ""},
-		{"a read deadline", func(tc *closing) { tc.c.SetReadDeadline(time.Now()) }, ""},
+		{"a read deadline", func(b *bubble) { b.c.SetReadDeadline(time.Now()) }, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			inClosing(t, func(t *testing.T, tc *closing) {
-				ctx, cancel := context.WithCancelCause(t.Context())
+			eachPipe(t, connOptions{}, func(b *bubble) {
+				ctx, cancel := context.WithCancelCause(b.Context())
 				defer cancel(nil)
-				ended := tc.c.CloseRead(ctx)
-				tc.send("\x89one", "\x8aunasked", "\x89two")
-				tc.want("it reads", "\x8aone", "\x8atwo")
+				ended := b.c.CloseRead(ctx)
+				b.sendRaw("\x89one", "\x8aunasked", "\x89two")
+				b.want("it reads", "10 one", "10 two")
 				time.Sleep(time.Hour)
 				if ended.Err() != nil {
-					t.Fatal("got the context cancelled, and nothing has ended")
+					b.Fatal("got the context cancelled, and nothing has ended")
 				}
 				if tt.end == nil {
 					cancel(errMine)
 				} else {
-					tt.end(tc)
+					tt.end(b)
 				}
 				if synctest.Wait(); tt.sent != "" {
-					tc.want("the peer is told", tt.sent)
+					b.want("the peer is told", tt.sent)
 				}
 				if ended.Err() != context.Canceled || context.Cause(ended) != cmp.Or(context.Cause(ctx), context.Canceled) {
-					t.Errorf("got %v and the cause %v, want the context cancelled", ended.Err(), context.Cause(ended))
+					b.Errorf("got %v and the cause %v, want the context cancelled", ended.Err(), context.Cause(ended))
 				}
 				if tt.end == nil || tt.name == "a read deadline" {
-					wantWrite(t, tc.c, "the connection is good")
-					tc.send("\x81read")
-					tc.c.SetReadDeadline(time.Now().Add(time.Second))
-					wantRead(t, tc.c, "read")
+					wantWrite(b.T, b.c, "the connection is good")
+					b.sendRaw("\x81read")
+					b.c.SetReadDeadline(time.Now().Add(time.Second))
+					wantRead(b.T, b.c, "read")
 				}
 			})
 		})

@@ -3,6 +3,7 @@
 package websocket
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -270,17 +271,25 @@ func bothSides(t *testing.T, f func(t *testing.T, server bool)) {
 	t.Run("client", func(t *testing.T) { f(t, false) })
 }
 
-// bubble is a connection over memory, in simulated time. What the network does not take stays with the
-// connection; the peer reads all that it takes, at once.
+// network is what a connection is on, in memory and in simulated time.
+type network struct {
+	size    int                           // what it takes before the peer reads, in each direction; 1 GiB if it is zero
+	wrap    func(near *pipeConn) net.Conn // unless it is nil
+	tls     bool
+	manual  bool // the peer reads what the test looks at, and else all that comes, at once
+	options connOptions
+}
+
+// bubble is a connection on a network, and the peer's end. What the network does not take stays with the connection.
 type bubble struct {
 	*testing.T
+	network
 	c      *Conn
 	server bool // c is one
-	tls    bool
 	start  time.Time
 	far    net.Conn  // the peer's end
 	pipe   *pipeConn // below TLS, or the same
-	reader func()    // reads far until it has an error; receive
+	r      io.Reader // of a message that the program is reading
 
 	mu       sync.Mutex
 	arrivals []string // frames that have come to the peer, as cutFrame describes them
@@ -292,30 +301,37 @@ type bubble struct {
 func eachBubble(t *testing.T, o connOptions, f func(b *bubble)) {
 	tlsTestConfigs() // outside
 	bothSides(t, func(t *testing.T, server bool) {
-		t.Run("pipe", func(t *testing.T) { runBubble(t, &bubble{server: server}, o, f) })
-		t.Run("tls", func(t *testing.T) { runBubble(t, &bubble{server: server, tls: true}, o, f) })
+		t.Run("pipe", func(t *testing.T) { network{options: o}.runSide(t, server, f) })
+		t.Run("tls", func(t *testing.T) { network{options: o, tls: true}.runSide(t, server, f) })
 	})
 }
 
 // eachPipe runs f for a server and a client over memory, where it can be told how much of a write
 // has left: not over TLS.
-func eachPipe(t *testing.T, o connOptions, f func(b *bubble)) {
-	bothSides(t, func(t *testing.T, server bool) { runBubble(t, &bubble{server: server}, o, f) })
+func eachPipe(t *testing.T, o connOptions, f func(b *bubble)) { network{options: o}.run(t, f) }
+
+// run runs f for a server and a client.
+func (n network) run(t *testing.T, f func(b *bubble)) {
+	bothSides(t, func(t *testing.T, server bool) { n.runSide(t, server, f) })
 }
 
-func runBubble(t *testing.T, b *bubble, o connOptions, f func(b *bubble)) {
+func (n network) runSide(t *testing.T, server bool, f func(b *bubble)) {
 	synctest.Test(t, func(t *testing.T) {
-		b.T, b.start = t, time.Now()
 		t.Cleanup(func() { time.Sleep(time.Hour) }) // in the end, for goroutines of a test that has failed
-		var near net.Conn
-		near, b.pipe = newPipe(t, 1<<30)
-		b.far, b.reader = b.pipe, b.receive
-		if b.tls {
-			near, b.far = overTLS(t, near, b.far)
+		pipe, far := newPipe(t, cmp.Or(n.size, 1<<30))
+		b := &bubble{T: t, network: n, server: server, start: time.Now(), far: far, pipe: far}
+		var near net.Conn = pipe
+		if n.wrap != nil {
+			near = n.wrap(pipe)
 		}
-		b.c = newConn(near, b.server, nil, o)
+		if n.tls {
+			near, b.far = overTLS(t, near, far)
+		}
+		b.c = newConn(near, server, nil, n.options)
 		t.Cleanup(func() { b.c.Close() })
-		go b.reader()
+		if !n.manual {
+			go b.receive()
+		}
 		f(b)
 	})
 }
@@ -325,22 +341,35 @@ func (b *bubble) receive() {
 	p := make([]byte, 64<<10)
 	for {
 		n, err := b.far.Read(p)
-		b.mu.Lock()
-		frames, rest := cutFrames(append(b.b, p[:n]...))
-		b.arrivals, b.b = append(b.arrivals, frames...), rest
-		if err != nil && !isTimeout(err) {
-			b.end = err
-		}
-		b.mu.Unlock()
+		b.came(p[:n], err)
 		if err != nil {
 			return
 		}
 	}
 }
 
+// came notes what has come, and the error behind it.
+func (b *bubble) came(p []byte, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	frames, rest := cutFrames(append(b.b, p...))
+	b.arrivals, b.b = append(b.arrivals, frames...), rest
+	if err != nil && !isTimeout(err) {
+		b.end = err
+	}
+}
+
 // take returns the frames that have come since the last call.
 func (b *bubble) take() []string {
 	synctest.Wait()
+	for b.manual {
+		p := b.pipe.take()
+		if len(p) == 0 {
+			break
+		}
+		b.came(p, nil)
+		synctest.Wait() // there is room for more
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	list := b.arrivals
@@ -375,6 +404,16 @@ func (b *bubble) send(list ...peerFrame) {
 	}
 }
 
+// sendRaw has frames of the peer come, each of which is a first byte and a payload.
+func (b *bubble) sendRaw(frames ...string) {
+	b.Helper()
+	for _, f := range frames {
+		if _, err := b.far.Write(closingFrame(b.server, f)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // room lets the network take so many bytes more, and the peer read nothing until open.
 func (b *bubble) room(n int) {
 	synctest.Wait() // the peer has read all
@@ -390,7 +429,7 @@ func (b *bubble) full() { b.room(0) }
 func (b *bubble) open() {
 	b.pipe.SetReadDeadline(time.Time{})
 	b.pipe.in.set(func(h *pipeHalf) { h.size = 1 << 30 })
-	go b.reader()
+	go b.receive()
 }
 
 // took returns the simulated time that a call takes.

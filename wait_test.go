@@ -377,36 +377,36 @@ func TestContextsOnABusyMachine(t *testing.T) {
 // A read that waits for its turn can be ended by its context, and by a deadline when it has its turn. A second reader,
 // which is a mistake, harms nothing.
 func TestReadsWaitForTheirTurn(t *testing.T) {
-	inClosing(t, func(t *testing.T, tc *closing) {
+	eachPipe(t, connOptions{}, func(b *bubble) {
 		read := func(ctx context.Context) *call {
-			return begin(t, func() (string, error) {
-				_, p, err := tc.c.ReadMessageContext(ctx)
+			return begin(b.T, func() (string, error) {
+				_, p, err := b.c.ReadMessageContext(ctx)
 				return string(p), err
 			})
 		}
 		for _, tt := range closingContexts {
-			first := tc.read()
+			first := b.read()
 			first.wantWaiting("nothing has come")
-			ctx, cancel := tt.make(t.Context())
+			ctx, cancel := tt.make(b.Context())
 			second := read(ctx)
 			second.want(tt.name, time.Minute, tt.want)
 			if cancel(); second.result != "" {
-				t.Errorf("got %q, want nothing", second.result)
+				b.Errorf("got %q, want nothing", second.result)
 			}
-			tc.send("\x81a", "\x81b")
+			b.sendRaw("\x81a", "\x81b")
 			first.wantMessage("the first message is the first reader's", "a")
-			read(t.Context()).wantMessage("the second one", "b")
+			read(b.Context()).wantMessage("the second one", "b")
 		}
 
-		both := []*call{tc.read(), read(t.Context())}
+		both := []*call{b.read(), read(b.Context())}
 		synctest.Wait()
-		tc.c.SetReadDeadline(time.Now().Add(time.Second))
+		b.c.SetReadDeadline(time.Now().Add(time.Second))
 		for _, x := range both {
 			x.wantIs("the deadline", time.Second, os.ErrDeadlineExceeded)
 		}
-		tc.c.SetReadDeadline(time.Time{})
-		tc.send("\x81a")
-		tc.read().wantMessage("the connection is good", "a")
+		b.c.SetReadDeadline(time.Time{})
+		b.sendRaw("\x81a")
+		b.read().wantMessage("the connection is good", "a")
 	})
 }
 
