@@ -117,30 +117,6 @@ func wantBufferSizes(t *testing.T, c *Conn) {
 	}
 }
 
-// Each failure before the hijack is a HandshakeError by value, and has nothing of the responseHeader in its answer.
-// TestUpgradeChecksInOrder has the statuses and texts, TestUpgradeErrorIsTheOnlyWriter what Upgrader.Error does.
-func TestBehaviourUpgradeFailures(t *testing.T) {
-	for name, spoil := range map[string]func(r *http.Request, header http.Header){
-		"no upgrade":    func(r *http.Request, _ http.Header) { r.Header = http.Header{} },
-		"method":        func(r *http.Request, _ http.Header) { r.Method = http.MethodPost },
-		"version":       func(r *http.Request, _ http.Header) { r.Header.Set("Sec-Websocket-Version", "8") },
-		"key":           func(r *http.Request, _ http.Header) { r.Header.Del("Sec-Websocket-Key") },
-		"own extension": func(_ *http.Request, header http.Header) { header.Set("Sec-Websocket-Extensions", "x") },
-		"no hijacker":   func(*http.Request, http.Header) {},
-	} {
-		r, header, w := hsRequest(), http.Header{"Set-Cookie": {"a=1"}}, httptest.NewRecorder()
-		spoil(r, header)
-		c, err := new(Upgrader).Upgrade(w, r, header)
-		if _, ok := err.(HandshakeError); !ok || c != nil {
-			t.Errorf("%s: got %v and %T %v, want a HandshakeError", name, c, err, err)
-		}
-		version, cookie := w.Header().Get("Sec-Websocket-Version"), w.Header().Get("Set-Cookie")
-		if !strings.HasPrefix(w.Body.String(), http.StatusText(w.Code)+"\n") || version != "13" || cookie != "" {
-			t.Errorf("%s: got body %q, version %q and cookie %q, want the status, 13 and none", name, w.Body, version, cookie)
-		}
-	}
-}
-
 // bhAnswer plays a server that gives the answer to one handshake, and returns the
 // request when that has been done.
 func bhAnswer(far net.Conn, answer func(key string) string) (request func() string) {

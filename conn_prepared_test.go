@@ -3,10 +3,8 @@
 package websocket
 
 import (
-	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 )
 
@@ -61,43 +59,5 @@ func TestPreparedMessageKeepsACopy(t *testing.T) {
 				wantFrames(t, wire, fmt.Sprint(messageType, " ", want))
 			})
 		}
-	}
-}
-
-// A message is for any number of connections of both sides, by any number of goroutines.
-func TestPreparedMessageConcurrently(t *testing.T) {
-	for _, size := range []int{100, 10_000} {
-		data := strings.Repeat("x", size)
-		message, ping := bhPrepare(t, TextMessage, data), bhPrepare(t, PingMessage, "ping")
-		bye := bhPrepare(t, CloseMessage, string(FormatCloseMessage(CloseNormalClosure, "")))
-		var all sync.WaitGroup
-		for i := range 50 {
-			c, peer := newConnPair(t)
-			if i%2 == 0 {
-				c, peer = peer, c
-			}
-			errs := make(chan error, 3)
-			for range cap(errs) {
-				go func() { errs <- errors.Join(c.WritePreparedMessage(message), c.WritePreparedMessage(ping)) }()
-			}
-			all.Go(func() {
-				if err := errors.Join(<-errs, <-errs, <-errs, c.WritePreparedMessage(bye)); err != nil {
-					t.Errorf("got error %v, want none", err)
-				}
-			})
-			pings := ""
-			peer.SetPingHandler(func(payload string) error {
-				pings += payload
-				return nil
-			})
-			all.Go(func() {
-				err := errors.Join(readText(peer, data), readText(peer, data), readText(peer, data))
-				end := second3(peer.ReadMessage())
-				if err != nil || !IsCloseError(end, CloseNormalClosure) || pings != "pingpingping" {
-					t.Errorf("got pings %q and errors %v, %v, want 3 and close 1000", pings, err, end)
-				}
-			})
-		}
-		all.Wait()
 	}
 }

@@ -7,26 +7,10 @@ import (
 	"errors"
 	"net"
 	"os"
-	"slices"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 )
-
-func TestConnAccessors(t *testing.T) {
-	near, _ := tcpPair(t)
-	c := newConn(near, true, nil, connOptions{agreed: agreement{subprotocol: "chat"}})
-	if got := c.Subprotocol(); got != "chat" {
-		t.Errorf("Subprotocol: got %q, want chat", got)
-	}
-	if got, ok := c.NetConn().(*net.TCPConn); !ok || net.Conn(got) != near {
-		t.Errorf("NetConn: got %T, want the very connection", c.NetConn())
-	}
-	if c.LocalAddr() != near.LocalAddr() || c.RemoteAddr() != near.RemoteAddr() {
-		t.Errorf("got %v and %v, want %v and %v", c.LocalAddr(), c.RemoteAddr(), near.LocalAddr(), near.RemoteAddr())
-	}
-}
 
 // The limit is that of the Upgrader or Dialer, or the last that was set. testdata/wire/limits.txt has what it counts.
 func TestReadLimit(t *testing.T) {
@@ -86,71 +70,6 @@ func peerFrames(toServer bool, list ...peerFrame) (b []byte) {
 }
 
 var peerClose = peerFrame{true, opClose, "\x03\xe8bye"}
-
-// A read that a context or a deadline has interrupted at any byte, or behind every byte, loses nothing, however the
-// reading goes on. TestReadModelOfSockets has the connections of the kernel and TLS.
-func TestReadInterruptedAnywhere(t *testing.T) {
-	want := []string{"", "Hello", strings.Repeat("é", 70), string(textLike(100, 1))}
-	takeover := attack{compression: &CompressionOptions{ContextTakeover: true}}.options(t, connOptions{maxFrameSize: 60})
-	for _, o := range []connOptions{{maxFrameSize: 60}, takeover} { // some messages are fragmented
-		bothSides(t, func(t *testing.T, server bool) {
-			near, far := newPipe(t, 1<<20)
-			peer := newConn(near, !server, nil, o)
-			for _, text := range want {
-				wantWrite(t, peer, text)
-				peer.WriteControl(PingMessage, []byte("ping"), time.Time{})
-			}
-			in := far.take()
-			play := func(t *testing.T, way int, cuts ...int) {
-				near, far := newPipe(t, 1<<20)
-				c := newConn(near, server, nil, o)
-				defer c.Close()
-				var got []string
-				read := func(way func(*Conn) (int, []byte, error)) error {
-					for {
-						messageType, p, err := way(c)
-						if err == nil {
-							got = append(got, string(p))
-							continue
-						}
-						if messageType != noMessage || len(p) > 0 {
-							t.Errorf("got type %d and %q with %v, want nothing", messageType, p, err)
-						}
-						c.wantSmallBuffer(t)
-						return err
-					}
-				}
-				begin := 0
-				for i, cut := range cuts {
-					far.Write(in[begin:cut])
-					begin = cut
-					ctx, cancel := context.WithCancelCause(context.Background())
-					time.AfterFunc(time.Second, func() { cancel(errMine) })
-					wantCancelled(t, "a context", read(func(c *Conn) (int, []byte, error) { return c.ReadMessageContext(ctx) }))
-					c.SetReadDeadline(time.Now().Add(time.Second))
-					wantTimeout(t, read(receiveWays[i%2].read)) // ReadMessage or AppendMessage
-					c.SetReadDeadline(time.Time{})
-				}
-				far.Write(in[begin:])
-				closedBy(far, server)
-				err := read(receiveWays[way%len(receiveWays)].read)
-				pongs := len(readFrames(t, far, len(want)))
-				if !slices.Equal(got, want) || err != errUnexpectedEOF || pongs != len(want) {
-					t.Fatalf("interrupted at %v: got %q, %v and %d pongs, want %q, the end and a pong for each",
-						cuts, got, err, pongs, want)
-				}
-			}
-			synctest.Test(t, func(t *testing.T) {
-				var all []int
-				for k := range in {
-					all = append(all, k)
-					play(t, k, k)
-				}
-				play(t, 0, all...)
-			})
-		})
-	}
-}
 
 // wantReadTimeout reads with the context, or without if that is nil, until it or a deadline ends that, which is to be
 // after the time.
@@ -242,32 +161,6 @@ func TestReadMessageContextCancelledBefore(t *testing.T) {
 				t.Errorf("got %q after %v, and %d of 6 bytes left, want nothing at once", p, took, len(wire.out.data))
 			}
 			wantRead(t, c, text)
-		}
-	})
-}
-
-// A context that ends after its read is no matter for the next one.
-func TestReadMessageContextEndsBetweenReads(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, wire := newTestConn(t, false)
-		read := func(reason string, ctx context.Context, meanwhile func()) {
-			t.Helper()
-			time.AfterFunc(time.Second, meanwhile)
-			time.AfterFunc(2*time.Second, func() { wire.Write(peerFrames(false, texts("a")...)) })
-			if _, p, err := c.ReadMessageContext(ctx); string(p) != "a" || err != nil {
-				t.Errorf("%s: got %q, %v, want the message", reason, p, err)
-			}
-		}
-		for _, later := range []context.Context{context.Background(), t.Context()} { // the first is ReadMessage
-			ctx, cancel := context.WithCancel(t.Context())
-			read("the context goes on", ctx, func() {})
-			cancel()
-			synctest.Wait()
-			read("the context of the read before has ended", later, func() {})
-
-			ctx, cancel = context.WithCancel(t.Context())
-			read("another context goes on", ctx, func() {})
-			read("the context of the read before ends now", later, cancel)
 		}
 	})
 }

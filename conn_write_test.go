@@ -125,27 +125,6 @@ func TestWriteBadTypes(t *testing.T) {
 	wantFrames(t, wire)
 }
 
-// RFC 6455, 5.5: at most 125 bytes.
-func TestWriteControl(t *testing.T) {
-	bothSides(t, func(t *testing.T, server bool) {
-		c, wire := newTestConn(t, server)
-		long := make([]byte, 126)
-		for name, err := range map[string]error{
-			"WriteControl": c.WriteControl(PingMessage, long, time.Time{}),
-			"WriteMessage": c.WriteMessage(PongMessage, long),
-		} {
-			if err != errInvalidControlFrame || err.Error() != "websocket: invalid control frame" {
-				t.Errorf("%s: got %v, want invalid control frame", name, err)
-			}
-		}
-		c.WriteControl(PingMessage, []byte("a"), time.Now().Add(time.Minute))
-		c.WriteMessage(PongMessage, long[:125])
-		c.WriteMessage(CloseMessage, nil)
-		wantFrames(t, wire, "9 a", "10 "+string(long[:125]),
-			"8 ")
-	})
-}
-
 // A fragment with its header is as large as the WriteBufferSize, and a Write of twice that is a fragment of its own,
 // which is not copied. A full buffer is kept until there is more, so that no empty fragment follows.
 func TestNextWriterFragments(t *testing.T) {

@@ -357,26 +357,6 @@ func TestControlFramesWithinABurst(t *testing.T) {
 	}
 }
 
-// RFC 6455, 5.5.2: a pong is sent "as soon as is practical": it does not wait for the program, which
-// may take its time for the message behind the ping. Only where the program is quick does it wait
-// for the end of the burst, or 200 microseconds.
-func TestPongDoesNotWaitForTheProgram(t *testing.T) {
-	for _, quick := range []bool{false, true} {
-		came := []peerFrame{textFrame("a"), pingFrame("p"), textFrame("b")}
-		eachLogged(t, connOptions{}, came, func(t *testing.T, c *Conn, wire *loggedConn) {
-			c.burst.quick = quick
-			answer(t, c, 2, readOn)
-			synctest.Wait()
-			if quick {
-				wire.wantWrites(t, "the program is quick")
-				time.Sleep(corkTime)
-				synctest.Wait()
-			}
-			wire.wantWrites(t, "b was delivered", "10 p")
-		})
-	}
-}
-
 // RFC 6455, 5.5.2: a ping must be answered; 5.5.3: that may be the last one only. So
 // however many come behind a message whose answer waits, the last is answered.
 func TestLastOfManyPingsIsAnswered(t *testing.T) {

@@ -313,15 +313,17 @@ func TestPongsDoNotWaitForAHandler(t *testing.T) {
 			[]peerFrame{{false, opText, "a"}, pingFrame("p"), {true, opContinuation, "b"}, textFrame("c")}, []string{"10 p"},
 		},
 	} {
-		eachBubble(t, connOptions{}, func(b *bubble) {
-			b.c.burst.quick = true
-			b.send(tt.in...)
-			answer(b, b.c, len(tt.want)-1, writeBack)
-			if err := third(b.c.ReadMessage()); err != nil {
-				b.Fatal(err)
-			}
-			time.Sleep(time.Millisecond) // much less than what the handler takes
-			b.want(name+": the handler is at work", tt.want...)
-		})
+		for _, quick := range []bool{true, false} {
+			eachBubble(t, connOptions{}, func(b *bubble) {
+				b.c.burst.quick = quick
+				b.send(tt.in...)
+				answer(b, b.c, len(tt.want)-1, writeBack)
+				if err := third(b.c.ReadMessage()); err != nil {
+					b.Fatal(err)
+				}
+				time.Sleep(time.Millisecond) // much less than what the handler takes
+				b.want(name+": the handler is at work", tt.want...)
+			})
+		}
 	}
 }

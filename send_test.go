@@ -217,21 +217,6 @@ func TestCorkAllFrames(t *testing.T) {
 	}
 }
 
-// Corked messages are sent "when there are 16 KiB of them".
-func TestCorkSize(t *testing.T) {
-	eachLogged(t, connOptions{}, nil, func(t *testing.T, c *Conn, wire *loggedConn) {
-		c.Cork()
-		for range 17 {
-			c.WriteMessage(BinaryMessage, make([]byte, 1000))
-		}
-		wire.wantWrites(t, "before the last", strings.TrimSuffix(strings.Repeat("2 1000 bytes|", 16), "|"))
-		c.WriteMessage(BinaryMessage, make([]byte, maxCopied-maxHeaderSize))
-		wire.wantWrites(t, "as many as have room", "2 1000 bytes")
-		c.Flush()
-		wire.wantWrites(t, "the largest that is corked", fmt.Sprintf("2 %d bytes", maxCopied-maxHeaderSize))
-	})
-}
-
 // A ping of Ping is not corked: its time is measured.
 func TestPingIsNotCorked(t *testing.T) {
 	eachBubble(t, connOptions{}, func(b *bubble) {
@@ -697,7 +682,7 @@ func TestCloseWaitsForTheReadersCloseFrame(t *testing.T) {
 }
 
 // Whatever ends the writing, the writers that wait behind a message that is open are told so at
-// once, and no writer can be had any more.
+// once, nothing more of that message is sent, and no writer can be had any more.
 func TestEndWakesWaitingWriters(t *testing.T) {
 	closed, closeSent := "write pipe pipe->pipe: use of closed network connection", ErrCloseSent.Error()
 	for name, tt := range map[string]struct {
@@ -745,6 +730,11 @@ func TestEndWakesWaitingWriters(t *testing.T) {
 					}
 					if source { // NextWriter would wait for it
 						return
+					}
+					for _, err := range []error{second(w.Write(make([]byte, 1<<20))), w.Close()} {
+						if err == nil || tt.want == closeSent && err != ErrCloseSent {
+							b.Errorf("the open message: got %v, want %s", err, tt.want)
+						}
 					}
 					if _, err := b.c.NextWriter(TextMessage); fmt.Sprint(err) != tt.want {
 						b.Errorf("NextWriter: got %v, want %s", err, tt.want)
