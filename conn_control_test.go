@@ -36,8 +36,8 @@ func TestPingAndPongHandlers(t *testing.T) {
 		})
 		read()
 		b.want("the handler replaces the answer")
-		if fmt.Sprint(got) != "[ping a pong b]" {
-			b.Errorf("got %q, want ping a, pong b", got)
+		if err := errors.Join(c.PingHandler()("c"), c.PongHandler()("d")); fmt.Sprint(got, err) != "[ping a pong b ping c pong d] <nil>" {
+			b.Errorf("got %q and error %v, want what came, and two calls of the handlers that were set", got, err)
 		}
 		c.SetPingHandler(nil)
 		c.SetPongHandler(nil)
@@ -73,6 +73,12 @@ func TestCloseHandler(t *testing.T) {
 				b.Errorf("%s: got %v, and %v in the handler, want close 4000 bye", name, err, got)
 			}
 			b.want(name, answer...)
+			if name == "replaced" {
+				got = CloseError{}
+				if err := b.c.CloseHandler()(want.Code, want.Text); err != nil || got != want {
+					b.Errorf("got %v and error %v of CloseHandler, want the handler that was set", got, err)
+				}
+			}
 		})
 	}
 }

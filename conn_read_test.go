@@ -128,6 +128,9 @@ func TestNextReaderDiscards(t *testing.T) {
 				}
 			}
 			wantEOF("the old reader, before the next message is read", old)
+			if n, err := r.Read(nil); n != 0 || err != nil {
+				b.Errorf("got %d, %v of an empty Read, want 0, nil", n, err)
+			}
 			if p, err := io.ReadAll(r); string(p) != "next" || err != nil {
 				b.Errorf("got %q, %v, want next", p, err)
 			}

@@ -268,18 +268,34 @@ func TestOpenMessageWriter(t *testing.T) {
 	}
 }
 
-// A message writer that failed keeps its error, which is the connection's, and counts nothing of the failed Write.
+// A message writer that failed keeps its error, which is the connection's, whichever frame did not leave.
 func TestMessageWriterKeepsItsError(t *testing.T) {
-	c, wire := newTestConn(t, true)
-	w, _ := c.NextWriter(TextMessage)
-	wire.Close()
-	if n, err := w.Write(make([]byte, 100_000)); n != 0 || err != io.ErrClosedPipe {
-		t.Fatalf("got %d, %v, want 0 and the network's error", n, err)
+	for _, tt := range []struct {
+		name                string
+		messageType         int
+		first, second, want int // bytes of two calls of Write, and what the second one returns
+		err                 error
+	}{
+		{"a fragment of its own", TextMessage, 0, 100_000, 0, io.ErrClosedPipe},
+		{"what is in the buffer before it", TextMessage, 5, 100_000, 0, io.ErrClosedPipe},
+		{"the buffer, when it is full", TextMessage, 5, 5000, 4077, io.ErrClosedPipe},
+		{"the last fragment", TextMessage, 5, 5, 5, nil},
+		{"a control frame", PingMessage, 5, 5, 5, nil},
+	} {
+		c, wire := newTestConn(t, true)
+		w, _ := c.NextWriter(tt.messageType)
+		w.Write(make([]byte, tt.first))
+		wire.Close()
+		if n, err := w.Write(make([]byte, tt.second)); n != tt.want || err != tt.err {
+			t.Errorf("%s: got %d, %v, want %d, %v", tt.name, n, err, tt.want, tt.err)
+		}
+		for range 2 {
+			if err := w.Close(); err != io.ErrClosedPipe {
+				t.Errorf("%s: got %v from Close, want the network's error", tt.name, err)
+			}
+		}
+		wantWritesFail(t, tt.name, c, io.ErrClosedPipe)
 	}
-	if err := w.Close(); err != io.ErrClosedPipe {
-		t.Errorf("Close: got %v, want the same", err)
-	}
-	wantWritesFail(t, "a write has failed", c, io.ErrClosedPipe)
 }
 
 // ReadFrom returns the reader's error, and the message can go on.

@@ -201,6 +201,9 @@ func TestStreamEnds(t *testing.T) {
 		wire.Write(unhex(t, "82 82 00000000 6162"+tt.in))
 		closedBy(wire, true)
 		got := make([]byte, 2)
+		if n, err := s.Read(nil); n != 0 || err != nil {
+			t.Errorf("%s: got %d, %v of an empty Read, want 0, nil", tt.name, n, err)
+		}
 		if _, err := io.ReadFull(s, got); string(got) != "ab" || err != nil {
 			t.Errorf("%s: got %q, %v, want \"ab\", nil", tt.name, got, err)
 		}
