@@ -3,11 +3,9 @@
 package websocket
 
 import (
-	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
-	"net/http/httptest"
 	"os"
 	"runtime"
 	"slices"
@@ -113,23 +111,12 @@ var sendTransports = []string{"tcp", "tls", "wrapper"}
 func secureOrWrap(b *testing.B, transport string, near, far net.Conn) (net.Conn, net.Conn) {
 	switch transport {
 	case "tls":
-		server, client := tls.Server(near, sendTLSConfig()), tls.Client(far, &tls.Config{InsecureSkipVerify: true})
-		go server.Handshake()
-		if err := client.Handshake(); err != nil {
-			b.Fatal(err)
-		}
-		near, far = server, client
+		near, far = overTLS(b, near, far)
 	case "wrapper":
 		near = wrappedConn{near}
 	}
 	return near, far
 }
-
-var sendTLSConfig = sync.OnceValue(func() *tls.Config {
-	source := httptest.NewTLSServer(nil)
-	defer source.Close()
-	return &tls.Config{Certificates: source.TLS.Certificates, SessionTicketsDisabled: true}
-})
 
 // sendFrame returns a frame of zeros.
 func sendFrame(op opcode, masked bool, size int) []byte {
@@ -226,22 +213,25 @@ func benchmarkSendParallel(b *testing.B, transport string, goroutines, size int)
 	reportCPU()
 }
 
-// BenchmarkSendEcho has a server answer a message over TCP. With a ping, the message follows the
+// BenchmarkSendEcho has a server answer messages, one after the other. With a ping, the message follows the
 // ping in the same segment; in a burst, 16 messages arrive at once.
 func BenchmarkSendEcho(b *testing.B) {
-	ping, pong := sendFrame(opPing, true, 0), sendFrame(opPong, false, 0)
-	for _, size := range []int{16, 1 << 10} {
-		request, answer := sendFrame(opBinary, true, size), sendFrame(opBinary, false, size)
-		benchmarkSendEcho(b, fmt.Sprintf("%dB", size), request, len(answer))
-		benchmarkSendEcho(b, fmt.Sprintf("%dB-ping", size), slices.Concat(ping, request), len(pong)+len(answer))
+	for _, transport := range sendTransports {
+		for _, size := range []int{16, 125, 1 << 10, 16 << 10, 64 << 10, 65 << 10, 1 << 20} {
+			request, answer := sendFrame(opBinary, true, size), sendFrame(opBinary, false, size)
+			benchmarkSendEcho(b, transport, fmt.Sprintf("%dB", size), request, len(answer))
+		}
 	}
 	request, answer := sendFrame(opBinary, true, 50), sendFrame(opBinary, false, 50)
-	benchmarkSendEcho(b, "16x50B", slices.Repeat(request, 16), 16*len(answer))
+	ping, pong := sendFrame(opPing, true, 0), sendFrame(opPong, false, 0)
+	benchmarkSendEcho(b, "tcp", "50B-ping", slices.Concat(ping, request), len(pong)+len(answer))
+	benchmarkSendEcho(b, "tcp", "16x50B", slices.Repeat(request, 16), 16*len(answer))
 }
 
-func benchmarkSendEcho(b *testing.B, name string, request []byte, answerSize int) {
-	b.Run(name, func(b *testing.B) {
+func benchmarkSendEcho(b *testing.B, transport, name string, request []byte, answerSize int) {
+	b.Run(transport+"/"+name, func(b *testing.B) {
 		near, far := tcpPair(b)
+		near, far = secureOrWrap(b, transport, near, far)
 		go echoAll(newConn(near, true, nil, connOptions{})) // until far is closed
 		answer := make([]byte, answerSize)
 		reportCPU := startSending(b)
@@ -255,64 +245,4 @@ func benchmarkSendEcho(b *testing.B, name string, request []byte, answerSize int
 		}
 		reportCPU()
 	})
-}
-
-// echoes are ways to answer each message with itself, until the connection ends.
-var echoes = map[string]func(c *Conn){
-	"AppendMessage": func(c *Conn) { echoAll(c) },
-	"ReadMessage": func(c *Conn) {
-		for {
-			messageType, p, err := c.ReadMessage()
-			if err != nil || c.WriteMessage(messageType, p) != nil {
-				return
-			}
-		}
-	},
-	"NextReader": func(c *Conn) {
-		var buf []byte
-		for {
-			messageType, r, err := c.NextReader()
-			if err != nil {
-				return
-			}
-			for buf = buf[:0]; err == nil; {
-				if len(buf) == cap(buf) {
-					buf = append(buf, 0)[:len(buf)]
-				}
-				var n int
-				n, err = r.Read(buf[len(buf):cap(buf)])
-				buf = buf[:len(buf)+n]
-			}
-			if err != io.EOF || c.WriteMessage(messageType, buf) != nil {
-				return
-			}
-		}
-	},
-}
-
-// BenchmarkRead has a server answer messages, one after the other, and reports the CPU time of both
-// sides.
-func BenchmarkRead(b *testing.B) {
-	for _, transport := range sendTransports {
-		for _, size := range []int{16, 125, 1 << 10, 16 << 10, 32 << 10, 64 << 10, 65 << 10, 128 << 10, 1 << 20} {
-			for _, name := range []string{"AppendMessage", "ReadMessage", "NextReader"} {
-				b.Run(fmt.Sprintf("%s/%dB/%s", transport, size, name), func(b *testing.B) {
-					near, far := tcpPair(b)
-					near, far = secureOrWrap(b, transport, near, far)
-					go echoes[name](newConn(near, true, nil, connOptions{})) // until far is closed
-					request, answer := sendFrame(opBinary, true, size), make([]byte, len(sendFrame(opBinary, false, size)))
-					reportCPU := startSending(b)
-					for b.Loop() {
-						if _, err := far.Write(request); err != nil { // which a read of all of it follows
-							b.Fatal(err)
-						}
-						if _, err := io.ReadFull(far, answer); err != nil {
-							b.Fatal(err)
-						}
-					}
-					reportCPU()
-				})
-			}
-		}
-	}
 }

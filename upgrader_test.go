@@ -524,19 +524,6 @@ func TestAttackSlowRequest(t *testing.T) {
 	})
 }
 
-func BenchmarkUpgrade(b *testing.B) {
-	r := hsRequest()
-	c := &loopTransport{}
-	w := &hsHijacker{conn: c}
-	var u Upgrader
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := u.Upgrade(w, r, nil); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
 // The tests of HandlerFunc begin here.
 
 // logLines is the output of an http.Server's ErrorLog.
