@@ -868,15 +868,10 @@ func TestReadLimitChanges(t *testing.T) {
 	}
 }
 
-// pooled is a connection that holds codecs, in a bubble, and the other end of its wire.
+// pooled is a connection that holds codecs.
 type pooled struct {
-	*testing.T
-	c      *Conn
-	wire   *pipeConn
-	server bool
-
+	*bubble
 	open bool           // the peer's message has not ended
-	r    io.Reader      // of a message that was read in part
 	w    io.WriteCloser // of a message that was written in part
 }
 
@@ -885,14 +880,11 @@ var pooledText = sync.OnceValue(func() []byte { return textLike(60_000, 1) })
 
 var pooledPayload = sync.OnceValue(func() string { return string(deflateMessages(1, pooledText()[:5000])[0]) })
 
-// send has a frame of the peer come.
-func (p *pooled) send(f string) { p.wire.Write(closingFrame(p.server, f)) }
-
 // sendMessage has compressed data come: a message, or the end of the one that is open.
 func (p *pooled) sendMessage(payload string) {
 	first := map[bool]string{false: "\xc2", true: "\x80"}[p.open]
 	p.open = false
-	p.send(first + payload)
+	p.sendRaw(first + payload)
 }
 
 // write writes a message that the network does not take, or some more of the one that is open.
@@ -929,7 +921,7 @@ func (p *pooled) closeWhile(calls ...func()) {
 var pooledStates = map[string]func(p *pooled){
 	"after messages": (*pooled).exchange,
 	"a message has come in part": func(p *pooled) {
-		p.send("\x42" + pooledPayload()[:200])
+		p.sendRaw("\x42" + pooledPayload()[:200])
 		p.c.SetReadDeadline(time.Now().Add(time.Second))
 		if _, _, err := p.c.ReadMessage(); !isTimeout(err) {
 			p.Fatalf("got %v, want a timeout", err)
@@ -967,7 +959,7 @@ var pooledEnds = []struct {
 	end  func(p *pooled)
 }{
 	{"Close", false, func(*pooled) {}},
-	{"the peer's Close frame", true, func(p *pooled) { p.send(closeFrame(CloseNormalClosure, "")) }},
+	{"the peer's Close frame", true, func(p *pooled) { p.sendRaw(closeFrame(CloseNormalClosure, "")) }},
 	{"corrupt data", true, func(p *pooled) { p.sendMessage("\x06\xff\xff\xff") }},
 	{"the read limit", true, func(p *pooled) {
 		p.c.SetReadLimit(50)
@@ -976,7 +968,7 @@ var pooledEnds = []struct {
 	{"keepalive", true, func(p *pooled) { p.c.startKeepalive(time.Minute, time.Second) }},
 	{"a handler that panics", true, func(p *pooled) {
 		p.c.SetPingHandler(func(string) error { panic(errMine) })
-		p.send("\x89")
+		p.sendRaw("\x89")
 	}},
 	{"a write deadline", false, func(p *pooled) {
 		p.c.SetWriteDeadline(time.Now().Add(time.Second))
@@ -1003,25 +995,22 @@ func TestAttackEveryEndReturnsTheCodecs(t *testing.T) {
 	for state, enter := range pooledStates {
 		for _, takeover := range []bool{false, true} {
 			for _, end := range pooledEnds {
-				bothSides(t, func(t *testing.T, server bool) {
-					synctest.Test(t, func(t *testing.T) {
-						before := codecsOnLoan.Load()
-						near, far := newPipe(t, 8<<10)
-						c := newConn(near, server, nil, compressedOptions(t, CompressionOptions{ContextTakeover: takeover}))
-						p := &pooled{T: t, c: c, wire: far, server: server}
-						enter(p)
-						if end.end(p); end.read {
-							p.readUntilError()
-						}
-						if !near.in.readClosed() {
-							c.Close()
-						}
-						synctest.Wait()
-						if n, got := codecsOnLoan.Load()-before, borrowed(c); n != 0 || got != "" {
-							t.Errorf("takeover %v, %s, %s: got %d codecs and %q that were not given back",
-								takeover, state, end.name, n, got)
-						}
-					})
+				options := compressedOptions(t, CompressionOptions{ContextTakeover: takeover})
+				network{size: 8 << 10, manual: true, options: options}.run(t, func(b *bubble) {
+					before := codecsOnLoan.Load()
+					p := &pooled{bubble: b}
+					enter(p)
+					if end.end(p); end.read {
+						p.readUntilError()
+					}
+					if !b.pipe.out.readClosed() {
+						b.c.Close()
+					}
+					synctest.Wait()
+					if n, got := codecsOnLoan.Load()-before, borrowed(b.c); n != 0 || got != "" {
+						b.Errorf("takeover %v, %s, %s: got %d codecs and %q that were not given back",
+							takeover, state, end.name, n, got)
+					}
 				})
 			}
 		}

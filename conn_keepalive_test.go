@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -93,11 +92,9 @@ func TestKeepaliveReading(t *testing.T) {
 	want("something came", 0)
 }
 
-// keepaliveScript is a connection with keepalive: a ping after 10 s, the verdict 4 s later.
+// keepaliveScript is a server's connection with keepalive: a ping after 10 s, the verdict 4 s later.
 type keepaliveScript struct {
-	*testing.T
-	c     *Conn
-	wire  *pipeConn
+	*bubble
 	ended chan error
 	err   error // that ended the reading, as far as the script knows
 }
@@ -125,15 +122,15 @@ func (tc *keepaliveScript) wait() {
 }
 
 func (tc *keepaliveScript) receive(list ...peerFrame) {
-	tc.wire.Write(peerFrames(true, list...))
+	tc.send(list...)
 	synctest.Wait()
 }
 
 func (tc *keepaliveScript) wantSent(reason string, want ...string) {
 	tc.Helper()
-	tc.wait()
-	if got := readFrames(tc, tc.wire, len(want)); !slices.Equal(got, want) || tc.err != nil {
-		tc.Errorf("%s: got %q and %v, want %q", reason, got, tc.err, want)
+	tc.want(reason, want...)
+	if tc.wait(); tc.err != nil {
+		tc.Errorf("%s: got %v, want a connection that lives", reason, tc.err)
 	}
 }
 
@@ -161,7 +158,7 @@ func (tc *keepaliveScript) wantDead(reason string) {
 		tc.Errorf("%s: got %v of the next read, want the same error", reason, err)
 	}
 	wantWritesFail(tc, reason, tc.c, tc.err)
-	if _, err := tc.wire.Write(nil); err != io.ErrClosedPipe {
+	if _, err := tc.pipe.Write(nil); err != io.ErrClosedPipe {
 		tc.Errorf("%s: got %v at the peer, want that the network connection is closed", reason, err)
 	}
 }
@@ -186,11 +183,8 @@ func wantKeepaliveError(t testing.TB, reason string, err error, timeout string) 
 
 func keepaliveTest(t *testing.T, name string, o connOptions, script func(tc *keepaliveScript)) {
 	t.Run(name, func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			a, wire := newPipe(t, 1000)
-			tc := &keepaliveScript{T: t, c: newConn(a, true, nil, o), wire: wire, ended: make(chan error, 1)}
-			t.Cleanup(func() { tc.c.Close() })
-			script(tc)
+		network{size: 1000, manual: true, options: o}.runSide(t, true, func(b *bubble) {
+			script(&keepaliveScript{bubble: b, ended: make(chan error, 1)})
 		})
 	})
 }
@@ -225,11 +219,11 @@ func TestKeepalive(t *testing.T) {
 			tc.read()
 			time.Sleep(6 * time.Second)
 			for _, reason := range []string{"it is a sign", "it is an answer, too"} {
-				tc.wire.Write(closingFrame(true, f))
+				tc.pipe.Write(closingFrame(true, f))
 				if f[0]&0x80 == 0 {
 					f = "\x00" + f[1:]
 				}
-				readFrames(tc, tc.wire, 0) // the pong, if it is a ping
+				tc.take() // the pong, if it is a ping
 				tc.wantPingAfter(7*time.Second, reason)
 				time.Sleep(3 * time.Second)
 			}
@@ -250,7 +244,7 @@ func TestKeepalive(t *testing.T) {
 	} {
 		keepaliveTest(t, "payload of "+tt.name+" that trickles is a sign", tt.o, func(tc *keepaliveScript) {
 			in := closingFrame(true, tt.frame)
-			tc.wire.Write(in[:6])
+			tc.pipe.Write(in[:6])
 			if tt.discard {
 				if _, _, err := tc.c.NextReader(); err != nil {
 					tc.Fatal(err)
@@ -259,7 +253,7 @@ func TestKeepalive(t *testing.T) {
 			tc.read()
 			for _, b := range in[6:] {
 				time.Sleep(9 * time.Second)
-				tc.wire.Write([]byte{b})
+				tc.pipe.Write([]byte{b})
 				tc.wantIdle("a byte came every 9 s")
 			}
 		})
@@ -307,12 +301,12 @@ func TestKeepaliveWhileNobodyReads(t *testing.T) {
 		time.Sleep(time.Hour - time.Second)
 		tc.receive(peerFrame{true, opText, "x"})
 		time.Sleep(2 * time.Second)
-		tc.wire.take() // pings
+		tc.take() // pings
 		tc.wantIdle("while a handler runs nobody reads")
 	})
 
 	keepaliveTest(t, "an empty Read", keepaliveOptions, func(tc *keepaliveScript) {
-		tc.wire.Write(peerFrames(true, peerFrame{true, opText, "x"})[:6])
+		tc.pipe.Write(peerFrames(true, peerFrame{true, opText, "x"})[:6])
 		_, r, _ := tc.c.NextReader()
 		time.Sleep(9 * time.Second)
 		r.Read(nil)
@@ -326,20 +320,20 @@ func TestKeepaliveEnds(t *testing.T) {
 	for name, end := range map[string]func(tc *keepaliveScript){
 		"Close":         func(tc *keepaliveScript) { tc.c.Close() },
 		"peer's close":  func(tc *keepaliveScript) { tc.receive(peerClose) },
-		"end of file":   func(tc *keepaliveScript) { tc.wire.Close() },
-		"a broken rule": func(tc *keepaliveScript) { tc.wire.Write(unhex(tc, "ff ff")) },
+		"end of file":   func(tc *keepaliveScript) { tc.pipe.Close() },
+		"a broken rule": func(tc *keepaliveScript) { tc.pipe.Write(unhex(tc, "ff ff")) },
 	} {
 		keepaliveTest(t, name, keepaliveOptions, func(tc *keepaliveScript) {
 			tc.read()
 			end(tc)
 			tc.wait()
-			tc.wire.take()
+			tc.take()
 			time.Sleep(time.Hour)
 			tc.c.look(tc.c.keepalive) // the timer's function, run late
 			if !tc.c.keepalive.stopped || tc.c.keepalive.timer.Stop() {
 				tc.Error("got a timer that goes on, want none")
 			}
-			tc.c.wantNothingSent(tc, tc.wire, "the connection has ended")
+			tc.c.wantNothingSent(tc, tc.pipe, "the connection has ended")
 			if err := tc.err; err == nil || strings.Contains(err.Error(), "nothing came") {
 				tc.Errorf("got %v, want the error that ended the reading", err)
 			}

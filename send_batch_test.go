@@ -328,7 +328,7 @@ func TestKeepaliveWhileAWriteIsBlocked(t *testing.T) {
 			})
 			for range pieces {
 				time.Sleep(pause)
-				for synctest.Wait(); len(tc.wire.take()) > 0; synctest.Wait() {
+				for synctest.Wait(); len(tc.pipe.take()) > 0; synctest.Wait() {
 				}
 			}
 			want := noError // the peer takes something again and again
@@ -344,7 +344,7 @@ func TestKeepaliveWhileAWriteIsBlocked(t *testing.T) {
 	for _, taken := range []int{0, 1, pieces - 1, pieces} {
 		name := fmt.Sprintf("a peer that takes %d of %d pieces", taken, pieces)
 		keepaliveTest(t, name, keepaliveOptions, func(tc *keepaliveScript) {
-			room(tc.wire, maxPiece) // so that with the header a few bytes of each piece wait
+			room(tc.pipe, maxPiece) // so that with the header a few bytes of each piece wait
 			message := noise(pieces*maxPiece+1, 1)
 			write := inBackground(tc.T, func() error { return tc.c.WriteMessage(BinaryMessage, message) })
 			if taken == pieces {
@@ -354,7 +354,7 @@ func TestKeepaliveWhileAWriteIsBlocked(t *testing.T) {
 			for range taken {
 				time.Sleep(14*time.Second - 1)
 				synctest.Wait() // for a verdict
-				got = append(got, tc.wire.take()...)
+				got = append(got, tc.pipe.take()...)
 				synctest.Wait()
 			}
 			if taken < pieces {
@@ -363,7 +363,7 @@ func TestKeepaliveWhileAWriteIsBlocked(t *testing.T) {
 				return
 			}
 			write.want("all pieces", pieces*(14*time.Second-1), noError)
-			got = append(got, tc.wire.take()...)
+			got = append(got, tc.pipe.take()...)
 			if h, n, _ := parseHeader(got); h.length != int64(len(message)) || !bytes.HasPrefix(got[n:], message) {
 				tc.Errorf("got %d bytes, want the message of %d", len(got), len(message))
 			}
@@ -372,7 +372,7 @@ func TestKeepaliveWhileAWriteIsBlocked(t *testing.T) {
 
 	// What the network holds proves nothing.
 	keepaliveTest(t, "a server that pushes to a peer that is gone", keepaliveOptions, func(tc *keepaliveScript) {
-		room(tc.wire, 1<<20)
+		room(tc.pipe, 1<<20)
 		tc.read()
 		for range 14 {
 			begin(tc, 1000)
