@@ -83,12 +83,12 @@ func TestPackageLevelUpgrade(t *testing.T) {
 	near, far := newPipe(t, 1<<20)
 	r := hsRequest()
 	r.Header.Set("Origin", "http://evil.example")
-	w := &hsHijacker{ResponseRecorder: httptest.NewRecorder(), conn: near}
+	w := &hijacker{ResponseRecorder: httptest.NewRecorder(), conn: near}
 	c, err := Upgrade(w, r, http.Header{"Set-Cookie": {"a=1"}}, 10_000, 20_000)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := string(far.take()), hsAnswer101+"Set-Cookie: a=1\r\n\r\n"; got != want {
+	if got, want := string(far.take()), answer101+"Set-Cookie: a=1\r\n\r\n"; got != want {
 		t.Errorf("got answer %q, want %q", got, want)
 	}
 	wantBufferSizes(t, c)
@@ -505,10 +505,10 @@ func TestWriteBufferPoolIsLeftAlone(t *testing.T) {
 		t.Error("got a call of Get, want none")
 		return nil
 	}}
-	addr, _ := hsServe(t, Upgrader{WriteBufferPool: pool, WriteBufferSize: 1024})
-	c := hsDial(t, Dialer{WriteBufferPool: pool, WriteBufferSize: 1024}, "http://"+addr)
-	hsWantEcho(t, c, strings.Repeat("x", 5000))
-	if err := c.WriteControl(CloseMessage, nil, time.Now().Add(hsPatience)); err != nil {
+	addr, _ := serveEcho(t, Upgrader{WriteBufferPool: pool, WriteBufferSize: 1024})
+	c := dialServer(t, Dialer{WriteBufferPool: pool, WriteBufferSize: 1024}, "http://"+addr)
+	wantEcho(t, c, strings.Repeat("x", 5000))
+	if err := c.WriteControl(CloseMessage, nil, time.Now().Add(patience)); err != nil {
 		t.Error(err)
 	}
 }

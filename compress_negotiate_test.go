@@ -6,41 +6,14 @@ import (
 	"maps"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 )
 
-// ngServerCase is what a server that gets the lines of offers does with the options.
-// testdata/README.md has the format of the tables.
-type ngServerCase struct {
-	name    string
-	offers  []string // lines of the header
-	refused string   // why they are no list of extensions, or ""
-	answers []ngServerAnswer
-}
-
-type ngServerAnswer struct {
-	options CompressionOptions
-	answer  string // "" where compression is not used
-}
-
-// ngClientCase is what a client with the options offers, and makes of answers.
-type ngClientCase struct {
-	name    string
-	options CompressionOptions
-	offers  string
-	answers []ngClientAnswer
-}
-
-type ngClientAnswer struct {
-	lines  []string // of the header
-	want   string   // as ngDescribe has it, or ""
-	reason string   // why the connection fails, or ""
-}
-
-// ngOptions reads options from a table.
-func ngOptions(t *testing.T, s string) (o CompressionOptions) {
+// parseOptions reads options from a table, of which testdata/README.md has the format.
+func parseOptions(t *testing.T, s string) (o CompressionOptions) {
 	t.Helper()
 	for _, word := range strings.Fields(s) {
 		name, value, _ := strings.Cut(word, "=")
@@ -60,8 +33,8 @@ func ngOptions(t *testing.T, s string) (o CompressionOptions) {
 	return o
 }
 
-// ngDescribe is what a side does by an agreement.
-func ngDescribe(k *compression) string {
+// describeCompression is what a side does by an agreement.
+func describeCompression(k *compression) string {
 	if k == nil {
 		return "no compression"
 	}
@@ -69,10 +42,10 @@ func ngDescribe(k *compression) string {
 	return fmt.Sprintf("sends %d%s, receives %d%s", k.sendBits, with[k.sendTakeover], k.recvBits, with[k.recvTakeover])
 }
 
-var ngLine = regexp.MustCompile(`^(.*?)(name:|options:|[<>=!])(?: (.*))?$`)
+var tableLine = regexp.MustCompile(`^(.*?)(name:|options:|[<>=!])(?: (.*))?$`)
 
-// ngLines calls f for each line of a table, with its mark and what stands before and behind that.
-func ngLines(t *testing.T, file string, f func(before, mark, text string)) {
+// eachTableLine calls f for each line of a table, with its mark and what stands before and behind that.
+func eachTableLine(t *testing.T, file string, f func(before, mark, text string)) {
 	t.Helper()
 	b, err := os.ReadFile(file)
 	if err != nil {
@@ -82,7 +55,7 @@ func ngLines(t *testing.T, file string, f func(before, mark, text string)) {
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		parts := ngLine.FindStringSubmatch(line)
+		parts := tableLine.FindStringSubmatch(line)
 		if parts == nil {
 			t.Fatalf("%s: %q is no line of a table", file, line)
 		}
@@ -90,127 +63,99 @@ func ngLines(t *testing.T, file string, f func(before, mark, text string)) {
 	}
 }
 
-func ngServerCases(t *testing.T) (cases []*ngServerCase) {
-	var c *ngServerCase
-	ngLines(t, "testdata/negotiation/server.txt", func(before, mark, text string) {
-		switch mark {
-		case "name:":
-			c = &ngServerCase{name: text}
-			cases = append(cases, c)
-		case ">":
-			c.offers = append(c.offers, text)
-		case "<":
-			c.answers = append(c.answers, ngServerAnswer{ngOptions(t, before), strings.TrimPrefix(text, "none")})
-		case "!":
-			c.refused = text
-		}
-	})
-	return cases
-}
-
-func ngClientCases(t *testing.T) (cases []*ngClientCase) {
-	var c *ngClientCase
-	ngLines(t, "testdata/negotiation/client.txt", func(_, mark, text string) {
-		switch mark {
-		case "name:":
-			c = &ngClientCase{name: text}
-			cases = append(cases, c)
-		case "options:":
-			c.options = ngOptions(t, text)
-		case ">":
-			c.offers = text
-		case "<":
-			var lines []string
-			if text != "none" {
-				lines = []string{text}
-			}
-			c.answers = append(c.answers, ngClientAnswer{lines: lines})
-		case "=":
-			c.answers[len(c.answers)-1].want = text
-		case "!":
-			c.answers[len(c.answers)-1].reason = text
-		}
-	})
-	return cases
-}
-
 // A server answers the first offer that it can honour, with exactly what it will do.
 func TestNegotiationServerTable(t *testing.T) {
-	cases := ngServerCases(t)
-	if len(cases) < 35 {
-		t.Errorf("got %d cases, want 35 or more", len(cases))
-	}
-	for _, c := range cases {
-		offers, err := parseExtensions(c.offers)
-		reason := ""
-		if err != nil {
-			reason = err.Error()
-		}
-		if reason != c.refused {
-			t.Errorf("%s: got error %q, want %q", c.name, reason, c.refused)
-		}
-		if (c.refused == "") != (len(c.answers) > 0) {
-			t.Errorf("%s: got %d answers and refusal %q, want one of them", c.name, len(c.answers), c.refused)
-		}
-		for _, want := range c.answers {
-			got := ""
-			if answer, ok := want.options.answerOffers(offers); ok {
+	var name string
+	var offers []string // lines of the header
+	cases := 0
+	eachTableLine(t, "testdata/negotiation/server.txt", func(before, mark, text string) {
+		list, err := parseExtensions(offers)
+		switch mark {
+		case "name:":
+			name, offers = text, nil
+			cases++
+		case ">":
+			offers = append(offers, text)
+		case "!":
+			if fmt.Sprint(err) != text {
+				t.Errorf("%s: got error %v, want %s", name, err, text)
+			}
+		case "<":
+			o, got := parseOptions(t, before), "none"
+			if answer, ok := o.answerOffers(list); ok {
 				got = string(answer.append(nil))
 			}
-			if got != want.answer {
-				t.Errorf("%s, with %+v: got %q, want %q", c.name, want.options, got, want.answer)
+			if got != text || err != nil {
+				t.Errorf("%s, with %+v: got %q and error %v, want %q", name, o, got, err, text)
 			}
 		}
+	})
+	if cases < 35 {
+		t.Errorf("got %d cases, want 35 or more", cases)
 	}
 }
 
 // A client offers what its options say, and accepts only what RFC 7692 lets a server
 // answer to that. One that has offered nothing gets nothing (RFC 6455, 4.1).
 func TestNegotiationClientTable(t *testing.T) {
-	cases := ngClientCases(t)
-	if len(cases) < 8 {
-		t.Errorf("got %d cases, want 8 or more", len(cases))
-	}
-	offersNothing := &ngClientCase{name: "no offer", answers: []ngClientAnswer{
-		{nil, "no compression", ""},
-		{[]string{"permessage-deflate"}, "", "extension permessage-deflate was not offered"},
-	}}
-	for _, c := range append(cases, offersNothing) {
-		offered := c != offersNothing
-		if got := c.options.offers(); offered && got != c.offers {
-			t.Errorf("%s: got offers %q, want %q", c.name, got, c.offers)
-		}
-		for _, a := range c.answers {
-			if (a.want == "") == (a.reason == "") {
-				t.Errorf("%s, %q: got result %q and reason %q in the table, want one of them", c.name, a.lines, a.want, a.reason)
-			}
-			got, reason := ngCheckAnswer(c.options, offered, a.lines)
-			if got != a.want || reason != a.reason {
-				t.Errorf("%s, %q: got %q, error %q, want %q, error %q", c.name, a.lines, got, reason, a.want, a.reason)
-			}
+	var name string
+	var o CompressionOptions
+	var lines []string // of the answer
+	check := func(offered bool, want, wantReason string) {
+		if got, reason := checkedAnswer(o, offered, lines); got != want || reason != wantReason {
+			t.Errorf("%s, %q: got %q, error %q, want %q, error %q", name, lines, got, reason, want, wantReason)
 		}
 	}
+	cases, answers, verdicts := 0, 0, 0
+	eachTableLine(t, "testdata/negotiation/client.txt", func(_, mark, text string) {
+		switch mark {
+		case "name:":
+			name = text
+			cases++
+		case "options:":
+			o = parseOptions(t, text)
+		case ">":
+			if got := o.offers(); got != text {
+				t.Errorf("%s: got offers %q, want %q", name, got, text)
+			}
+		case "<":
+			lines = slices.DeleteFunc([]string{text}, func(line string) bool { return line == "none" })
+			answers++
+		case "=":
+			check(true, text, "")
+			verdicts++
+		case "!":
+			check(true, "", text)
+			verdicts++
+		}
+	})
+	if cases < 8 || answers != verdicts {
+		t.Errorf("got %d cases with %d answers and %d verdicts, want 8 cases or more", cases, answers, verdicts)
+	}
+	name, lines = "no offer", nil
+	check(false, "no compression", "")
+	lines = []string{"permessage-deflate"}
+	check(false, "", "extension permessage-deflate was not offered")
 }
 
-// ngCheckAnswer is what a client makes of an answer, or why the connection fails.
-func ngCheckAnswer(o CompressionOptions, offered bool, lines []string) (got, reason string) {
-	var k *compression
+// checkedAnswer is what a client makes of an answer, or why the connection fails.
+func checkedAnswer(o CompressionOptions, offered bool, lines []string) (got, reason string) {
 	extensions, err := parseExtensions(lines)
-	if err == nil {
-		var answer deflateParams
-		var agreed bool
-		if answer, agreed, err = checkAnswer(offered, extensions); agreed {
-			k = newCompression(o, answer, false)
-		}
-	}
 	if err != nil {
 		return "", err.Error()
 	}
-	return ngDescribe(k), ""
+	answer, agreed, err := checkAnswer(offered, extensions)
+	if err != nil {
+		return "", err.Error()
+	}
+	if !agreed {
+		return describeCompression(nil), ""
+	}
+	return describeCompression(newCompression(o, answer, false)), ""
 }
 
-// ngInvalid are options that are a mistake of the program, and what is said of them.
-var ngInvalid = []struct {
+// invalidOptions are options that are a mistake of the program, and what is said of them.
+var invalidOptions = []struct {
 	options CompressionOptions
 	want    string
 }{
@@ -228,8 +173,8 @@ var ngInvalid = []struct {
 	{CompressionOptions{Level: 10, PeerWindowBits: 99}, "Compression.PeerWindowBits is 99, which is not from 8 to 15"},
 }
 
-// ngValid are options at the ends of what is allowed.
-var ngValid = []CompressionOptions{
+// validOptions are options at the ends of what is allowed.
+var validOptions = []CompressionOptions{
 	{},
 	{WindowBits: 8, PeerWindowBits: 8, Level: -2},
 	{WindowBits: 15, PeerWindowBits: 15, Level: 9},
@@ -238,12 +183,12 @@ var ngValid = []CompressionOptions{
 
 // What is a mistake of the program is said, with the field and what it may be.
 func TestCompressionOptionsInvalid(t *testing.T) {
-	for _, tt := range ngInvalid {
+	for _, tt := range invalidOptions {
 		if got := tt.options.invalid(); got != tt.want {
 			t.Errorf("%+v: got %q, want %q", tt.options, got, tt.want)
 		}
 	}
-	for _, o := range ngValid {
+	for _, o := range validOptions {
 		if got := o.invalid(); got != "" {
 			t.Errorf("%+v: got %q, want nothing", o, got)
 		}
@@ -279,9 +224,9 @@ var ngBad = func() (bad []string) {
 		"server_max_window_bits=10; x", "x; server_max_window_bits=10")
 }()
 
-// ngParams takes permessage-deflate apart, without the code that is tested. The value of a
+// paramsOf takes permessage-deflate apart, without the code that is tested. The value of a
 // parameter without one is -1.
-func ngParams(t *testing.T, s string) map[string]int {
+func paramsOf(t *testing.T, s string) map[string]int {
 	t.Helper()
 	list := strings.Split(s, "; ")
 	params := make(map[string]int)
@@ -301,16 +246,16 @@ func ngParams(t *testing.T, s string) map[string]int {
 	return params
 }
 
-// ngWindow is the window that a parameter leaves.
-func ngWindow(params map[string]int, name string) int {
+// windowOf is the window that a parameter leaves.
+func windowOf(params map[string]int, name string) int {
 	if n, ok := params[name]; ok && n > 0 {
 		return n
 	}
 	return 15
 }
 
-// ngAllOptions are all options that have to do with the negotiation.
-func ngAllOptions() (all []CompressionOptions) {
+// allOptions are all options that have to do with the negotiation.
+func allOptions() (all []CompressionOptions) {
 	windows := []int{0, 8, 9, 10, 11, 12, 13, 14, 15}
 	for _, takeover := range []bool{false, true} {
 		for _, bits := range windows {
@@ -322,8 +267,8 @@ func ngAllOptions() (all []CompressionOptions) {
 	return all
 }
 
-// ngAllOffers are all offers, but for the order of the parameters.
-func ngAllOffers() (all []string) {
+// allOffers are all offers, but for the order of the parameters.
+func allOffers() (all []string) {
 	server, client := []string{""}, []string{"", "; client_max_window_bits"}
 	for bits := 8; bits <= 15; bits++ {
 		server = append(server, fmt.Sprintf("; server_max_window_bits=%d", bits))
@@ -341,8 +286,8 @@ func ngAllOffers() (all []string) {
 	return all
 }
 
-// ngAnswer is the only right answer to an offer (RFC 7692, 7.1).
-func ngAnswer(o CompressionOptions, offer map[string]int) map[string]int {
+// rightAnswer is the only right answer to an offer (RFC 7692, 7.1).
+func rightAnswer(o CompressionOptions, offer map[string]int) map[string]int {
 	has := func(name string) bool { _, ok := offer[name]; return ok }
 	answer := make(map[string]int)
 	// 7.1.1.1: an offer with the parameter is accepted "by including" it. 7.1.1.2: the
@@ -354,22 +299,22 @@ func ngAnswer(o CompressionOptions, offer map[string]int) map[string]int {
 	}
 	// The largest window that both sides allow. The server's must be in the answer to an offer that has it, the
 	// client's must not be in the answer to one that has not (7.1.2.1, 7.1.2.2); else 15 need not be said.
-	server := min(cmp.Or(o.WindowBits, 15), ngWindow(offer, "server_max_window_bits"))
+	server := min(cmp.Or(o.WindowBits, 15), windowOf(offer, "server_max_window_bits"))
 	if has("server_max_window_bits") || server < 15 {
 		answer["server_max_window_bits"] = server
 	}
-	client := min(cmp.Or(o.PeerWindowBits, 15), ngWindow(offer, "client_max_window_bits"))
+	client := min(cmp.Or(o.PeerWindowBits, 15), windowOf(offer, "client_max_window_bits"))
 	if has("client_max_window_bits") && client < 15 {
 		answer["client_max_window_bits"] = client
 	}
 	return answer
 }
 
-// ngWantAnswer checks that the answer to an offer is the only right one, and that a client that has made it accepts it.
-func ngWantAnswer(t *testing.T, o CompressionOptions, offer deflateParams, answer deflateParams) {
+// wantRightAnswer checks that the answer to an offer is the only right one, and that a client that has made it accepts it.
+func wantRightAnswer(t *testing.T, o CompressionOptions, offer deflateParams, answer deflateParams) {
 	t.Helper()
 	made, got := string(offer.append(nil)), string(answer.append(nil))
-	if want := ngAnswer(o, ngParams(t, made)); !maps.Equal(ngParams(t, got), want) {
+	if want := rightAnswer(o, paramsOf(t, made)); !maps.Equal(paramsOf(t, got), want) {
 		t.Fatalf("%s with %+v: got %s, want %v", made, o, got, want)
 	}
 	wantAccepted(t, answer)
@@ -391,14 +336,14 @@ func wantAccepted(t testing.TB, answer deflateParams) {
 // that has made such an offer accepts it.
 func TestNegotiationOfEveryOffer(t *testing.T) {
 	skipRace(t)
-	options := ngAllOptions()
-	for _, text := range ngAllOffers() {
+	options := allOptions()
+	for _, text := range allOffers() {
 		offers, err := parseExtensions([]string{text})
 		if err != nil {
 			t.Fatal(err)
 		}
 		offer, err := parseDeflateParams(offers[0], true)
-		if err != nil || !maps.Equal(ngParams(t, string(offer.append(nil))), ngParams(t, text)) {
+		if err != nil || !maps.Equal(paramsOf(t, string(offer.append(nil))), paramsOf(t, text)) {
 			t.Fatalf("got %+v and error %v, want %s", offer, err, text)
 		}
 		for _, o := range options {
@@ -406,7 +351,7 @@ func TestNegotiationOfEveryOffer(t *testing.T) {
 			if !ok {
 				t.Fatalf("%s with %+v: got no answer, want one", text, o)
 			}
-			ngWantAnswer(t, o, offer, answer)
+			wantRightAnswer(t, o, offer, answer)
 		}
 	}
 }
@@ -415,8 +360,8 @@ func TestNegotiationOfEveryOffer(t *testing.T) {
 // and nobody keeps what is never used. A client that has said nothing of its window uses the largest.
 func TestNegotiationBothSidesAgree(t *testing.T) {
 	skipRace(t)
-	for _, so := range ngAllOptions() {
-		for _, co := range ngAllOptions() {
+	for _, so := range allOptions() {
+		for _, co := range allOptions() {
 			agreed := negotiate(t, so, co)
 			ofServer, ofClient := min(cmp.Or(so.WindowBits, 15), cmp.Or(co.PeerWindowBits, 15)), 15
 			if co.WindowBits != 0 {
@@ -450,7 +395,7 @@ func FuzzNegotiation(f *testing.F) {
 		f.Add(c, uint8(0))
 		f.Add(c, uint8(161))
 	}
-	options := ngAllOptions()
+	options := allOptions()
 	f.Fuzz(func(t *testing.T, header string, option uint8) {
 		o := options[int(option)%len(options)]
 		list, err := parseExtensions([]string{header})
@@ -461,7 +406,7 @@ func FuzzNegotiation(f *testing.F) {
 		if answer, agreed, err := checkAnswer(true, list); agreed && err == nil {
 			k := newCompression(o, answer, false)
 			if !validWindowBits(k.sendBits) || !validWindowBits(k.recvBits) || k.sendBits > cmp.Or(o.WindowBits, 15) {
-				t.Errorf("got %s, want windows from 8 to 15", ngDescribe(k))
+				t.Errorf("got %s, want windows from 8 to 15", describeCompression(k))
 			}
 		} else if agreed {
 			t.Errorf("got an agreement and error %v, want one of them", err)
@@ -478,7 +423,7 @@ func FuzzNegotiation(f *testing.F) {
 			t.Fatalf("got an answer: %v, want %v", ok, offer != nil)
 		}
 		if ok {
-			ngWantAnswer(t, o, *offer, answer)
+			wantRightAnswer(t, o, *offer, answer)
 		}
 	})
 }

@@ -367,7 +367,7 @@ func TestRSV1IsOfTheFirstFrame(t *testing.T) {
 				}
 			}
 			writePieces(x.c, TextMessage, text, len(text))
-			x.c.WritePreparedMessage(bhPrepare(t, PingMessage, ping))
+			x.c.WritePreparedMessage(prepare(t, PingMessage, ping))
 			x.c.WriteControl(CloseMessage, FormatCloseMessage(CloseNormalClosure, strings.Repeat("bye", 40)), time.Time{})
 			for i, m := range wantSent(t, x.wire, x.s, text, text, text) {
 				if !m.compressed || m.fragments < 2 {
@@ -1082,7 +1082,7 @@ func TestCompressionAllocatesNothing(t *testing.T) {
 	}
 	message := textLike(1<<10, 1)
 	payload := deflateMessages(1, message)[0] // refers to no other, so that it may come again and again
-	pm := bhPrepare(t, TextMessage, string(message))
+	pm := prepare(t, TextMessage, string(message))
 	for _, o := range []CompressionOptions{
 		{},
 		{ContextTakeover: true},
@@ -1166,7 +1166,7 @@ func TestAttackNoWindowReachesAnotherConnection(t *testing.T) {
 func TestPreparedMessageOnEveryConnection(t *testing.T) {
 	text := textLike(3000, 1)
 	bothSides(t, func(t *testing.T, server bool) {
-		pm := bhPrepare(t, BinaryMessage, string(text))
+		pm := prepare(t, BinaryMessage, string(text))
 		prepared := func(c *Conn, _ int, _ []byte) error { return c.WritePreparedMessage(pm) }
 		forms := make(map[deflateForm]*frame)
 		eachWindow(func(o CompressionOptions) {
@@ -1215,7 +1215,7 @@ func TestManyWritersOfACompressedConnection(t *testing.T) {
 		}
 	}
 	for j := range prepared {
-		prepared[j] = bhPrepare(t, BinaryMessage, string(all[1][j]))
+		prepared[j] = prepare(t, BinaryMessage, string(all[1][j]))
 	}
 	write := func(c *Conn, i, j int) error {
 		switch i {

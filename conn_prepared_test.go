@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// bhPrepare prepares a message that can be prepared.
-func bhPrepare(t testing.TB, messageType int, data string) *PreparedMessage {
+// prepare prepares a message that can be prepared.
+func prepare(t testing.TB, messageType int, data string) *PreparedMessage {
 	t.Helper()
 	pm, err := NewPreparedMessage(messageType, []byte(data))
 	if err != nil {

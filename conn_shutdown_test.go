@@ -929,7 +929,7 @@ func heapInUse() uint64 {
 
 // closingContext is for a call that ends long before, unless the test is stuck.
 func closingContext(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), hsPatience)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -970,7 +970,7 @@ func TestShutdownResetsNothing(t *testing.T) {
 			peer := newConn(b.pipe, !b.server, nil, connOptions{})
 			peer.SetCloseHandler(func(int, string) error { return nil }) // it has sent its Close frame
 			wantRead(b.T, peer, data)
-			hsWantClose(b.T, peer, tt.code)
+			wantClose(b.T, peer, tt.code)
 			var n int
 			var err error
 			if d := took(func() { n, err = b.pipe.Read(make([]byte, 1)) }); n != 0 || err != io.EOF || d != 0 {

@@ -49,7 +49,7 @@ func wantWritesFail(t testing.TB, reason string, c *Conn, want error) {
 		"WriteMessageContext":  c.WriteMessageContext(context.Background(), TextMessage, nil),
 		"WriteControl":         c.WriteControl(CloseMessage, nil, time.Time{}),
 		"WriteJSON":            c.WriteJSON(1),
-		"WritePreparedMessage": c.WritePreparedMessage(bhPrepare(t, TextMessage, "")),
+		"WritePreparedMessage": c.WritePreparedMessage(prepare(t, TextMessage, "")),
 		"NextWriter":           second(c.NextWriter(TextMessage)),
 		"NextWriter, ping":     second(c.NextWriter(PingMessage)),
 		"Ping":                 second(c.Ping(context.Background())),
@@ -83,7 +83,7 @@ func TestWriteMessageIsOneFrame(t *testing.T) {
 	} {
 		data := bytes.Repeat([]byte("abc"), tt.size/3+1)[:tt.size]
 		before := bytes.Clone(data)
-		pm := bhPrepare(t, BinaryMessage, string(data))
+		pm := prepare(t, BinaryMessage, string(data))
 		bothSides(t, func(t *testing.T, server bool) {
 			c, wire := newTestConn(t, server)
 			want := map[bool]int{false: tt.client, true: tt.server}[server]
@@ -321,7 +321,7 @@ func TestWritingAllocatesNothing(t *testing.T) {
 		t.Skip("the race detector makes sync.Pool forget")
 	}
 	large := make([]byte, 100_000)
-	pm, ping := bhPrepare(t, BinaryMessage, string(large)), bhPrepare(t, PingMessage, "x")
+	pm, ping := prepare(t, BinaryMessage, string(large)), prepare(t, PingMessage, "x")
 	bothSides(t, func(t *testing.T, server bool) {
 		c := newConn(nullTransport{}, server, nil, connOptions{})
 		s := NewStream(newConn(nullTransport{}, server, nil, connOptions{}), BinaryMessage)

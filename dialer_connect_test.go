@@ -27,16 +27,16 @@ import (
 	"time"
 )
 
-// hsDial returns a connection to the server at a URL. It is closed with the test, and has a deadline by which
+// dialServer returns a connection to the server at a URL. It is closed with the test, and has a deadline by which
 // a test is done unless it is stuck.
-func hsDial(t *testing.T, d Dialer, url string) *Conn {
+func dialServer(t *testing.T, d Dialer, url string) *Conn {
 	t.Helper()
 	c, _, err := d.Dial(url, nil)
 	if err != nil {
 		t.Fatalf("got error %v, want a connection", err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetReadDeadline(time.Now().Add(hsPatience))
+	c.SetReadDeadline(time.Now().Add(patience))
 	return c
 }
 
@@ -368,9 +368,9 @@ func TestDialNetworkErrors(t *testing.T) {
 	}
 }
 
-// hsTLSConfig trusts the certificate of a server of httptest, which is for example.com,
+// trusting trusts the certificate of a server of httptest, which is for example.com,
 // 127.0.0.1 and ::1.
-func hsTLSConfig(srv *httptest.Server) *tls.Config {
+func trusting(srv *httptest.Server) *tls.Config {
 	roots := x509.NewCertPool()
 	roots.AddCert(srv.Certificate())
 	return &tls.Config{RootCAs: roots}
@@ -391,7 +391,7 @@ func tlsServer(t *testing.T) (srv *httptest.Server, dial func(network, addr stri
 // A program may say which name it expects, or that it does not care.
 func TestDialTLS(t *testing.T) {
 	srv, dial := tlsServer(t)
-	trusted, named, any := hsTLSConfig(srv), hsTLSConfig(srv), &tls.Config{InsecureSkipVerify: true}
+	trusted, named, any := trusting(srv), trusting(srv), &tls.Config{InsecureSkipVerify: true}
 	named.ServerName = "example.com"
 	names := make(chan string, 1)
 	srv.TLS.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
@@ -412,7 +412,7 @@ func TestDialTLS(t *testing.T) {
 		{any, "wss://other.example/", "other.example"},
 		{any, "wss://b\u00fccher.example/", "xn--bcher-kva.example"},
 	} {
-		hsWantEcho(t, hsDial(t, Dialer{TLSClientConfig: tt.config, NetDial: dial}, tt.url), tt.url)
+		wantEcho(t, dialServer(t, Dialer{TLSClientConfig: tt.config, NetDial: dial}, tt.url), tt.url)
 		if got := <-names; got != tt.name {
 			t.Errorf("%s: got the server name %q, want %q", tt.url, got, tt.name)
 		}
@@ -447,7 +447,7 @@ func wantNoTrust(t *testing.T, d Dialer, url, name string) {
 // gives (CVE-2020-11050, CVE-2020-15133).
 func TestAttackHostName(t *testing.T) {
 	srv, dial := tlsServer(t)
-	trusted, trustedName := hsTLSConfig(srv), hsTLSConfig(srv)
+	trusted, trustedName := trusting(srv), trusting(srv)
 	trustedName.ServerName = "other.example"
 	for _, tt := range []struct {
 		url    string
@@ -477,10 +477,10 @@ func TestDialTLSNextProtos(t *testing.T) {
 		{nil, ""}, {[]string{}, ""}, {[]string{"h2"}, ""}, {[]string{"http/1.1"}, "http/1.1"},
 		{[]string{"h2", "http/1.1"}, "http/1.1"}, {[]string{"http/1.1", "h2"}, "http/1.1"},
 	} {
-		config := hsTLSConfig(srv)
+		config := trusting(srv)
 		config.NextProtos = slices.Clone(tt.protos)
-		c := hsDial(t, Dialer{TLSClientConfig: config, NetDial: dial}, "wss://example.com/")
-		hsWantEcho(t, c, "Hello")
+		c := dialServer(t, Dialer{TLSClientConfig: config, NetDial: dial}, "wss://example.com/")
+		wantEcho(t, c, "Hello")
 		if got := c.NetConn().(*tls.Conn).ConnectionState().NegotiatedProtocol; got != tt.want {
 			t.Errorf("%q: got protocol %q, want %q", tt.protos, got, tt.want)
 		}
@@ -502,7 +502,7 @@ func TestDialTrace(t *testing.T) {
 		want   string
 	}{
 		{plain.URL, nil, connected + answered},
-		{srv.URL, hsTLSConfig(srv), connected + "TLSHandshakeStart , TLSHandshakeDone <nil>, " + answered},
+		{srv.URL, trusting(srv), connected + "TLSHandshakeStart , TLSHandshakeDone <nil>, " + answered},
 		{srv.URL, &tls.Config{RootCAs: x509.NewCertPool()},
 			connected + "TLSHandshakeStart , TLSHandshakeDone x509: certificate signed by unknown authority"},
 	} {
@@ -620,10 +620,10 @@ func readReferenceAnswer(b []byte, accept string, subprotocols []string) (a refe
 // Whatever a server answers, in whatever pieces: the Dialer makes of it what another reading of the RFC does,
 // in bounded memory, and what follows the head is left for frames.
 func FuzzDialResponse(f *testing.F) {
-	f.Add([]byte(hsAnswer101+"Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover\r\n\r\n"+
+	f.Add([]byte(answer101+"Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover\r\n\r\n"+
 		"\xc1\x07\xf2H\xcd\xc9\xc9\x07\x00"), true, uint(0))
-	f.Add([]byte(hsAnswer101+"Sec-WebSocket-Protocol: chat\r\n\r\n\x89\x04ping"+hsHello+hsClose), false, uint(5))
-	f.Add([]byte(hsAnswer101+strings.Repeat("a:\n", 2000)+"\r\n"), false, uint(0))
+	f.Add([]byte(answer101+"Sec-WebSocket-Protocol: chat\r\n\r\n\x89\x04ping"+hsHello+hsClose), false, uint(5))
+	f.Add([]byte(answer101+strings.Repeat("a:\n", 2000)+"\r\n"), false, uint(0))
 	for _, file := range caseFiles(f, "dial") {
 		for i, c := range parseCases(f, file) {
 			if b := c.wire(f, "answer", sampleKey); len(b) < 2000 {

@@ -57,7 +57,7 @@ func eachProxy(t *testing.T, server *httptest.Server, f func(t *testing.T, d Dia
 		t.Run(scheme, func(t *testing.T) {
 			serve := func(nc net.Conn) error {
 				defer nc.Close()
-				nc.SetDeadline(time.Now().Add(hsPatience))
+				nc.SetDeadline(time.Now().Add(patience))
 				if scheme == "https" {
 					nc = tls.Server(nc, &tls.Config{Certificates: certified.TLS.Certificates})
 					defer nc.Close()
@@ -93,7 +93,7 @@ func eachProxy(t *testing.T, server *httptest.Server, f func(t *testing.T, d Dia
 			})
 			f(t, Dialer{
 				Proxy:           http.ProxyURL(proxyURL(t, scheme+"://user:pass@"+ln.Addr().String())),
-				TLSClientConfig: hsTLSConfig(certified),
+				TLSClientConfig: trusting(certified),
 			})
 		})
 	}
@@ -111,8 +111,8 @@ func TestDialThroughProxies(t *testing.T) {
 				if srv == secure {
 					d.TLSClientConfig.ServerName = "example.com"
 				}
-				c := hsDial(t, d, scheme+"://echo.test:7/")
-				hsWantEcho(t, c, strings.Repeat("x", 10_000))
+				c := dialServer(t, d, scheme+"://echo.test:7/")
+				wantEcho(t, c, strings.Repeat("x", 10_000))
 				want := srv == secure || strings.HasSuffix(t.Name(), "https")
 				if _, isTLS := c.NetConn().(*tls.Conn); isTLS != want {
 					t.Errorf("got %T, want TLS to the server, or the connection to the proxy", c.NetConn())
@@ -134,7 +134,7 @@ func TestAttackHostNameThroughProxy(t *testing.T) {
 func TestAttackHostNameOfProxy(t *testing.T) {
 	certified, dial := tlsServer(t)
 	for _, serverName := range []string{"", "example.com"} {
-		d := Dialer{TLSClientConfig: hsTLSConfig(certified), NetDial: dial}
+		d := Dialer{TLSClientConfig: trusting(certified), NetDial: dial}
 		d.Proxy = http.ProxyURL(proxyURL(t, "https://proxy.test"))
 		d.TLSClientConfig.ServerName = serverName
 		wantNoTrust(t, d, "ws://example.com/", "proxy.test")

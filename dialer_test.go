@@ -45,7 +45,7 @@ func accept101(key, fields string) string {
 func dialPipe(t *testing.T, d Dialer, url string, header http.Header, answer func(key string) string) (got dialed) {
 	t.Helper()
 	near, far := newPipe(t, 1<<20)
-	far.SetDeadline(time.Now().Add(hsPatience))
+	far.SetDeadline(time.Now().Add(patience))
 	if answer == nil {
 		answer = func(key string) string { return accept101(key, "") }
 	}

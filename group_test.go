@@ -33,7 +33,7 @@ func newGroupServer(t *testing.T, u *Upgrader, serve func(c *Conn)) *groupServer
 func inGroup(t *testing.T, serve func(g *Group, c *Conn), script func(t *testing.T, g *Group, server *groupServer)) {
 	t.Helper()
 	if serve == nil {
-		serve = func(_ *Group, c *Conn) { hsEcho(c) }
+		serve = func(_ *Group, c *Conn) { echoAll(c) }
 	}
 	synctest.Test(t, func(t *testing.T) {
 		var g Group
@@ -88,9 +88,9 @@ func TestGroupMembers(t *testing.T) {
 		here := make(chan *Conn, 1)
 		other := newGroupServer(t, &Upgrader{Group: group}, func(c *Conn) {
 			here <- c
-			hsEcho(c)
+			echoAll(c)
 		})
-		outside := newGroupServer(t, &Upgrader{}, func(c *Conn) { hsEcho(c) })
+		outside := newGroupServer(t, &Upgrader{}, func(c *Conn) { echoAll(c) })
 		no := func(*http.Request) bool { return false }
 		refusing := newGroupServer(t, &Upgrader{Group: group, CheckOrigin: no}, nil)
 
@@ -116,7 +116,7 @@ func TestGroupMembers(t *testing.T) {
 		second.Close()
 		wantLen(t, group, "but once", 1)
 		shutdown := inBackground(t, func() error { return (<-here).Shutdown(t.Context(), CloseNormalClosure, "") })
-		hsWantClose(t, third, CloseNormalClosure)
+		wantClose(t, third, CloseNormalClosure)
 		shutdown.want("the client has answered", 0, noError)
 		wantLen(t, group, "Shutdown takes a connection out", 0)
 	})
@@ -169,7 +169,7 @@ func TestGroupShutdown(t *testing.T) {
 		if !silent.NetConn().(*pipeConn).in.writeClosed() {
 			t.Error("got an open network connection, want it closed when the context ends")
 		}
-		hsWantClose(t, silent, CloseGoingAway)
+		wantClose(t, silent, CloseGoingAway)
 	})
 }
 
@@ -179,7 +179,7 @@ func TestGroupShutdownEndedContext(t *testing.T) {
 		c := server.dial()
 		wantCancelled(t, "a group with a connection", group.Shutdown(cancelled(errMine)))
 		wantLen(t, group, "all are closed", 0)
-		hsWantClose(t, c, CloseAbnormalClosure)
+		wantClose(t, c, CloseAbnormalClosure)
 		if err := group.Shutdown(cancelled(errMine)); err != nil {
 			t.Errorf("a group without connections: got %v, want nil", err)
 		}
@@ -191,7 +191,7 @@ func TestGroupShutdownEndedContext(t *testing.T) {
 func TestGroupShutdownOfHandlersThatReturn(t *testing.T) {
 	returned := false
 	serve := func(_ *Group, c *Conn) {
-		hsEcho(c)
+		echoAll(c)
 		returned = true
 	}
 	inGroup(t, serve, func(t *testing.T, group *Group, server *groupServer) {
@@ -205,7 +205,7 @@ func TestGroupShutdownOfHandlersThatReturn(t *testing.T) {
 			t.Errorf("got returned %v, want it, and an open network connection until the client has answered", returned)
 		}
 		wantWrite(t, client, strings.Repeat("the rest is taken", 1<<17)) // more than the network holds
-		hsWantClose(t, client, CloseGoingAway)
+		wantClose(t, client, CloseGoingAway)
 		shutdown.want("the client has answered, and nobody has come for its message", time.Minute+claimTime, noError)
 	})
 }
@@ -254,7 +254,7 @@ func TestGroupShutdownByMembers(t *testing.T) {
 				client := server.dial()
 				time.AfterFunc(time.Second, func() {
 					client.WriteMessage(TextMessage, nil)
-					hsWantClose(t, client, CloseGoingAway)
+					wantClose(t, client, CloseGoingAway)
 				})
 			}
 			time.Sleep(time.Second)
@@ -281,15 +281,15 @@ func TestGroupShutdownRefusesRequests(t *testing.T) {
 	}
 }
 
-// groupHijacker runs a function when Upgrade takes the connection over.
-type groupHijacker struct {
-	*hsHijacker
+// hookedHijacker runs a function when Upgrade takes the connection over.
+type hookedHijacker struct {
+	*hijacker
 	hijacked func()
 }
 
-func (w groupHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+func (w hookedHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	w.hijacked()
-	return w.hsHijacker.Hijack()
+	return w.hijacker.Hijack()
 }
 
 func nothing() error { return nil }
@@ -298,13 +298,13 @@ func nothing() error { return nil }
 // may fail, and returns the other end, too.
 func upgradeWhile(t *testing.T, u Upgrader, hijacked, writing func() error) (*Conn, *pipeConn, error) {
 	near, far := newPipe(t, 1<<16)
-	w := &hsHijacker{ResponseRecorder: httptest.NewRecorder(), conn: writeFunc{near, func(p []byte) (int, error) {
+	w := &hijacker{ResponseRecorder: httptest.NewRecorder(), conn: writeFunc{near, func(p []byte) (int, error) {
 		if err := writing(); err != nil {
 			return 0, err
 		}
 		return near.Write(p)
 	}}}
-	c, err := u.Upgrade(groupHijacker{w, func() { hijacked() }}, hsRequest(), nil)
+	c, err := u.Upgrade(hookedHijacker{w, func() { hijacked() }}, hsRequest(), nil)
 	if c != nil {
 		t.Cleanup(func() { c.Close() })
 	}
@@ -440,7 +440,7 @@ func TestGroupShutdownAmongComingAndGoing(t *testing.T) {
 		c.SetPingHandler(c.PingHandler())
 		c.SetPongHandler(func(string) error { return nil })
 		c.SetCloseHandler(nil)
-		hsEcho(c)
+		echoAll(c)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/func", u.HandlerFunc(serve))

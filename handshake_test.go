@@ -30,9 +30,6 @@ const (
 	sampleAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 )
 
-// hsPatience is how long a test waits for what comes at once unless the library is wrong.
-const hsPatience = 20 * time.Second
-
 // Frames of a client, as in the examples of RFC 6455, 5.7, and of a server.
 const (
 	maskedHello = "\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"
@@ -195,13 +192,13 @@ func playRequest(t *testing.T, c *handshakeCase, send func(net.Conn)) {
 	if answer := c.setting("upgrader", "checkorigin"); answer != nil {
 		u.CheckOrigin = func(*http.Request) bool { return answer[0] == "yes" }
 	}
-	addr, upgrades := hsServe(t, u)
+	addr, upgrades := serveEcho(t, u)
 	nc, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	nc.SetDeadline(time.Now().Add(hsPatience))
+	nc.SetDeadline(time.Now().Add(patience))
 
 	send(nc)
 	br := bufio.NewReader(nc)

@@ -106,7 +106,7 @@ func TestAttackMaskKeys(t *testing.T) {
 	for _, o := range []*CompressionOptions{nil, {}, {ContextTakeover: true}} {
 		a := attack{false, o}
 		c, wire := a.pipe(t, connOptions{maxFrameSize: 100})
-		pm := bhPrepare(t, TextMessage, "prepared once")
+		pm := prepare(t, TextMessage, "prepared once")
 		for range 50 {
 			for _, w := range sendWays {
 				w.write(c, TextMessage, textLike(1000, 1))

@@ -498,7 +498,7 @@ func TestWritingAllocates(t *testing.T) {
 		c, deadline := a.c, time.Now().Add(time.Hour)
 		for _, size := range []int{0, 16, 1000, 16 << 10} {
 			data := make([]byte, size)
-			pm := bhPrepare(t, BinaryMessage, string(data))
+			pm := prepare(t, BinaryMessage, string(data))
 			for name, write := range map[string]func() error{
 				"WriteMessage":         func() error { return c.WriteMessage(BinaryMessage, data) },
 				"WriteMessageContext":  func() error { return c.WriteMessageContext(ctx, BinaryMessage, data) },

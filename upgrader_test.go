@@ -23,7 +23,7 @@ import (
 	"time"
 )
 
-const hsAnswer101 = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+const answer101 = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 	"Sec-WebSocket-Accept: " + sampleAccept + "\r\n"
 
 // hsRequest returns the handshake of RFC 6455, 1.2, as net/http hands it to a handler.
@@ -38,15 +38,15 @@ func hsRequest() *http.Request {
 	return r
 }
 
-// hsHijacker is a ResponseWriter whose connection is one of the test's.
-type hsHijacker struct {
+// hijacker is a ResponseWriter whose connection is one of the test's.
+type hijacker struct {
 	*httptest.ResponseRecorder
 	conn net.Conn
 	rw   *bufio.ReadWriter // nil for a new one
 	err  error
 }
 
-func (w *hsHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if w.rw == nil {
 		w.rw = bufio.NewReadWriter(bufio.NewReader(w.conn), bufio.NewWriter(w.conn))
 	}
@@ -56,10 +56,10 @@ func (w *hsHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // upgradePipe upgrades a request over one end of a connection in memory. It returns the ResponseWriter, which has
 // the answer to a request that is refused, and the other end. Neither header may be changed: net/http has handed
 // out the one, and the program the other.
-func upgradePipe(t *testing.T, u Upgrader, r *http.Request, h http.Header) (*hsHijacker, *pipeConn, *Conn, error) {
+func upgradePipe(t *testing.T, u Upgrader, r *http.Request, h http.Header) (*hijacker, *pipeConn, *Conn, error) {
 	t.Helper()
 	near, far := newPipe(t, 4<<20)
-	w := &hsHijacker{ResponseRecorder: httptest.NewRecorder(), conn: near}
+	w := &hijacker{ResponseRecorder: httptest.NewRecorder(), conn: near}
 	requestBefore, before := r.Header.Clone(), h.Clone()
 	c, err := u.Upgrade(w, r, h)
 	if (c == nil) == (err == nil) {
@@ -74,7 +74,7 @@ func upgradePipe(t *testing.T, u Upgrader, r *http.Request, h http.Header) (*hsH
 	return w, far, c, err
 }
 
-func hsTryUpgrade(t *testing.T, u Upgrader, r *http.Request) (w *hsHijacker, far *pipeConn, err error) {
+func hsTryUpgrade(t *testing.T, u Upgrader, r *http.Request) (w *hijacker, far *pipeConn, err error) {
 	t.Helper()
 	w, far, _, err = upgradePipe(t, u, r, nil)
 	return w, far, err
@@ -85,7 +85,7 @@ func hsTryUpgrade(t *testing.T, u Upgrader, r *http.Request) (w *hsHijacker, far
 func wantAnswer(t *testing.T, u Upgrader, r *http.Request, header http.Header, fields string) {
 	t.Helper()
 	_, far, c, err := upgradePipe(t, u, r, header)
-	got, want := string(far.take()), hsAnswer101+fields+"\r\n"
+	got, want := string(far.take()), answer101+fields+"\r\n"
 	if err != nil || got != want || far.in.writes != 1 {
 		t.Fatalf("%q: got %q in %d writes and error %v, want %q in one", header, got, far.in.writes, err, want)
 	}
@@ -113,9 +113,9 @@ type upgradeResult struct {
 	err         error
 }
 
-// hsServe returns the address of a server that upgrades every request and echoes its
+// serveEcho returns the address of a server that upgrades every request and echoes its
 // messages, and what came of each.
-func hsServe(t *testing.T, u Upgrader) (addr string, upgrades <-chan upgradeResult) {
+func serveEcho(t *testing.T, u Upgrader) (addr string, upgrades <-chan upgradeResult) {
 	results := make(chan upgradeResult, 16)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := u.Upgrade(w, r, nil)
@@ -131,13 +131,10 @@ func hsServe(t *testing.T, u Upgrader) (addr string, upgrades <-chan upgradeResu
 	return srv.Listener.Addr().String(), results
 }
 
-// hsEcho is echoAll.
-func hsEcho(c *Conn) { echoAll(c) }
-
 var echoHandler = new(Upgrader).HandlerFunc(func(c *Conn, _ *http.Request) { echoAll(c) })
 
-// hsWantEcho sends a message to a server that sends it back.
-func hsWantEcho(t *testing.T, c *Conn, text string) {
+// wantEcho sends a message to a server that sends it back.
+func wantEcho(t *testing.T, c *Conn, text string) {
 	t.Helper()
 	err := c.WriteMessage(TextMessage, []byte(text))
 	if err == nil {
@@ -301,7 +298,7 @@ func TestCompressionOfUpgraderAndDialer(t *testing.T) {
 		}
 		for _, c := range []*Conn{server, client} {
 			level, threshold := int(c.compression.level.Load()), c.compression.threshold
-			if got := ngDescribe(c.compression); got != tt.want || level != tt.level || threshold != tt.threshold {
+			if got := describeCompression(c.compression); got != tt.want || level != tt.level || threshold != tt.threshold {
 				t.Errorf("%+v: got a connection that %s, at level %d from %d bytes on, want one that %s, %d, %d",
 					tt.options, got, level, threshold, tt.want, tt.level, tt.threshold)
 			}
@@ -313,7 +310,7 @@ func TestCompressionOfUpgraderAndDialer(t *testing.T) {
 // or not, and are an error of Dial before anything is dialed.
 func TestInvalidCompressionOptions(t *testing.T) {
 	r := hsRequest()
-	for _, tt := range ngInvalid {
+	for _, tt := range invalidOptions {
 		for _, offers := range [][]string{nil, {"permessage-deflate"}} {
 			r.Header["Sec-Websocket-Extensions"] = offers
 			u := Upgrader{EnableCompression: true, Compression: tt.options}
@@ -344,9 +341,9 @@ func TestUpgradeUnwraps(t *testing.T) {
 		{errMine, "mine", "mine\n"},
 		{http.ErrHijacked, http.ErrHijacked.Error(), http.ErrHijacked.Error() + "\n"},
 		{http.ErrNotSupported, "response does not implement http.Hijacker",
-			"The handler's ResponseWriter is a *websocket.hsHijacker, which has no Hijack method."},
+			"The handler's ResponseWriter is a *websocket.hijacker, which has no Hijack method."},
 	} {
-		w := &hsHijacker{ResponseRecorder: httptest.NewRecorder(), conn: near, err: tt.err}
+		w := &hijacker{ResponseRecorder: httptest.NewRecorder(), conn: near, err: tt.err}
 		c, err := new(Upgrader).Upgrade(wrappedWriter{wrappedWriter{w}}, hsRequest(), nil)
 		if tt.err == nil {
 			if c == nil || err != nil {
@@ -366,8 +363,8 @@ func TestUpgradeConcurrently(t *testing.T) {
 	u, d := Upgrader{Subprotocols: []string{"a"}}, Dialer{Subprotocols: []string{"a"}}
 	otherU, otherD := u, d
 	otherU.Subprotocols, otherD.Subprotocols = []string{"b"}, []string{"b"}
-	addr, _ := hsServe(t, u)
-	other, _ := hsServe(t, otherU)
+	addr, _ := serveEcho(t, u)
+	other, _ := serveEcho(t, otherU)
 	var wg sync.WaitGroup
 	for i := range 32 {
 		wg.Go(func() {
@@ -381,7 +378,7 @@ func TestUpgradeConcurrently(t *testing.T) {
 				return
 			}
 			defer c.Close()
-			hsWantEcho(t, c, want)
+			wantEcho(t, c, want)
 		})
 	}
 	wg.Wait()
@@ -396,7 +393,7 @@ func TestUpgradeKeepsEarlyFrames(t *testing.T) {
 		io.WriteString(far, frames[:n])
 		br := bufio.NewReaderSize(near, len(frames))
 		held, _ := br.Peek(n)
-		c, err := new(Upgrader).Upgrade(&hsHijacker{conn: near, rw: bufio.NewReadWriter(br, nil)}, hsRequest(), nil)
+		c, err := new(Upgrader).Upgrade(&hijacker{conn: near, rw: bufio.NewReadWriter(br, nil)}, hsRequest(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -417,7 +414,7 @@ func TestAttackUnreadAnswer(t *testing.T) {
 			near.SetDeadline(time.Now().Add(time.Second))
 			time.AfterFunc(59*time.Second, func() { room(far, 1000) })
 			u := Upgrader{HandshakeTimeout: timeout}
-			w := &hsHijacker{ResponseRecorder: httptest.NewRecorder(), conn: near}
+			w := &hijacker{ResponseRecorder: httptest.NewRecorder(), conn: near}
 			start := time.Now()
 			c, err := u.Upgrade(w, hsRequest(), nil)
 			if timeout == 7*time.Second {
@@ -447,18 +444,18 @@ func TestAttackUnreadAnswer(t *testing.T) {
 	}
 }
 
-// hsListener hands out connections of the test's.
-type hsListener struct {
+// pipeListener hands out connections of the test's.
+type pipeListener struct {
 	conns chan net.Conn
 	once  sync.Once
 	done  chan struct{}
 }
 
-func newHSListener() *hsListener {
-	return &hsListener{conns: make(chan net.Conn), done: make(chan struct{})}
+func newPipeListener() *pipeListener {
+	return &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}
 }
 
-func (l *hsListener) Accept() (net.Conn, error) {
+func (l *pipeListener) Accept() (net.Conn, error) {
 	select {
 	case c := <-l.conns:
 		return c, nil
@@ -467,16 +464,16 @@ func (l *hsListener) Accept() (net.Conn, error) {
 	}
 }
 
-func (l *hsListener) Close() error {
+func (l *pipeListener) Close() error {
 	l.once.Do(func() { close(l.done) })
 	return nil
 }
 
-func (l *hsListener) Addr() net.Addr { return pipeAddr{} }
+func (l *pipeListener) Addr() net.Addr { return pipeAddr{} }
 
 // servePipe returns the client's end of a connection to a server, in a bubble.
 func servePipe(t *testing.T, srv *http.Server) *pipeConn {
-	l := newHSListener()
+	l := newPipeListener()
 	go srv.Serve(l)
 	t.Cleanup(func() { srv.Close() })
 	near, far := newPipe(t, 1<<20)
@@ -492,11 +489,11 @@ func TestUpgradeOutlivesServerTimeouts(t *testing.T) {
 			WriteTimeout: 6 * time.Second, IdleTimeout: 3 * time.Second,
 			Handler: echoHandler,
 		})
-		c := hsDial(t, Dialer{NetDial: func(string, string) (net.Conn, error) { return far, nil }}, "ws://a.example/")
+		c := dialServer(t, Dialer{NetDial: func(string, string) (net.Conn, error) { return far, nil }}, "ws://a.example/")
 		c.SetReadDeadline(time.Time{})
 		for range 3 {
 			time.Sleep(time.Hour)
-			hsWantEcho(t, c, "Hello")
+			wantEcho(t, c, "Hello")
 		}
 	})
 }
@@ -548,7 +545,7 @@ func serveFunc(t *testing.T, wrap func(http.Handler) http.Handler, f func(*Conn,
 	return srv.URL, errorLog
 }
 
-func hsWantClose(t *testing.T, c *Conn, code int) {
+func wantClose(t *testing.T, c *Conn, code int) {
 	t.Helper()
 	if _, _, err := c.ReadMessage(); !IsCloseError(err, code) {
 		t.Errorf("got error %v, want close %d", err, code)
@@ -567,7 +564,7 @@ func TestHandlerFuncReturnsAtOnce(t *testing.T) {
 		<-returned
 		echoAll(c)
 	})
-	hsWantEcho(t, hsDial(t, Dialer{}, url), "Hello")
+	wantEcho(t, dialServer(t, Dialer{}, url), "Hello")
 }
 
 // Routers reuse the values of a request's context when their handler has returned, as chi does with the parameters of
@@ -591,7 +588,7 @@ func TestHandlerFuncKeepsValuesOfContexts(t *testing.T) {
 			c.ReadMessage()
 			c.WriteMessage(TextMessage, []byte(*r.Context().Value(key{}).(*string)))
 		})
-		hsWantEcho(t, hsDial(t, Dialer{}, url+"/first"), "/first")
+		wantEcho(t, dialServer(t, Dialer{}, url+"/first"), "/first")
 	}
 }
 
@@ -614,7 +611,7 @@ func TestHandlerFuncContext(t *testing.T) {
 		}
 		echoAll(c)
 	})
-	hsWantEcho(t, hsDial(t, Dialer{}, url+"?a=b"), "Hello")
+	wantEcho(t, dialServer(t, Dialer{}, url+"?a=b"), "Hello")
 }
 
 // The context of a function ends where a read or a write finds that the peer is gone, and where another goroutine
@@ -633,7 +630,7 @@ func TestHandlerFuncContextEnds(t *testing.T) {
 			<-r.Context().Done()
 			close(ended)
 		})
-		c := hsDial(t, Dialer{}, url)
+		c := dialServer(t, Dialer{}, url)
 		c.WriteMessage(TextMessage, []byte("longer"))
 		if name == "a read" {
 			c.Close()
@@ -665,11 +662,11 @@ func TestHandlerFuncClosesAfterServe(t *testing.T) {
 			}
 			echoAll(c)
 		})
-		bystander, c := hsDial(t, Dialer{}, url), hsDial(t, Dialer{}, url+"/end")
+		bystander, c := dialServer(t, Dialer{}, url), dialServer(t, Dialer{}, url+"/end")
 		wantRead(t, c, "bye")
-		hsWantClose(t, c, tt.code)
-		hsWantEcho(t, bystander, "still here")
-		hsWantEcho(t, hsDial(t, Dialer{}, url), "and open")
+		wantClose(t, c, tt.code)
+		wantEcho(t, bystander, "still here")
+		wantEcho(t, dialServer(t, Dialer{}, url), "and open")
 		if !tt.logged {
 			if len(ours) > 0 {
 				t.Errorf("got log %q, want nothing", <-ours)
@@ -711,7 +708,7 @@ func TestHandlerFuncResponseHeader(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	hsWantEcho(t, c, "Hello")
+	wantEcho(t, c, "Hello")
 	if got := resp.Header["Set-Cookie"]; asked != 1 || !slices.Equal(got, []string{"a=1"}) || c.Subprotocol() != "chat" {
 		t.Errorf("got cookies %q, subprotocol %q after %d calls, want those of one call", got, c.Subprotocol(), asked)
 	}
