@@ -247,49 +247,6 @@ func TestBehaviourReadAfterClose(t *testing.T) {
 	})
 }
 
-// "Read errors stay: every later read returns the same error." Another library panics at the 1,000th.
-func TestBehaviourReadErrorsStay(t *testing.T) {
-	for _, tt := range []struct {
-		name, frame string
-		before      func(c *Conn)
-		code        int // of the *CloseError
-		want        string
-	}{
-		{"the peer closes", closeFrame(1001, "bye"), nil, 1001, "websocket: close 1001 (going away): bye"},
-		{"end", "", nil, 1006, "websocket: close 1006 (abnormal closure): unexpected EOF"},
-		{"Close", "\x81", func(c *Conn) { c.Close() }, 0, "read pipe pipe->pipe: use of closed network connection"},
-		{"protocol error", "\xc1", nil, 0, "websocket: reserved bit RSV1 is set"},
-		{"limit", "\x81abc", func(c *Conn) { c.SetReadLimit(2) }, 0, "websocket: read limit exceeded"},
-		{"handler", "\x8a", func(c *Conn) { c.SetPongHandler(func(string) error { return errMine }) }, 0, errMine.Error()},
-	} {
-		c, wire := newTestConn(t, false)
-		if tt.before != nil {
-			tt.before(c)
-		}
-		if tt.frame != "" {
-			closedBy(wire, false, tt.frame, "\x81later")
-		}
-		closedBy(wire, false)
-		_, _, err := c.ReadMessage()
-		e, isClose := err.(*CloseError)
-		if err == nil || err.Error() != tt.want || isClose != (tt.code != 0) || isClose && e.Code != tt.code {
-			t.Errorf("%s: got %T %v, want %s", tt.name, err, err, tt.want)
-			continue
-		}
-		c.send.awaitFlush() // an answer, if any, has left
-		wire.take()
-		for i := range 1500 {
-			for _, r := range receiveWays {
-				if messageType, p, again := r.read(c); again != err || messageType != noMessage || len(p) > 0 {
-					t.Fatalf("%s: read %d with %s: got type %d, %q and error %v, want -1 and the same error",
-						tt.name, i, r.name, messageType, p, again)
-				}
-			}
-		}
-		c.wantNothingSent(t, wire, "a read that repeats its error")
-	}
-}
-
 // goroutineNumber is that of the goroutine that calls it.
 func goroutineNumber() string {
 	var b [64]byte
@@ -430,49 +387,6 @@ func TestBehaviourWriteTimeoutStays(t *testing.T) {
 			wantWritesReturn(t, c, wire, err, "after "+name+" has timed out")
 		})
 	}
-}
-
-// "EnableWriteCompression: true by default where negotiated, level 1": what leaves becomes the message again, each on
-// its own, and is about as long as compress/flate makes it, until the program says otherwise.
-func TestBehaviourCompressionIsOnAtLevel1(t *testing.T) {
-	text := textLike(3000, 1)
-	set := func(level int) func(*Conn) { return func(c *Conn) { c.SetCompressionLevel(level) } }
-	enable := func(on bool) func(*Conn) { return func(c *Conn) { c.EnableWriteCompression(on) } }
-	bothSides(t, func(t *testing.T, server bool) {
-		c, wire := newCompressedConn(t, server, CompressionOptions{})
-		const plain = 0
-		for _, step := range []struct {
-			name   string
-			change func(*Conn)
-			level  int
-		}{
-			{"by default", func(*Conn) {}, 1},
-			{"switched off", enable(false), plain},
-			{"switched on", enable(true), 1},
-			{"at level 9", set(9), 9},
-			{"switched off at level 9", enable(false), plain},
-			{"switched on again", enable(true), 9},
-			{"at level -2", set(-2), -2},
-			{"at compress/flate's default level", set(-1), -1},
-		} {
-			step.change(c)
-			want := len(text)
-			if step.level != plain {
-				want = len(deflateMessages(step.level, text)[0])
-			}
-			for _, w := range sendWays {
-				if err := w.write(c, TextMessage, text); err != nil {
-					t.Errorf("%s, %s: got error %v, want none", step.name, w.name, err)
-				}
-				sent := wantSent(t, wire, &strictInflater{bits: 15}, text)[0]
-				n := len(sent.payload)
-				if sent.compressed != (step.level != plain) || sent.fragments != 1 || n < want*9/10 || n > want*11/10 {
-					t.Errorf("%s, %s: got %d bytes in %d fragments, compressed: %v, want about %d in 1, as at level %d",
-						step.name, w.name, n, sent.fragments, sent.compressed, want, step.level)
-				}
-			}
-		}
-	})
 }
 
 // Levels are those of compress/flate: "`websocket: invalid compression level` outside -2..9", and the level stays what

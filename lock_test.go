@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -204,66 +203,6 @@ func TestLockBatchOutlastsALimit(t *testing.T) {
 			w.finishBatch(0, tt.left)
 			w.want(fmt.Sprint(tt.left, " bytes have left"), tt.want...)
 		})
-	}
-}
-
-// One goroutine at a time has the lock, and one the message; each frame is written once, by its
-// sender or in a batch, in each sender's order.
-func TestLockExcludes(t *testing.T) {
-	var k lock
-	var senders sync.WaitGroup
-	var holders, openers atomic.Int32
-	alone := func(n *atomic.Int32, what string) {
-		if n.Add(1) != 1 {
-			t.Errorf("got several that have the %s, want one", what)
-		}
-	}
-	next := make([]int, 16) // guarded by the lock
-	write := func(f *frame) {
-		p := f.payload
-		if next[p[0]] != int(p[1]) {
-			t.Errorf("sender %d: got frame %d, want %d", p[0], p[1], next[p[0]])
-		}
-		next[p[0]]++
-	}
-	for i := range next {
-		senders.Go(func() {
-			for j := range 200 {
-				mode := []lockMode{modeFrame, modeData, modeData, modeMessage}[(i+j)%4]
-				if mode == modeMessage {
-					k.acquire(modeMessage, nil, &limit{})
-					alone(&openers, "message")
-					openers.Add(-1)
-					k.endMessage()
-					mode = modeFrame
-				}
-				late := until(time.Now()) // gives up at once, or has it
-				if _, err := k.acquire(mode, nil, &late); err == nil {
-					k.release(false)
-				}
-				f := frame{fin: true, opcode: opBinary, payload: []byte{byte(i), byte(j)}}
-				if written, _ := k.acquire(mode, &f, &limit{}); written {
-					continue
-				}
-				alone(&holders, "lock")
-				write(&f)
-				if k.has(stateQueued) {
-					n := int32(0)
-					k.takeBatch(time.Time{}, func(f *frame) (end int32) {
-						n++
-						write(f)
-						return n
-					})
-					k.finishBatch(0, n)
-				}
-				holders.Add(-1)
-				k.release(false)
-			}
-		})
-	}
-	senders.Wait()
-	if want := slices.Repeat([]int{200}, len(next)); !slices.Equal(next, want) || k.state.Load() != 0 {
-		t.Errorf("got %d frames of the senders, and state %b, want %d and 0", next, k.state.Load(), want)
 	}
 }
 

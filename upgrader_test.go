@@ -358,32 +358,6 @@ func TestUpgradeUnwraps(t *testing.T) {
 	}
 }
 
-// A copy of an Upgrader or of a Dialer is another one, and each may be used by many goroutines at a time.
-func TestUpgradeConcurrently(t *testing.T) {
-	u, d := Upgrader{Subprotocols: []string{"a"}}, Dialer{Subprotocols: []string{"a"}}
-	otherU, otherD := u, d
-	otherU.Subprotocols, otherD.Subprotocols = []string{"b"}, []string{"b"}
-	addr, _ := serveEcho(t, u)
-	other, _ := serveEcho(t, otherU)
-	var wg sync.WaitGroup
-	for i := range 32 {
-		wg.Go(func() {
-			d, addr, want := &d, addr, "a"
-			if i%2 == 1 {
-				d, addr, want = &otherD, other, "b"
-			}
-			c, _, err := d.Dial("ws://"+addr, nil)
-			if err != nil || c.Subprotocol() != want {
-				t.Errorf("got error %v, want a connection with subprotocol %s", err, want)
-				return
-			}
-			defer c.Close()
-			wantEcho(t, c, want)
-		})
-	}
-	wg.Wait()
-}
-
 // A client may send frames before it has the answer. What is left of them in the hijacked reader is the beginning of
 // the stream, and a copy: net/http and middlewares use their buffers again.
 func TestUpgradeKeepsEarlyFrames(t *testing.T) {
