@@ -706,14 +706,15 @@ func TestShutdownWhoseContextEndsDiscardsNothing(t *testing.T) {
 	}
 }
 
-// closingContexts are the ways in which a context ends after a minute, with the error
-// of a call that it has ended.
-var closingContexts = []struct {
+// contextEnd is a way in which a context ends after a minute, with the error of a call that it has ended.
+type contextEnd struct {
 	name  string
 	make  func(context.Context) (context.Context, context.CancelFunc)
 	want  string
 	wants []error
-}{
+}
+
+var closingContexts = []contextEnd{
 	{"deadline", func(ctx context.Context) (context.Context, context.CancelFunc) {
 		return context.WithTimeout(ctx, time.Minute)
 	}, "context deadline exceeded", []error{context.DeadlineExceeded}},
@@ -743,16 +744,8 @@ func TestShutdownSilentPeer(t *testing.T) {
 			}
 		}
 	}
-	type end struct {
-		name  string
-		make  func(context.Context) (context.Context, context.CancelFunc)
-		want  string
-		wants []error
-	}
-	ends := []end{{"another call", context.WithCancel, "", nil}, {"Close", context.WithCancel, "", nil}}
-	for _, tt := range closingContexts {
-		ends = append(ends, tt)
-	}
+	ends := append([]contextEnd{{"another call", context.WithCancel, "", nil}, {"Close", context.WithCancel, "", nil}},
+		closingContexts...)
 	for _, peer := range []struct {
 		name   string
 		size   int                     // of the network

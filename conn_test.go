@@ -179,7 +179,13 @@ func TestReadMessageContextDuringAHandler(t *testing.T) {
 			return nil
 		}
 		b.c.SetPongHandler(func(string) error { return slow() })
-		b.c.SetPingHandler(func(string) error { panic(errMine) })
+		b.c.SetPingHandler(func(payload string) error {
+			if payload == "cancelled" {
+				cancel()
+				synctest.Wait()
+			}
+			panic(errMine)
+		})
 		b.c.SetCloseHandler(func(int, string) error { return slow() })
 		read := func(f peerFrame) error {
 			var ctx context.Context
@@ -194,18 +200,20 @@ func TestReadMessageContextDuringAHandler(t *testing.T) {
 		b.send(textFrame("behind a pong"))
 		wantRead(b, b.c, "behind a pong")
 
-		func() {
-			defer func() {
-				if err := recover(); err != errMine {
-					b.Errorf("got %v, want the handler's panic", err)
-				}
+		for _, payload := range []string{"cancelled", "cancelled later"} {
+			func() {
+				defer func() {
+					if err := recover(); err != errMine {
+						b.Errorf("got %v, want the handler's panic", err)
+					}
+				}()
+				read(pingFrame(payload))
 			}()
-			read(pingFrame(""))
-		}()
-		cancel()
-		synctest.Wait()
-		b.send(textFrame("behind a panic"))
-		wantRead(b, b.c, "behind a panic")
+			cancel()
+			synctest.Wait()
+			b.send(textFrame("behind a panic"))
+			wantRead(b, b.c, "behind a panic")
+		}
 
 		err := read(peerClose)
 		if !IsCloseError(err, CloseNormalClosure) {

@@ -722,7 +722,7 @@ func within(t testing.TB, what string, call func() error) error {
 // loopTransport is a network connection that delivers the same bytes again and again, and
 // forgets what is written to it.
 type loopTransport struct {
-	net.Conn
+	nullTransport
 	bytes []byte
 	pos   int
 }
@@ -735,12 +735,10 @@ func (t *loopTransport) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func (t *loopTransport) Write(p []byte) (int, error)      { return len(p), nil }
-func (*loopTransport) LocalAddr() net.Addr                { return nil }
-func (t *loopTransport) Close() error                     { return nil }
-func (t *loopTransport) SetDeadline(time.Time) error      { return nil }
-func (t *loopTransport) SetReadDeadline(time.Time) error  { return nil }
-func (t *loopTransport) SetWriteDeadline(time.Time) error { return nil }
+func (*loopTransport) LocalAddr() net.Addr         { return nil }
+func (*loopTransport) RemoteAddr() net.Addr        { return nil }
+func (*loopTransport) Close() error                { return nil }
+func (*loopTransport) SetDeadline(time.Time) error { return nil }
 
 // echoAll answers each message with itself, until the connection ends.
 func echoAll(c *Conn) {

@@ -237,7 +237,7 @@ func TestRepliesAfterTheReadDeadline(t *testing.T) {
 			b.send(textFrame("a"), pingFrame("p")) // the read of the message brings the ping
 			wantRead(b, b.c, "a")
 			b.c.SetReadDeadline(time.Unix(1, 0))
-			wantTimeout(b.T, third(b.c.ReadMessage()))
+			wantTimeout(b.T, second3(b.c.ReadMessage()))
 			b.want("the ping was read", "10 p")
 			b.c.SetReadDeadline(time.Time{})
 			b.send(textFrame("b"), tt.frame)
@@ -318,7 +318,7 @@ func TestPongsDoNotWaitForAHandler(t *testing.T) {
 				b.c.burst.quick = quick
 				b.send(tt.in...)
 				answer(b, b.c, len(tt.want)-1, writeBack)
-				if err := third(b.c.ReadMessage()); err != nil {
+				if err := second3(b.c.ReadMessage()); err != nil {
 					b.Fatal(err)
 				}
 				time.Sleep(time.Millisecond) // much less than what the handler takes

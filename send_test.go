@@ -588,15 +588,13 @@ func TestFullKernel(t *testing.T) {
 		if err := within(t, "the read", func() error { return readText(c, "a") }); err != nil {
 			t.Fatalf("got %v, want the message behind the ping", err)
 		}
-		if err := within(t, "the read", func() error { return third(c.ReadMessage()) }); fmt.Sprint(err) != tt.err {
+		if err := within(t, "the read", func() error { return second3(c.ReadMessage()) }); fmt.Sprint(err) != tt.err {
 			t.Errorf("got %v, want %s", err, tt.err)
 		}
 		peer.drain(t)
 		peer.want(t, "the network is free", "1 corked", "10 p", tt.reply)
 	})
 }
-
-func third(_ int, _ []byte, err error) error { return err }
 
 // Close wakes writers that wait for the network, and is bounded then, too.
 func TestCloseDuringAWrite(t *testing.T) {

@@ -204,7 +204,7 @@ func TestCloseTakesTheConnectionOffContexts(t *testing.T) {
 		wire *pipeConn
 		ctx  *countedContext
 	}
-	read := func(e ends) error { return third(e.c.ReadMessageContext(e.ctx)) }
+	read := func(e ends) error { return second3(e.c.ReadMessageContext(e.ctx)) }
 	write := func(e ends) error { return e.c.WriteMessageContext(e.ctx, TextMessage, make([]byte, 1000)) }
 	send := func(e ends, list ...peerFrame) { e.wire.Write(peerFrames(false, list...)) }
 	for _, tt := range []struct {
