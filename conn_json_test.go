@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"math"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -160,19 +159,16 @@ func TestReadJSONIsResumed(t *testing.T) {
 		in := peerFrames(b.server, peerFrame{false, opText, `{"s":"`}, pingFrame("ping"),
 			peerFrame{false, opContinuation, long}, peerFrame{true, opContinuation, `","x":12}`})
 		got := point{-1, "before"}
-		for i, x := range in {
-			b.c.SetReadDeadline(time.Now().Add(time.Millisecond))
-			if err := b.c.ReadJSON(&got); !errors.Is(err, os.ErrDeadlineExceeded) || got != (point{-1, "before"}) {
-				b.Fatalf("after %d bytes: got %v, %v, want a timeout and what was there", i, got, err)
+		b.byBytes(in[:len(in)-1], func() error {
+			err := b.c.ReadJSON(&got)
+			if err == nil || got != (point{-1, "before"}) {
+				b.Fatalf("got %v, %v, want what was there", got, err)
 			}
 			var text string
 			otherWire.Write(peerFrames(b.server, textFrame(`"`+strings.Repeat("#", 200)+`"`)))
-			if err := other.ReadJSON(&text); err != nil {
-				b.Fatal(err)
-			}
-			b.far.Write([]byte{x})
-		}
-		b.c.SetReadDeadline(time.Time{})
+			return errors.Join(err, other.ReadJSON(&text))
+		})
+		b.far.Write(in[len(in)-1:])
 		if err := b.c.ReadJSON(&got); err != nil || got != (point{12, long}) {
 			b.Errorf("got %v and error %v, want all of the message", got, err)
 		}
@@ -264,27 +260,21 @@ func TestJoinMessagesIsResumed(t *testing.T) {
 	eachPipe(t, connOptions{}, func(b *bubble) {
 		r := JoinMessages(b.c, "--")
 		var got []byte
-		for _, x := range peerFrames(b.server, peerFrame{false, opText, "one"}, peerFrame{true, opContinuation, "two"},
-			peerFrame{true, opBinary, "three"}) {
-			b.far.Write([]byte{x})
-			b.c.SetReadDeadline(time.Now().Add(time.Millisecond))
-			for err := error(nil); err == nil; {
-				p := make([]byte, 3)
-				var n int
-				n, err = r.Read(p)
-				if got = append(got, p[:n]...); err != nil {
-					wantTimeout(b.T, err)
-				}
-			}
+		in := peerFrames(b.server, peerFrame{false, opText, "one"}, peerFrame{true, opContinuation, "two"},
+			peerFrame{true, opBinary, "three"})
+		b.byBytes(in, func() error {
+			p := make([]byte, 3)
+			n, err := r.Read(p)
+			got = append(got, p[:n]...)
 			if n, err := r.Read(nil); n != 0 || err != nil {
 				b.Errorf("got %d and error %v of an empty read behind %q, want 0 and none", n, err, got)
 			}
-		}
+			return err
+		})
 		if want := "onetwo--three--"; string(got) != want {
 			b.Errorf("got %q, want %q", got, want)
 		}
 
-		b.c.SetReadDeadline(time.Time{})
 		b.send(texts("four", "five")...)
 		io.ReadFull(r, make([]byte, 2))
 		wantRead(b, b.c, "five")

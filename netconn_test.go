@@ -111,22 +111,20 @@ func TestStreamReadInterruptedAtEveryByte(t *testing.T) {
 		s := NewStream(b.c, TextMessage)
 		long := strings.Repeat("x", 130)
 		var got []byte
-		var err error
-		for _, x := range peerFrames(b.server, textFrame(""), peerFrame{false, opText, "on"}, pingFrame("p"),
-			peerFrame{false, opContinuation, ""}, peerFrame{true, opContinuation, "e "}, textFrame(""), textFrame(long),
-			peerFrame{true, opPong, ""}, peerFrame{true, opClose, ""}) {
-			b.far.Write([]byte{x})
-			s.SetDeadline(time.Now().Add(time.Second))
-			for err = nil; err == nil; {
-				p := make([]byte, 100)
-				var n int
-				n, err = s.Read(p)
-				got = append(got, p[:n]...)
-			}
-			if err != io.EOF {
-				wantTimeout(b.T, err)
-			}
+		read := func() error {
+			p := make([]byte, 100)
+			n, err := s.Read(p)
+			got = append(got, p[:n]...)
+			return err
 		}
+		b.byBytes(peerFrames(b.server, textFrame(""), peerFrame{false, opText, "on"}, pingFrame("p"),
+			peerFrame{false, opContinuation, ""}, peerFrame{true, opContinuation, "e "}, textFrame(""), textFrame(long),
+			peerFrame{true, opPong, ""}), read)
+		s.SetDeadline(aLongTimeAgo)
+		wantTimeout(b.T, read())
+		s.SetDeadline(time.Time{})
+		b.sendRaw("\x88")
+		err := read()
 		if want := "one " + long; string(got) != want || err != io.EOF {
 			b.Errorf("got %q, %v, want %q and the end", got, err, want)
 		}

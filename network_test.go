@@ -414,6 +414,22 @@ func (b *bubble) sendRaw(frames ...string) {
 	}
 }
 
+// byBytes has bytes of the peer come one by one. Before each of them and behind the last, read is called with a
+// deadline until it returns an error, which is to be the timeout.
+func (b *bubble) byBytes(in []byte, read func() error) {
+	b.Helper()
+	for i := range len(in) + 1 {
+		b.c.SetReadDeadline(time.Now().Add(time.Millisecond))
+		err := read()
+		for err == nil {
+			err = read()
+		}
+		wantTimeout(b.T, err)
+		b.far.Write(in[i:min(i+1, len(in))])
+	}
+	b.c.SetReadDeadline(time.Time{})
+}
+
 // room lets the network take so many bytes more, and the peer read nothing until open.
 func (b *bubble) room(n int) {
 	synctest.Wait() // the peer has read all
