@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -203,6 +204,34 @@ func TestLockBatchOutlastsALimit(t *testing.T) {
 			w.finishBatch(0, tt.left)
 			w.want(fmt.Sprint(tt.left, " bytes have left"), tt.want...)
 		})
+	}
+}
+
+// One goroutine at a time has the lock, also where others give up at that moment. TestBatch and
+// TestManyWritersOfACompressedConnection have the order of frames.
+func TestLockExcludes(t *testing.T) {
+	var k lock
+	var holders atomic.Int32
+	var callers sync.WaitGroup
+	for range 16 {
+		callers.Go(func() {
+			for range 500 {
+				for _, l := range []limit{until(time.Now()), {}} { // the first gives up at once, or has it
+					if _, err := k.acquire(modeFrame, nil, &l); err != nil {
+						continue
+					}
+					if holders.Add(1) != 1 {
+						t.Error("got several that have the lock, want one")
+					}
+					holders.Add(-1)
+					k.release(false)
+				}
+			}
+		})
+	}
+	callers.Wait()
+	if s := k.state.Load(); s != 0 {
+		t.Errorf("got state %b, want 0", s)
 	}
 }
 
