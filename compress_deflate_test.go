@@ -138,6 +138,7 @@ func TestDeflaterManyMatches(t *testing.T) {
 // The sizes of messages, two of each kind with takeover, at the levels that search in different ways. A change of how
 // matches are found changes some of them: a size may only become larger for a reason.
 func TestDeflateSizes(t *testing.T) {
+	skipRace(t)
 	for _, tt := range []struct {
 		name  string
 		make  func(seed uint64) []byte

@@ -438,6 +438,7 @@ func TestInflateFinalBlocks(t *testing.T) {
 
 // There may be any number of empty blocks, also with BFINAL set.
 func TestInflateManyEmptyBlocks(t *testing.T) {
+	skipRace(t)
 	for _, tt := range [][2]string{{"\x00\x00\x00\xff\xff", "\x00"}, {"\x01\x00\x00\xff\xff", ""}, {"\x03\x00", ""}} {
 		wantInflate(t, []byte(strings.Repeat(tt[0], 20_000)+tt[1]), nil, nil)
 	}

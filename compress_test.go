@@ -408,6 +408,7 @@ func TestThreshold(t *testing.T) {
 // EnableWriteCompression and level 0 are for the messages that begin after them: all of a message is compressed or
 // nothing is, whatever is set while it is written. A message that is sent as it is changes no window.
 func TestCompressionIsTurnedOffAndOn(t *testing.T) {
+	skipRace(t)
 	text := textLike(20_000, 1)
 	level := map[bool]int{true: 5, false: 0}
 	for name, set := range map[string]func(c *Conn, on bool){
@@ -625,6 +626,7 @@ func TestReceivedWithinTheWindow(t *testing.T) {
 // A message that is larger than all windows, in frames of one byte and more. Characters are cut by fragments, by what
 // is decompressed at a time, and by Reads.
 func TestReceivedInSmallFragments(t *testing.T) {
+	skipRace(t)
 	message := slices.Concat(textLike(30_000, 4), bytes.Repeat([]byte("é한😀"), 5000), textLike(10_000, 5))
 	for i, r := range receiveWays {
 		server := i%2 == 0
@@ -842,7 +844,7 @@ func TestAttackBomb(t *testing.T) {
 				}
 			}
 		}
-		limit, before := map[bool]int64{true: 1 << 20, false: DefaultReadLimit}[server], heapInUse()
+		limit, before := map[bool]int64{true: 1 << 20, false: DefaultReadLimit}[server || raceEnabled], heapInUse()
 		attack(t, server, server, limit, large, 1000, 0)
 		if after := heapInUse(); after > before+64<<10 {
 			t.Errorf("limit %d: got %d bytes of heap behind the connection, want none", limit, after-before)

@@ -361,7 +361,7 @@ func TestMemoryFollowsWhatHasCome(t *testing.T) {
 
 // A read that is interrupted again and again takes memory for the message once.
 func TestInterruptedReadsTakeNoMemory(t *testing.T) {
-	const came, size = 1 << 20, 9 << 17
+	const came, size = 1 << 18, 9 << 15
 	for name, read := range map[string]func(c *Conn, dst []byte) ([]byte, error){
 		"ReadMessage":   func(c *Conn, _ []byte) ([]byte, error) { _, p, err := c.ReadMessage(); return p, err },
 		"AppendMessage": func(c *Conn, dst []byte) ([]byte, error) { _, p, err := c.AppendMessage(dst); return p, err },
