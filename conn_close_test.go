@@ -216,18 +216,18 @@ func TestTheLastWordArrives(t *testing.T) {
 
 // A second call of Close waits, too, for the frames that have still to leave, and does not cut them off.
 func TestCloseTwiceWhileDraining(t *testing.T) {
-	closingOn{size: 1000, wrap: newResetConn}.run(t, func(t *testing.T, tc *closing) {
-		room(tc.wire, 0)
-		write := inBackground(t, func() error { return tc.c.WriteMessage(TextMessage, []byte("a")) })
+	network{manual: true, size: 1000, wrap: newResetConn}.run(t, func(b *bubble) {
+		room(b.pipe, 0)
+		write := inBackground(b.T, func() error { return b.c.WriteMessage(TextMessage, []byte("a")) })
 		write.wantWaiting("the network is full")
-		tc.c.reply(opClose, FormatCloseMessage(CloseGoingAway, "")) // behind the message
-		tc.send("\x82\x01x")                                        // which nobody reads
-		first, second := inBackground(t, tc.c.Close), inBackground(t, tc.c.Close)
+		b.c.reply(opClose, FormatCloseMessage(CloseGoingAway, "")) // behind the message
+		b.sendRaw("\x82\x01x")                                     // which nobody reads
+		first, second := inBackground(b.T, b.c.Close), inBackground(b.T, b.c.Close)
 		first.wantWaiting("the Close frame has to leave")
 		second.wantWaiting("the Close frame has to leave")
-		room(tc.wire, 1000)
+		room(b.pipe, 1000)
 		write.want("a message that had begun", 0, noError)
-		tc.want("both frames", "\x81a", "\x88\x03\xe9")
+		b.want("both frames", "1 a", "8 \x03\xe9")
 	})
 }
 
