@@ -4,7 +4,7 @@ help:
 	@echo "make chat      run the chat, and open the address that it prints"
 	@echo "make test      the README's test command, with both releases of Go"
 	@echo "make race      the tests under the race detector"
-	@echo "make model     the models of random traffic for a minute, MODEL_ROUNDS=48000 for an hour"
+	@echo "make model     the model of random traffic for a minute, MODEL_ROUNDS=144000 for an hour"
 	@echo "make cover     the statements that the tests reach, and those that they do not"
 	@echo "make machines  the tests on 386, and in part on s390x and arm64, emulated"
 	@echo "make lint      gofmt, documents, layers of files, public API, go vet for several systems, staticcheck"

@@ -954,7 +954,7 @@ func (p *pooled) exchange() {
 }
 
 // pooledEnds are ways for a connection to end. The program may then read, and calls Close where that is not a part
-// of it. TestFaults has the ends of the network and of calls, and TestSendModel and TestEndModel have others.
+// of it. TestFaults has the ends of the network and of calls, and TestModel has others.
 var pooledEnds = []struct {
 	name string
 	read bool

@@ -407,7 +407,7 @@ func TestNewStreamWhileTheConnectionIsClosed(t *testing.T) {
 }
 
 // A write deadline of a stream loses nothing, over TLS too: what a Write that has timed out has reported arrives, and
-// nothing else does, and the next Write goes on behind it. TestStreamModel has writes at the same time.
+// nothing else does, and the next Write goes on behind it. TestModel has writes at the same time.
 func TestStreamDeadlineLosesNothing(t *testing.T) {
 	for _, size := range []int{20, 60_000, 300_000} { // one frame, or several
 		all := noise(size, 1)
