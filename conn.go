@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -155,7 +156,10 @@ func (c *Conn) awaitRead(l *limit) error {
 	_, err := c.readLock.acquire(modeRead, nil, l)
 	x.readers.Add(-1)
 	c.readLock.wakeYielders()
-	return err
+	if err != nil {
+		return cmp.Or(c.readLock.lost(), err) // a *CloseError would say that nothing is lost
+	}
+	return nil
 }
 
 // endRead releases the read lock.

@@ -23,7 +23,7 @@ import (
 //	the program writes a Close frame     open       closed            the program's
 //	the keepalive's timeout passes       failed     failed            none; the network connection is closed
 //	Shutdown                             closed     closed            the caller's; it closes the network connection
-//	  and it discards messages           closed     closed            the caller's; until then the phase is discarded
+//	  and it discards messages           closed     closed            the caller's; until then the phase is discarded, and reads say so for good
 //	the context of Shutdown ends         failed     closed or failed  the caller's, if it could leave; closed at once
 //	Close                                failed     failed            none
 //	Close, with frames to be sent        failed     draining          one that is among them

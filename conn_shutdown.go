@@ -30,8 +30,7 @@ const (
 //
 // Further messages are for the goroutine that reads, which gets the *CloseError in the end.
 // If the program does not read a message within a second, Shutdown discards it and all
-// later ones, and reads return an error that wraps net.ErrClosed until the connection is
-// closed.
+// later ones, and from then on reads return an error that wraps net.ErrClosed.
 //
 // While no read of the program is in progress, Shutdown reads, even before its Close frame
 // was sent, since the peer may be waiting for that. It does not call the program's handlers:
@@ -146,7 +145,7 @@ func (c *Conn) awaitClose(l *limit) error {
 			woken, err = c.readLock.yield(modeDrain, func() bool { return true }, time.Now().Add(claimTime), l)
 			if !woken && err == nil && l.ended() == nil && c.messageWaits() { // else another Shutdown has read
 				// The program must not read messages after a gap.
-				c.readLock.end(phaseDiscarded, errDiscarded, nil)
+				c.readLock.end(phaseDiscarded, errDiscarded, errDiscarded)
 			}
 		case c.readersWait():
 			_, err = c.readLock.yield(modeDrain, c.readersWait, time.Time{}, l)

@@ -30,7 +30,7 @@ const (
 type ending struct {
 	phase phase
 	err   error // of every later call
-	lost  error // the reason why frames that were reported as written have not left, or nil
+	lost  error // the reason why frames that were reported as written have not left, or messages are not read; or nil
 }
 
 // end moves the direction to a phase in which all calls return err, including those that wait for
@@ -38,11 +38,11 @@ type ending struct {
 func (k *lock) end(p phase, err, lost error) {
 	for {
 		old, e := k.ending.Load(), ending{p, err, lost}
+		if old != nil && old.lost != nil {
+			e.lost = old.lost
+		}
 		if old != nil && old.phase >= phaseDraining {
 			e.phase, e.err = old.phase, old.err
-			if old.lost != nil {
-				e.lost = old.lost
-			}
 		}
 		if k.ending.CompareAndSwap(old, &e) {
 			break
@@ -80,7 +80,7 @@ func (k *lock) err() error {
 	return nil
 }
 
-// lost returns the reason why frames that were reported as written have not left, or nil.
+// lost returns the reason why frames that were reported as written have not left, or messages are not read; or nil.
 func (k *lock) lost() error {
 	if e := k.ending.Load(); e != nil {
 		return e.lost

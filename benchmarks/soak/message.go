@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -202,12 +203,19 @@ func readMessage(c *websocket.Conn, way uint64, buf []byte, pause func()) (messa
 	}
 }
 
-// readWithTimeouts reads a message, and begins again each time a timeout has ended the read.
+// readWithTimeouts reads a message, and begins again each time a deadline or a context has ended the read.
 func readWithTimeouts(c *websocket.Conn) (messageType int, p []byte, err error) {
 	for {
 		c.SetReadDeadline(time.Now().Add(readTimeout))
 		messageType, p, err = c.ReadMessage()
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return messageType, p, err
+		}
+		c.SetReadDeadline(time.Time{})
+		ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
+		messageType, p, err = c.ReadMessageContext(ctx)
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) {
 			return messageType, p, err
 		}
 	}
