@@ -75,7 +75,7 @@ func (a attack) frame(first byte, payload string) []byte {
 	if op := opcode(first & 0x0f); a.compression != nil && (op == opText || op == opBinary) {
 		first |= 0x40
 	}
-	return closingFrame(a.server, string([]byte{first})+payload)
+	return rawFrame(a.server, string([]byte{first})+payload)
 }
 
 // header returns the header of such a frame, with a length as it is on the wire: its first byte has no mask bit.
@@ -462,11 +462,11 @@ func TestAttackNoBufferReachesAnotherConnection(t *testing.T) {
 // with, "" for none, or "400" where it refuses them.
 func attackOffers(t *testing.T, o CompressionOptions, want string, lines ...string) {
 	t.Helper()
-	r := hsRequest()
+	r := sampleRequest()
 	r.Header["Sec-Websocket-Extensions"] = lines
-	w, far, err := hsTryUpgrade(t, Upgrader{EnableCompression: true, Compression: o}, r)
+	w, far, err := tryUpgrade(t, Upgrader{EnableCompression: true, Compression: o}, r)
 	sent := string(far.take())
-	got := strings.TrimPrefix(strings.Join(hsFields(sent, "Sec-WebSocket-Extensions"), "\n"), "Sec-WebSocket-Extensions: ")
+	got := strings.TrimPrefix(strings.Join(fieldLines(sent, "Sec-WebSocket-Extensions"), "\n"), "Sec-WebSocket-Extensions: ")
 	if err != nil && sent == "" {
 		got = fmt.Sprint(w.Code)
 	}
@@ -478,7 +478,7 @@ func attackOffers(t *testing.T, o CompressionOptions, want string, lines ...stri
 // attackAnswer checks that a client with compression fails the handshake if these are the lines of the answer.
 func attackAnswer(t *testing.T, o CompressionOptions, lines ...string) {
 	t.Helper()
-	if _, _, err := ngDial(t, Dialer{EnableCompression: true, Compression: o}, lines); err != ErrBadHandshake {
+	if _, _, err := dialExtensions(t, Dialer{EnableCompression: true, Compression: o}, lines); err != ErrBadHandshake {
 		t.Errorf("%.80q: got error %v from the client, want %v", lines, err, ErrBadHandshake)
 	}
 }
@@ -496,7 +496,7 @@ func TestAttackWindowBits(t *testing.T) {
 		if !o.ContextTakeover {
 			nextAnswer = deflate + attackFlags + "; server_max_window_bits=11"
 		}
-		for _, bad := range ngBad {
+		for _, bad := range badParameters {
 			line := deflate + "; " + bad
 			attackAnswer(t, o, line)
 			attackOffers(t, o, "", line)
@@ -542,7 +542,7 @@ func TestAttackExtensionNames(t *testing.T) {
 	const quoted = deflate + `; server_max_window_bits="1\2"; client_max_window_bits="1\1"`
 	attackOffers(t, o, deflate+attackFlags+"; server_max_window_bits=12; client_max_window_bits=11", quoted)
 	o.WindowBits = 15
-	c, _, err := ngDial(t, Dialer{EnableCompression: true, Compression: o}, []string{quoted})
+	c, _, err := dialExtensions(t, Dialer{EnableCompression: true, Compression: o}, []string{quoted})
 	if err != nil {
 		t.Fatalf("%s: got error %v from the client, want a connection", quoted, err)
 	}
@@ -566,9 +566,9 @@ func TestAttackFramesBehindARefusal(t *testing.T) {
 		"101 with an extension":          head + upgrade + "{accept}Sec-WebSocket-Extensions: foo\r\n\r\n",
 	} {
 		near, far := newPipe(t, 1<<20)
-		request := bhAnswer(far, func(key string) string {
+		request := answerHandshake(far, func(key string) string {
 			accept := "Sec-WebSocket-Accept: " + acceptKey(key) + "\r\n"
-			return strings.ReplaceAll(answer, "{accept}", accept) + hsHello + "\x89\x04ping" + hsClose
+			return strings.ReplaceAll(answer, "{accept}", accept) + helloFrame + "\x89\x04ping" + normalCloseFrame
 		})
 		d := Dialer{EnableCompression: true, NetDial: func(string, string) (net.Conn, error) { return near, nil }}
 		c, resp, err := d.Dial("ws://a.example/", nil)
@@ -616,11 +616,11 @@ func attackFields(t *testing.T, fields string, in pieces) (memory [2]uint64, ser
 		t.Fatal(err)
 	}
 	u := Upgrader{EnableCompression: true, Subprotocols: []string{"chat"}}
-	memory[0] = allocated(func() { _, _, server = hsTryUpgrade(t, u, r) })
+	memory[0] = allocated(func() { _, _, server = tryUpgrade(t, u, r) })
 
 	near, _ := newPipe(t, 1<<10)
 	nc := &answeringConn{pipeConn: near, answer: func(request string) io.Reader {
-		key := strings.TrimPrefix(hsFields(request, "Sec-WebSocket-Key")[0], "Sec-WebSocket-Key: ")
+		key := strings.TrimPrefix(fieldLines(request, "Sec-WebSocket-Key")[0], "Sec-WebSocket-Key: ")
 		return with("HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: " + acceptKey(key) + "\r\n")
 	}}
 	d := Dialer{EnableCompression: true, Subprotocols: u.Subprotocols}

@@ -81,7 +81,7 @@ func TestPackageLevelJSON(t *testing.T) {
 // The package's Upgrade checks no origin, and leaves the answer of a request that it refuses to its caller.
 func TestPackageLevelUpgrade(t *testing.T) {
 	near, far := newPipe(t, 1<<20)
-	r := hsRequest()
+	r := sampleRequest()
 	r.Header.Set("Origin", "http://evil.example")
 	w := &hijacker{ResponseRecorder: httptest.NewRecorder(), conn: near}
 	c, err := Upgrade(w, r, http.Header{"Set-Cookie": {"a=1"}}, 10_000, 20_000)
@@ -97,7 +97,7 @@ func TestPackageLevelUpgrade(t *testing.T) {
 		"another method": func(r *http.Request) { r.Method = http.MethodPost },
 		"no upgrade":     func(r *http.Request) { r.Header.Del("Upgrade") },
 	} {
-		r := hsRequest()
+		r := sampleRequest()
 		spoil(r)
 		_, err := Upgrade(w, r, nil, 0, 0)
 		if err == nil || w.Code != http.StatusOK || w.Body.Len() > 0 {
@@ -117,9 +117,9 @@ func wantBufferSizes(t *testing.T, c *Conn) {
 	}
 }
 
-// bhAnswer plays a server that gives the answer to one handshake, and returns the
+// answerHandshake plays a server that gives the answer to one handshake, and returns the
 // request when that has been done.
-func bhAnswer(far net.Conn, answer func(key string) string) (request func() string) {
+func answerHandshake(far net.Conn, answer func(key string) string) (request func() string) {
 	var b bytes.Buffer
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -136,14 +136,14 @@ func bhAnswer(far net.Conn, answer func(key string) string) (request func() stri
 
 func TestNewClient(t *testing.T) {
 	near, far := newPipe(t, 1<<20)
-	request := bhAnswer(far, func(key string) string { return accept101(key, "Set-Cookie: a=1\r\n") + "\x81\x05Hello" })
+	request := answerHandshake(far, func(key string) string { return accept101(key, "Set-Cookie: a=1\r\n") + "\x81\x05Hello" })
 	u := &url.URL{Scheme: "ws", Host: "server.example.com", Path: "/chat", RawQuery: "a=b"}
 	c, resp, err := NewClient(near, u, http.Header{"Origin": {"http://example.com"}}, 10_000, 20_000)
 	if err != nil {
 		t.Fatal(err)
 	}
 	sent := request()
-	origin := slices.Equal(hsFields(sent, "Origin"), []string{"Origin: http://example.com"})
+	origin := slices.Equal(fieldLines(sent, "Origin"), []string{"Origin: http://example.com"})
 	if !strings.HasPrefix(sent, "GET /chat?a=b HTTP/1.1\r\nHost: server.example.com\r\n") || !origin {
 		t.Errorf("got %q, want a request for the URL with the program's Origin", sent)
 	}
@@ -195,7 +195,7 @@ func TestBehaviourDefaultDialer(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		near, far := newPipe(t, 1<<20)
-		bhAnswer(far, func(key string) string {
+		answerHandshake(far, func(key string) string {
 			time.Sleep(45 * time.Hour)
 			return accept101(key, "")
 		})
@@ -286,7 +286,7 @@ func TestBehaviourHandlersRunInsideTheRead(t *testing.T) {
 			var begun io.Reader
 			want := ""
 			if within != "ReadMessage" {
-				wire.Write(closingFrame(true, "\x01part"))
+				wire.Write(rawFrame(true, "\x01part"))
 				_, begun, _ = c.NextReader()
 			}
 			if within == "Read" {
@@ -343,7 +343,7 @@ func TestBehaviourErrCloseSent(t *testing.T) {
 	}
 	bothSides(t, func(t *testing.T, server bool) {
 		c, wire := newTestConn(t, server)
-		wire.Write(closingFrame(server, closeFrame(4000, "bye")))
+		wire.Write(rawFrame(server, closeFrame(4000, "bye")))
 		if _, _, err := c.ReadMessage(); !IsCloseError(err, 4000) {
 			t.Errorf("got %v, want close 4000", err)
 		}
@@ -358,7 +358,7 @@ func TestBehaviourErrCloseSent(t *testing.T) {
 			wantWritesReturn(t, c, wire, ErrCloseSent, "after "+how)
 			// The other direction is still open: the peer's messages and answer are to be read.
 			for _, frame := range []string{"\x81last words", "\x89ping", "\x88"} {
-				wire.Write(closingFrame(server, frame))
+				wire.Write(rawFrame(server, frame))
 			}
 			wantRead(t, c, "last words")
 			if _, _, err := c.ReadMessage(); !IsCloseError(err, CloseNoStatusReceived) {

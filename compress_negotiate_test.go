@@ -195,8 +195,8 @@ func TestCompressionOptionsInvalid(t *testing.T) {
 	}
 }
 
-// ngBad are parameters that RFC 7692, 7.1, allows neither in an offer nor in an answer.
-var ngBad = func() (bad []string) {
+// badParameters are parameters that RFC 7692, 7.1, allows neither in an offer nor in an answer.
+var badParameters = func() (bad []string) {
 	for _, name := range []string{"server_max_window_bits", "client_max_window_bits"} {
 		// "a decimal integer value without leading zeroes between 8 to 15, inclusive"
 		for _, value := range strings.Fields(`0 1 7 16 80 150 256 264 4294967304 18446744073709551624 -8 -0 +9 09 010 0008

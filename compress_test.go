@@ -553,7 +553,7 @@ func TestAttackSmallWindow(t *testing.T) {
 			if !m.compressed {
 				t.Errorf("message %d: got it as it is, want it compressed", i)
 			}
-			in.Write(closingFrame(!server, "\xc2"+string(m.payload)))
+			in.Write(rawFrame(!server, "\xc2"+string(m.payload)))
 			if _, p, err := to.ReadMessage(); err != nil || !bytes.Equal(p, message) {
 				t.Errorf("message %d: got %d bytes, %v, want %d", i, len(p), err, size)
 			}
@@ -612,7 +612,7 @@ func TestReceivedWithinTheWindow(t *testing.T) {
 				o := CompressionOptions{ContextTakeover: tt.takeover, WindowBits: maxWindowBits, PeerWindowBits: bits}
 				c, wire := newCompressedConn(t, server, o)
 				for _, p := range payloads {
-					wire.Write(closingFrame(server, "\xc2"+string(p)))
+					wire.Write(rawFrame(server, "\xc2"+string(p)))
 					_, _, err = r.read(c)
 				}
 				if (err != nil) != (tt.want != nil) || err != nil && !errors.Is(err, errCorruptMessage) {
@@ -634,10 +634,10 @@ func TestReceivedInSmallFragments(t *testing.T) {
 		for _, payload := range deflateMessages(9, message, message) {
 			first := "\x41"
 			for p := range slices.Chunk(payload, 1+i*50) {
-				wire.Write(closingFrame(server, first+string(p)))
+				wire.Write(rawFrame(server, first+string(p)))
 				first = "\x00"
 			}
-			wire.Write(closingFrame(server, "\x80"))
+			wire.Write(rawFrame(server, "\x80"))
 			if _, got, err := r.read(c); err != nil || !bytes.Equal(got, message) {
 				t.Fatalf("%s: got %d bytes, %v, want %d", r.name, len(got), err, len(message))
 			}
@@ -729,10 +729,10 @@ func TestCorruptMessageByEachWayOfReading(t *testing.T) {
 					what := fmt.Sprintf("%.20q, %s", tt.payload, m.name)
 					c, wire := newCompressedConn(t, server, CompressionOptions{ContextTakeover: takeover})
 					k := len(tt.payload) / 3
-					wire.Write(closingFrame(server, "\x41"+tt.payload[:k]))
-					wire.Write(closingFrame(server, "\x80"+tt.payload[k:]))
+					wire.Write(rawFrame(server, "\x41"+tt.payload[:k]))
+					wire.Write(rawFrame(server, "\x80"+tt.payload[k:]))
 					// What a reader gets that sees nothing wrong.
-					wire.Write(closingFrame(server, closeFrame(CloseNormalClosure, "")))
+					wire.Write(rawFrame(server, closeFrame(CloseNormalClosure, "")))
 					_, err := m.read(c)
 					reason := map[error]string{
 						errCorruptMessage: "compressed message is corrupt", errInvalidUTF8: "text is not valid UTF-8",
@@ -768,8 +768,8 @@ func TestReadLimitCountsInflatedBytes(t *testing.T) {
 					takeover := (limit+i)%2 == 0
 					c, wire := newCompressedConn(t, server, CompressionOptions{ContextTakeover: takeover})
 					c.SetReadLimit(int64(limit))
-					wire.Write(closingFrame(server, "\xc1"+string(payload)))
-					wire.Write(closingFrame(server, "\x81next"))
+					wire.Write(rawFrame(server, "\xc1"+string(payload)))
+					wire.Write(rawFrame(server, "\x81next"))
 					n, err := m.read(c)
 					if more > 0 && (takeover || m.name != "discarding") {
 						wantLimit(t, fmt.Sprintf("%s, limit %d", m.name, limit), c, wire, n, err, limit)
@@ -811,10 +811,10 @@ func TestAttackBomb(t *testing.T) {
 		c.SetReadLimit(limit)
 		first := "\x42"
 		for piece := range slices.Chunk(payload, fragment) {
-			wire.Write(closingFrame(server, first+string(piece)))
+			wire.Write(rawFrame(server, first+string(piece)))
 			first = "\x00"
 		}
-		wire.Write(closingFrame(server, "\x80"))
+		wire.Write(rawFrame(server, "\x80"))
 		var n int
 		var err error
 		memory := allocated(func() { n, err = m.read(c) })
@@ -856,7 +856,7 @@ func TestAttackBomb(t *testing.T) {
 func TestReadLimitChanges(t *testing.T) {
 	c, wire := newCompressedConn(t, true, CompressionOptions{})
 	c.SetReadLimit(0)
-	wire.Write(closingFrame(true, "\xc2"+string(deflateMessages(1, make([]byte, 100_000))[0])))
+	wire.Write(rawFrame(true, "\xc2"+string(deflateMessages(1, make([]byte, 100_000))[0])))
 	_, r, err := c.NextReader()
 	if err != nil {
 		t.Fatal(err)
@@ -1038,7 +1038,7 @@ func TestCompressionMemory(t *testing.T) {
 		o := connOptions{compression: CompressionOptions{Level: tt.level, Threshold: 1000}}
 		o.agreed.deflate = &deflateParams{!tt.takeover, !tt.takeover, tt.sendBits, tt.recvBits}
 		d := acquireDeflater(1, tt.recvBits)
-		frame := closingFrame(true, "\xc1"+string(deflate(d, large)))
+		frame := rawFrame(true, "\xc1"+string(deflate(d, large)))
 		releaseDeflater(d)
 		codecs := map[bool]int64{true: 1}[tt.takeover] // of a connection that waits
 		got := tt.most + 1
@@ -1091,7 +1091,7 @@ func TestCompressionAllocatesNothing(t *testing.T) {
 		{ContextTakeover: true, WindowBits: 10, PeerWindowBits: 10, Level: 6},
 	} {
 		bothSides(t, func(t *testing.T, server bool) {
-			loop := &loopTransport{bytes: closingFrame(server, "\xc1"+string(payload))}
+			loop := &loopTransport{bytes: rawFrame(server, "\xc1"+string(payload))}
 			c := newConn(loop, server, nil, compressedOptions(t, o))
 			defer c.Close()
 			buf := make([]byte, 0, 2<<10)
@@ -1136,7 +1136,7 @@ func TestAttackNoWindowReachesAnotherConnection(t *testing.T) {
 				o := CompressionOptions{ContextTakeover: true, Level: level}
 				r := receiveWays[(i+level+2)%len(receiveWays)]
 				victim, wire := newCompressedConn(t, server, o)
-				wire.Write(closingFrame(server, "\xc2"+string(payloads[0])))
+				wire.Write(rawFrame(server, "\xc2"+string(payloads[0])))
 				if _, _, err := r.read(victim); err != nil {
 					t.Fatal(err)
 				}
@@ -1151,7 +1151,7 @@ func TestAttackNoWindowReachesAnotherConnection(t *testing.T) {
 				for _, w := range sendWays {
 					x.write(w.write, secret)
 				}
-				x.wire.Write(closingFrame(server, "\xc2"+string(payloads[1])))
+				x.wire.Write(rawFrame(server, "\xc2"+string(payloads[1])))
 				_, got, err := r.read(x.c)
 				if !errors.Is(err, errCorruptMessage) || strings.Contains(string(secret), string(got)) && len(got) > 2 {
 					t.Fatalf("%s, gap %d: got %q, %v, want that the message is corrupt", r.name, gap, got, err)

@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// How a connection ends. Each direction ends in a phase of its own; see lock_phase.go. The network connection
+// How a connection ends. Each direction ends in a phase of its own; see lock.go. The network connection
 // stays open until the program calls Close or Shutdown, unless the table says something else, or a transport heeds
 // no deadline and has to be closed to end a call.
 //

@@ -66,7 +66,7 @@ func TestAttackCloseFrameBytes(t *testing.T) {
 				c.Close()
 			}
 			c, wire := newTestConn(t, server)
-			wire.Write(closingFrame(server, "\x88"+payload))
+			wire.Write(rawFrame(server, "\x88"+payload))
 			if err := second3(c.ReadMessage()); !IsCloseError(err, CloseNormalClosure) || err.(*CloseError).Text != payload[2:] {
 				t.Errorf("got %v, want close 1000 and the reason", err)
 			}

@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// closedBy has the peer send the frames, as for closingFrame, and end its direction.
+// closedBy has the peer send the frames, as for rawFrame, and end its direction.
 func closedBy(wire *pipeConn, toServer bool, frames ...string) {
 	for _, f := range frames {
-		wire.Write(closingFrame(toServer, f))
+		wire.Write(rawFrame(toServer, f))
 	}
 	wire.out.set(func(h *pipeHalf) { h.writeEnd.closed = true })
 }

@@ -219,7 +219,7 @@ func TestKeepalive(t *testing.T) {
 			tc.read()
 			time.Sleep(6 * time.Second)
 			for _, reason := range []string{"it is a sign", "it is an answer, too"} {
-				tc.pipe.Write(closingFrame(true, f))
+				tc.pipe.Write(rawFrame(true, f))
 				if f[0]&0x80 == 0 {
 					f = "\x00" + f[1:]
 				}
@@ -243,7 +243,7 @@ func TestKeepalive(t *testing.T) {
 		{"a message that is discarded", keepaliveOptions, "\x820123456789", true},
 	} {
 		keepaliveTest(t, "payload of "+tt.name+" that trickles is a sign", tt.o, func(tc *keepaliveScript) {
-			in := closingFrame(true, tt.frame)
+			in := rawFrame(true, tt.frame)
 			tc.pipe.Write(in[:6])
 			if tt.discard {
 				if _, _, err := tc.c.NextReader(); err != nil {

@@ -142,6 +142,18 @@ func (c *Conn) appendPayload(dst []byte) (p []byte, err error) {
 	return p, err
 }
 
+// takeInflated decompresses the current message, all of which was received, into new memory: of exactly
+// its size, up to the size of a buffer.
+func (c *Conn) takeInflated() ([]byte, error) {
+	buf := acquireBuffer(maxBufferSize)
+	defer releaseBuffer(buf)
+	p, err := c.appendPayload(buf.b[:0])
+	if len(p) <= len(buf.b) {
+		p = append(make([]byte, 0, len(p)), p...)
+	}
+	return p, err
+}
+
 // endMessageRead ends the current message, which was delivered.
 func (c *Conn) endMessageRead() {
 	c.message.state, c.message.reader = messageNone, nil

@@ -20,7 +20,7 @@ import (
 	"weak"
 )
 
-func closingFrame(masked bool, f string) []byte {
+func rawFrame(masked bool, f string) []byte {
 	b := peerFrames(masked, peerFrame{payload: f[1:]})
 	b[0] = f[0]
 	return b
@@ -763,10 +763,10 @@ func TestShutdownSilentPeer(t *testing.T) {
 		{"a message without end", 0, func(b *bubble) []*call { b.sendRaw("\x02begin"); return nil }, everySecond("\x00more")},
 		{"messages just before the end", 0, nil, func(b *bubble) {
 			time.Sleep(time.Minute - claimTime/2)
-			b.pipe.Write(append(closingFrame(b.server, "\x82one"), closingFrame(b.server, "\x82two")...))
+			b.pipe.Write(append(rawFrame(b.server, "\x82one"), rawFrame(b.server, "\x82two")...))
 		}},
 		{"half a Close frame", 0, nil, func(b *bubble) {
-			frame := closingFrame(b.server, closeFrame(CloseNormalClosure, ""))
+			frame := rawFrame(b.server, closeFrame(CloseNormalClosure, ""))
 			b.pipe.Write(frame[:len(frame)-1])
 		}},
 		{"reads 1 byte of the Close frame", 1, nil, nil},

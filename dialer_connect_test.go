@@ -342,7 +342,7 @@ func TestDialContextEndsWithDial(t *testing.T) {
 			defer c.Close()
 			cancel()
 			time.Sleep(time.Hour)
-			io.WriteString(far, hsHello)
+			io.WriteString(far, helloFrame)
 			wantRead(t, c, "Hello")
 			wantWrite(t, c, "Hello")
 		})
@@ -622,7 +622,7 @@ func readReferenceAnswer(b []byte, accept string, subprotocols []string) (a refe
 func FuzzDialResponse(f *testing.F) {
 	f.Add([]byte(answer101+"Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover\r\n\r\n"+
 		"\xc1\x07\xf2H\xcd\xc9\xc9\x07\x00"), true, uint(0))
-	f.Add([]byte(answer101+"Sec-WebSocket-Protocol: chat\r\n\r\n\x89\x04ping"+hsHello+hsClose), false, uint(5))
+	f.Add([]byte(answer101+"Sec-WebSocket-Protocol: chat\r\n\r\n\x89\x04ping"+helloFrame+normalCloseFrame), false, uint(5))
 	f.Add([]byte(answer101+strings.Repeat("a:\n", 2000)+"\r\n"), false, uint(0))
 	for _, file := range caseFiles(f, "dial") {
 		for i, c := range parseCases(f, file) {

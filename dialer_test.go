@@ -49,7 +49,7 @@ func dialPipe(t *testing.T, d Dialer, url string, header http.Header, answer fun
 	if answer == nil {
 		answer = func(key string) string { return accept101(key, "") }
 	}
-	sent := bhAnswer(far, answer)
+	sent := answerHandshake(far, answer)
 	d.NetDialContext, d.NetDialTLSContext = got.dial("plain", near, nil), got.dial("TLS", near, nil)
 	got.c, got.resp, got.err = d.Dial(url, header)
 	switch {
@@ -70,9 +70,9 @@ func dialPipe(t *testing.T, d Dialer, url string, header http.Header, answer fun
 	return got
 }
 
-// hsFields returns the values of a field of a request on the wire, each after the name
+// fieldLines returns the values of a field of a request on the wire, each after the name
 // as it was written.
-func hsFields(request, name string) []string {
+func fieldLines(request, name string) []string {
 	var fields []string
 	for _, line := range strings.Split(request, "\r\n") {
 		if n, _, ok := strings.Cut(line, ":"); ok && strings.EqualFold(n, name) {
@@ -137,7 +137,7 @@ func playRequests(t *testing.T, file string) {
 			t.Errorf("%s: got %s %s and error %v, want %s", c.name, got.how, got.addr, got.err, dials)
 		}
 		head, body, ok := strings.Cut(got.request, "\r\n\r\n")
-		key := strings.TrimPrefix(strings.Join(hsFields(head, "Sec-WebSocket-Key"), "\n"), "Sec-WebSocket-Key: ")
+		key := strings.TrimPrefix(strings.Join(fieldLines(head, "Sec-WebSocket-Key"), "\n"), "Sec-WebSocket-Key: ")
 		if !ok || body != "" || !validKey(key) || keys[key] {
 			t.Errorf("%s: got %q, want a head with a new key, and nothing behind it", c.name, got.request)
 		}
@@ -187,7 +187,7 @@ func TestAttackDialHeader(t *testing.T) {
 			refused(Dialer{}, host, "malformed value of Host in the request header: ...")
 		case b < 0x80: // beyond, it is a name in another script
 			got := dialPipe(t, Dialer{}, "ws://a.example/", host, nil)
-			if fields := hsFields(got.request, "Host"); got.err != nil || fields[0] != "Host: a"+c+"b" {
+			if fields := fieldLines(got.request, "Host"); got.err != nil || fields[0] != "Host: a"+c+"b" {
 				t.Errorf("%q: got %q and error %v, want it as it is", host, fields, got.err)
 			}
 		}
@@ -273,8 +273,8 @@ func TestDialNilDialer(t *testing.T) {
 	}
 }
 
-// ngDial dials a server that answers with the lines of extensions. It returns the lines of the request.
-func ngDial(t *testing.T, d Dialer, answer []string) (c *Conn, request []string, err error) {
+// dialExtensions dials a server that answers with the lines of extensions. It returns the lines of the request.
+func dialExtensions(t *testing.T, d Dialer, answer []string) (c *Conn, request []string, err error) {
 	t.Helper()
 	fields := ""
 	for _, line := range answer {
@@ -284,5 +284,5 @@ func ngDial(t *testing.T, d Dialer, answer []string) (c *Conn, request []string,
 	if got.resp == nil {
 		t.Errorf("%q: got no response with error %v, want that of the server", answer, got.err)
 	}
-	return got.c, hsFields(got.request, "Sec-WebSocket-Extensions"), got.err
+	return got.c, fieldLines(got.request, "Sec-WebSocket-Extensions"), got.err
 }

@@ -273,10 +273,10 @@ func TestGroupShutdownRefusesRequests(t *testing.T) {
 	if err := group.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	u, bad := Upgrader{Group: &group}, hsRequest()
+	u, bad := Upgrader{Group: &group}, sampleRequest()
 	bad.Method = http.MethodPut
-	wantRefused(t, u, hsRequest(), nil, http.StatusServiceUnavailable, "websocket: the server is shutting down")
-	if w, _, err := hsTryUpgrade(t, u, bad); err == nil || w.Code != http.StatusMethodNotAllowed {
+	wantRefused(t, u, sampleRequest(), nil, http.StatusServiceUnavailable, "websocket: the server is shutting down")
+	if w, _, err := tryUpgrade(t, u, bad); err == nil || w.Code != http.StatusMethodNotAllowed {
 		t.Errorf("a bad request: got %d, %v, want 405", w.Code, err)
 	}
 }
@@ -304,7 +304,7 @@ func upgradeWhile(t *testing.T, u Upgrader, hijacked, writing func() error) (*Co
 		}
 		return near.Write(p)
 	}}}
-	c, err := u.Upgrade(hookedHijacker{w, func() { hijacked() }}, hsRequest(), nil)
+	c, err := u.Upgrade(hookedHijacker{w, func() { hijacked() }}, sampleRequest(), nil)
 	if c != nil {
 		t.Cleanup(func() { c.Close() })
 	}
@@ -378,7 +378,7 @@ func TestGroupShutdownDuringUpgrade(t *testing.T) {
 				for _, far := range []*pipeConn{before, after} {
 					wantGoingAway(t, far)
 					if tt.answers {
-						far.Write(closingFrame(true, closeFrame(CloseGoingAway, "")))
+						far.Write(rawFrame(true, closeFrame(CloseGoingAway, "")))
 					}
 				}
 				shutdown.want(tt.name, tt.took, tt.err)

@@ -102,7 +102,7 @@ func TestMaxListElements(t *testing.T) {
 			t.Errorf("got %v for %.40q and %d lines more, want it accepted: %v", err, tt.lines[0], len(tt.lines)-1, tt.ok)
 		}
 	}
-	r := hsRequest()
+	r := sampleRequest()
 	for _, want := range []*refusal{
 		nil, {400, "not a websocket handshake: 'Sec-WebSocket-Protocol' header has more than 64 elements", ""},
 	} {

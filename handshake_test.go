@@ -32,11 +32,11 @@ const (
 
 // Frames of a client, as in the examples of RFC 6455, 5.7, and of a server.
 const (
-	maskedHello = "\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"
-	maskedPing  = "\x89\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"
-	maskedClose = "\x88\x82\x37\xfa\x21\x3d\x34\x12" // 1000
-	hsHello     = "\x81\x05Hello"
-	hsClose     = "\x88\x02\x03\xe8"
+	maskedHello      = "\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"
+	maskedPing       = "\x89\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"
+	maskedClose      = "\x88\x82\x37\xfa\x21\x3d\x34\x12" // 1000
+	helloFrame       = "\x81\x05Hello"
+	normalCloseFrame = "\x88\x02\x03\xe8"
 )
 
 // handshakeCase is one named exchange of a file in testdata. Such a file looks like this:
@@ -238,7 +238,7 @@ func playRequest(t *testing.T, c *handshakeCase, send func(net.Conn)) {
 	}
 	switch {
 	case accepted:
-		if want := hsHello + "\x8a\x05Hello" + hsClose; string(rest) != want {
+		if want := helloFrame + "\x8a\x05Hello" + normalCloseFrame; string(rest) != want {
 			t.Errorf("got %q behind the answer, want %q", rest, want)
 		}
 	case wantError == "":
@@ -271,7 +271,7 @@ func wantHead(t *testing.T, name, head string, lines []string) {
 		}
 	}
 	for field, lines := range want {
-		got := hsFields(head, field)
+		got := fieldLines(head, field)
 		if field == "Cookie" && len(got) == 1 { // the order is that of a map
 			cookies := strings.Split(strings.TrimPrefix(got[0], "Cookie: "), "; ")
 			slices.Sort(cookies)
@@ -383,7 +383,7 @@ func playAnswer(t *testing.T, c *handshakeCase, chunk int) {
 // do about it, and the version that it should speak; where Upgrader.Error is set, that is told instead.
 func TestUpgradeChecksInOrder(t *testing.T) {
 	var u Upgrader
-	r := hsRequest()
+	r := sampleRequest()
 	header := http.Header{"Sec-Websocket-Extensions": {"foo"}, "Set-Cookie": {"not in a refusal"}}
 	r.ProtoMinor = 0
 	r.Method = http.MethodConnect
@@ -521,7 +521,7 @@ func TestNewKey(t *testing.T) {
 // those of testdata/origins.txt, and some others.
 func TestAttackCrossSiteOrigin(t *testing.T) {
 	check := func(name, host string, patterns, origins []string, want bool) {
-		r := hsRequest()
+		r := sampleRequest()
 		r.Host = host
 		r.Header["Origin"] = origins
 		if got, refused := checkOrigin(r, patterns); got != want || refused != nil {

@@ -255,7 +255,7 @@ func TestMemoryFollowsWhatHasCome(t *testing.T) {
 	}
 	const many, some, head = 1000, 200, 14
 	message, small := frames(1, 64<<10), frames(1, 100)
-	compressed := closingFrame(true, "\xc1"+string(deflateMessages(defaultCompressionLevel, textLike(64<<10, 1))[0]))
+	compressed := rawFrame(true, "\xc1"+string(deflateMessages(defaultCompressionLevel, textLike(64<<10, 1))[0]))
 	readMessage := func(c *Conn) { c.ReadMessage() }
 	readPieces := func(c *Conn) {
 		if _, r, err := c.NextReader(); err == nil {

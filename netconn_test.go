@@ -166,7 +166,7 @@ func TestStreamWrongMessageType(t *testing.T) {
 					go c.Shutdown(ctx, CloseNormalClosure, "")
 				}
 				synctest.Wait()
-				wire.Write(closingFrame(true, in))
+				wire.Write(rawFrame(true, in))
 				for range 2 {
 					n, err := s.Read(make([]byte, 10))
 					if n != 0 {

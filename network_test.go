@@ -408,7 +408,7 @@ func (b *bubble) send(list ...peerFrame) {
 func (b *bubble) sendRaw(frames ...string) {
 	b.Helper()
 	for _, f := range frames {
-		if _, err := b.far.Write(closingFrame(b.server, f)); err != nil {
+		if _, err := b.far.Write(rawFrame(b.server, f)); err != nil {
 			b.Fatal(err)
 		}
 	}

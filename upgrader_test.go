@@ -26,8 +26,8 @@ import (
 const answer101 = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 	"Sec-WebSocket-Accept: " + sampleAccept + "\r\n"
 
-// hsRequest returns the handshake of RFC 6455, 1.2, as net/http hands it to a handler.
-func hsRequest() *http.Request {
+// sampleRequest returns the handshake of RFC 6455, 1.2, as net/http hands it to a handler.
+func sampleRequest() *http.Request {
 	r := httptest.NewRequest(http.MethodGet, "http://server.example.com/chat", nil)
 	r.Header = http.Header{
 		"Connection":            {"Upgrade"},
@@ -74,7 +74,7 @@ func upgradePipe(t *testing.T, u Upgrader, r *http.Request, h http.Header) (*hij
 	return w, far, c, err
 }
 
-func hsTryUpgrade(t *testing.T, u Upgrader, r *http.Request) (w *hijacker, far *pipeConn, err error) {
+func tryUpgrade(t *testing.T, u Upgrader, r *http.Request) (w *hijacker, far *pipeConn, err error) {
 	t.Helper()
 	w, far, _, err = upgradePipe(t, u, r, nil)
 	return w, far, err
@@ -89,7 +89,7 @@ func wantAnswer(t *testing.T, u Upgrader, r *http.Request, header http.Header, f
 	if err != nil || got != want || far.in.writes != 1 {
 		t.Fatalf("%q: got %q in %d writes and error %v, want %q in one", header, got, far.in.writes, err, want)
 	}
-	chosen := strings.Join(hsFields(got, "Sec-WebSocket-Protocol"), "\n")
+	chosen := strings.Join(fieldLines(got, "Sec-WebSocket-Protocol"), "\n")
 	if protocol := strings.TrimPrefix(chosen, "Sec-WebSocket-Protocol: "); c.Subprotocol() != protocol {
 		t.Errorf("%q: got subprotocol %q, want %q", header, c.Subprotocol(), protocol)
 	}
@@ -150,7 +150,7 @@ func TestUpgradeAnswer(t *testing.T) {
 	const deflate = "permessage-deflate; client_no_context_takeover; server_max_window_bits=9; client_max_window_bits=10"
 	const fields = "Sec-WebSocket-Protocol: chat\r\n"
 	u := Upgrader{Subprotocols: []string{"chat", "superchat"}}
-	r := hsRequest()
+	r := sampleRequest()
 	r.Header.Set("Sec-Websocket-Protocol", "chat, superchat")
 	r.Header.Set("Sec-Websocket-Extensions", "permessage-deflate; client_max_window_bits; client_no_context_takeover")
 	wantAnswer(t, u, r, nil, fields)
@@ -196,7 +196,7 @@ func TestUpgradeResponseHeader(t *testing.T) {
 		{[]string{"soap"}, http.Header{protocol: {"superchat"}}, ""},
 		{[]string{}, http.Header{protocol: {"superchat"}}, ""},
 	} {
-		r := hsRequest()
+		r := sampleRequest()
 		r.Header.Set(protocol, "chat, superchat")
 		wantAnswer(t, Upgrader{Subprotocols: tt.supported}, r, tt.in, tt.want)
 	}
@@ -211,10 +211,10 @@ func TestAttackResponseHeaderValue(t *testing.T) {
 			want = " "
 		}
 		header := http.Header{"X-A": {c + "1" + c + "2" + c}}
-		wantAnswer(t, Upgrader{}, hsRequest(), header, "X-A: "+want+"1"+want+"2"+want+"\r\n")
+		wantAnswer(t, Upgrader{}, sampleRequest(), header, "X-A: "+want+"1"+want+"2"+want+"\r\n")
 	}
 	header := http.Header{"Set-Cookie": {"a=1\r\nSet-Cookie: admin=1\r\n\r\n\x81 Hello"}}
-	wantAnswer(t, Upgrader{}, hsRequest(), header, "Set-Cookie: a=1  Set-Cookie: admin=1    \x81 Hello\r\n")
+	wantAnswer(t, Upgrader{}, sampleRequest(), header, "Set-Cookie: a=1  Set-Cookie: admin=1    \x81 Hello\r\n")
 }
 
 // A malformed name is the program's mistake, or an attack that got so far: there is no harmless form of it. No value
@@ -223,7 +223,7 @@ func TestAttackResponseHeaderValue(t *testing.T) {
 func TestAttackResponseHeaderName(t *testing.T) {
 	refused := func(header http.Header, want string) {
 		t.Helper()
-		wantRefused(t, Upgrader{}, hsRequest(), header, 500, "websocket: "+want)
+		wantRefused(t, Upgrader{}, sampleRequest(), header, 500, "websocket: "+want)
 	}
 	names := []string{"", "X A", "X\r\nSet-Cookie", "X\u212a"}
 	for b := range 256 {
@@ -252,14 +252,14 @@ func TestAttackResponseHeaderName(t *testing.T) {
 // Without EnableCompression nothing is offered, answered or accepted, whatever Compression says.
 func TestWithoutEnableCompression(t *testing.T) {
 	o := CompressionOptions{ContextTakeover: true, WindowBits: 77, PeerWindowBits: 10, Level: 100, Threshold: -1}
-	r := hsRequest()
+	r := sampleRequest()
 	r.Header.Set("Sec-Websocket-Extensions", "permessage-deflate; client_max_window_bits")
 	wantAnswer(t, Upgrader{Compression: o}, r, nil, "")
-	c, request, err := ngDial(t, Dialer{Compression: o}, nil)
+	c, request, err := dialExtensions(t, Dialer{Compression: o}, nil)
 	if err != nil || request != nil || c.compression != nil {
 		t.Errorf("got error %v after request %q, want a connection without compression", err, request)
 	}
-	if _, _, err := ngDial(t, Dialer{Compression: o}, []string{"permessage-deflate"}); err != ErrBadHandshake {
+	if _, _, err := dialExtensions(t, Dialer{Compression: o}, []string{"permessage-deflate"}); err != ErrBadHandshake {
 		t.Errorf("got error %v, want %v", err, ErrBadHandshake)
 	}
 }
@@ -283,12 +283,12 @@ func TestCompressionOfUpgraderAndDialer(t *testing.T) {
 			"sends 15 with takeover, receives 15 with takeover", -2, 0},
 	} {
 		u := Upgrader{EnableCompression: true, Compression: tt.options}
-		r := hsRequest()
+		r := sampleRequest()
 		r.Header.Set("Sec-Websocket-Extensions", deflate+tt.offer)
 		_, far, server, err := upgradePipe(t, u, r, nil)
 		answer := string(far.take())
 		d := Dialer{EnableCompression: true, Compression: tt.options}
-		client, request, err2 := ngDial(t, d, []string{deflate + tt.answer})
+		client, request, err2 := dialExtensions(t, d, []string{deflate + tt.answer})
 		if err := errors.Join(err, err2); err != nil {
 			t.Fatal(err)
 		}
@@ -309,7 +309,7 @@ func TestCompressionOfUpgraderAndDialer(t *testing.T) {
 // Options that are a mistake are refused with 500, since the client is not to blame, whether it offers compression
 // or not, and are an error of Dial before anything is dialed.
 func TestInvalidCompressionOptions(t *testing.T) {
-	r := hsRequest()
+	r := sampleRequest()
 	for _, tt := range invalidOptions {
 		for _, offers := range [][]string{nil, {"permessage-deflate"}} {
 			r.Header["Sec-Websocket-Extensions"] = offers
@@ -344,7 +344,7 @@ func TestUpgradeUnwraps(t *testing.T) {
 			"The handler's ResponseWriter is a *websocket.hijacker, which has no Hijack method."},
 	} {
 		w := &hijacker{ResponseRecorder: httptest.NewRecorder(), conn: near, err: tt.err}
-		c, err := new(Upgrader).Upgrade(wrappedWriter{wrappedWriter{w}}, hsRequest(), nil)
+		c, err := new(Upgrader).Upgrade(wrappedWriter{wrappedWriter{w}}, sampleRequest(), nil)
 		if tt.err == nil {
 			if c == nil || err != nil {
 				t.Errorf("got error %v, want a connection", err)
@@ -367,7 +367,7 @@ func TestUpgradeKeepsEarlyFrames(t *testing.T) {
 		io.WriteString(far, frames[:n])
 		br := bufio.NewReaderSize(near, len(frames))
 		held, _ := br.Peek(n)
-		c, err := new(Upgrader).Upgrade(&hijacker{conn: near, rw: bufio.NewReadWriter(br, nil)}, hsRequest(), nil)
+		c, err := new(Upgrader).Upgrade(&hijacker{conn: near, rw: bufio.NewReadWriter(br, nil)}, sampleRequest(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -390,7 +390,7 @@ func TestAttackUnreadAnswer(t *testing.T) {
 			u := Upgrader{HandshakeTimeout: timeout}
 			w := &hijacker{ResponseRecorder: httptest.NewRecorder(), conn: near}
 			start := time.Now()
-			c, err := u.Upgrade(w, hsRequest(), nil)
+			c, err := u.Upgrade(w, sampleRequest(), nil)
 			if timeout == 7*time.Second {
 				var he HandshakeError
 				if c != nil || !errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &he) || time.Since(start) != timeout {
@@ -411,8 +411,8 @@ func TestAttackUnreadAnswer(t *testing.T) {
 			io.WriteString(far, maskedHello)
 			wantRead(t, c, "Hello")
 			wantWrite(t, c, "Hello")
-			if got := string(far.take()); got != hsHello {
-				t.Errorf("got %q, want %q", got, hsHello)
+			if got := string(far.take()); got != helloFrame {
+				t.Errorf("got %q, want %q", got, helloFrame)
 			}
 		})
 	}

@@ -48,8 +48,8 @@ func TestDiscardInterrupted(t *testing.T) {
 		if !takeover {
 			second = payloads[0]
 		}
-		in := closingFrame(true, "\x41"+string(payloads[0][:200]))
-		in = append(in, closingFrame(true, "\x80"+string(payloads[0][200:]))...)
+		in := rawFrame(true, "\x41"+string(payloads[0][:200]))
+		in = append(in, rawFrame(true, "\x80"+string(payloads[0][200:]))...)
 		synctest.Test(t, func(t *testing.T) {
 			for k := 100; k < len(in); k += 37 {
 				c, wire := newCompressedConn(t, true, CompressionOptions{ContextTakeover: takeover})
@@ -71,7 +71,7 @@ func TestDiscardInterrupted(t *testing.T) {
 				timesOut(second3(c.NextReader()))
 				timesOut(second3(c.NextReader()))
 				wire.Write(in[k:])
-				wire.Write(closingFrame(true, "\xc1"+string(second)))
+				wire.Write(rawFrame(true, "\xc1"+string(second)))
 				if _, got, err := c.ReadMessage(); err != nil || !bytes.Equal(got, message) {
 					t.Fatalf("takeover %v, %d bytes: got %d bytes, %v, want the message behind", takeover, k, len(got), err)
 				}

@@ -91,18 +91,6 @@ func (c *Conn) growInflated(p []byte, base int) []byte {
 	return grown
 }
 
-// takeInflated decompresses the current message, all of which was received, into new memory: of exactly
-// its size, up to the size of a buffer.
-func (c *Conn) takeInflated() ([]byte, error) {
-	buf := acquireBuffer(maxBufferSize)
-	defer releaseBuffer(buf)
-	p, err := c.appendPayload(buf.b[:0])
-	if len(p) <= len(buf.b) {
-		p = append(make([]byte, 0, len(p)), p...)
-	}
-	return p, err
-}
-
 // remember is called with each decompressed part of a message. It adds the part to the window if the rest of
 // the message, or later messages, may refer to it.
 func (c *Conn) remember(p []byte) {
