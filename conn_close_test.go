@@ -101,7 +101,7 @@ func TestCloseWakesReader(t *testing.T) {
 			calls := []*call{b.read()}
 			calls[0].wantWaiting("nothing has come")
 			if tt.took > 0 {
-				c.send.reply(opPong, make([]byte, 100))
+				c.send.postReply(opPong, make([]byte, 100))
 				c.send.tryFlush() // a flusher waits for the network
 				synctest.Wait()
 			}

@@ -46,7 +46,7 @@ func (c *Conn) control(op opcode, payload []byte) error {
 		if h := c.handlers().ping; h != nil && byProgram {
 			return c.handle(phaseFailed, func() error { return h(string(payload)) })
 		}
-		c.send.reply(opPong, payload)
+		c.send.postReply(opPong, payload)
 		return nil
 	case opPong:
 		if x := c.extras.Load(); x != nil {
@@ -112,7 +112,7 @@ func (c *Conn) handle(p phase, h func() error) error {
 
 // reply posts a control frame that answers the peer. It does not block.
 func (c *Conn) reply(op opcode, payload []byte) {
-	c.send.reply(op, payload)
+	c.send.postReply(op, payload)
 	c.send.tryFlush()
 }
 

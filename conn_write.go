@@ -52,8 +52,8 @@ func messageOpcode(messageType int) opcode {
 	return 0
 }
 
-// writeMessage sends a message. Its caller makes the frame, because each byte of stack used between the
-// program and the system call may be the one that makes the stack grow.
+// writeMessage sends a message. Its caller makes the frame, and it does what writeData does without calling it, because
+// each byte of stack used between the program and the system call may be the one that makes the stack grow (TestStack).
 func (c *Conn) writeMessage(f *frame, l *limit) error {
 	mode := modeFrame
 	switch {

@@ -158,7 +158,7 @@ func TestLinkCloseOverTLS(t *testing.T) {
 				t.Fatal("got a message written, want the network full")
 			}
 		}, closes, 0},
-		{"Close with a ping to answer", func(_ *testing.T, c *Conn) { c.send.reply(opPong, nil) }, closes, closeTimeout},
+		{"Close with a ping to answer", func(_ *testing.T, c *Conn) { c.send.postReply(opPong, nil) }, closes, closeTimeout},
 		{"Shutdown", nothing, shutsDown, 500 * time.Millisecond},
 	} {
 		for _, hidden := range []bool{false, true} {

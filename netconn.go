@@ -204,7 +204,7 @@ func (s *stream) Close() error {
 	}
 	s.cancel()
 	s.deadlineMu.Unlock()
-	s.c.send.reply(opClose, FormatCloseMessage(CloseNormalClosure, ""))
+	s.c.send.postReply(opClose, FormatCloseMessage(CloseNormalClosure, ""))
 	return s.c.closeWithin(&l)
 }
 

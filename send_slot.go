@@ -28,9 +28,9 @@ const (
 // frame" (RFC 6455, 5.5.3).
 const maxReplies = defaultBufferSize - 2*maxControlSize
 
-// reply adds a control frame to the slot. It does not block; any goroutine may call it. The
+// postReply adds a control frame to the slot. It does not block; any goroutine may call it. The
 // reader must call tryFlush before it waits or returns.
-func (s *send) reply(op opcode, payload []byte) {
+func (s *send) postReply(op opcode, payload []byte) {
 	b := own(&s.slot)
 	b.mu.Lock()
 	defer b.mu.Unlock()
