@@ -31,7 +31,7 @@ import (
 // defaultFiles are the files without clock and I/O, and those of both directions and their end.
 var defaultFiles = []string{
 	"buffer.go", "compress*.go", "errors.go", "frame.go", "handshake*.go", "mask.go", "utf8.go",
-	"conn_close.go", "conn_json.go", "conn_shutdown.go", "lock*.go", "recv*.go", "send*.go",
+	"conn_close.go", "conn_inflate.go", "conn_json.go", "conn_shutdown.go", "lock.go", "recv*.go", "send*.go",
 }
 
 var (
