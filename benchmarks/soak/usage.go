@@ -86,7 +86,8 @@ func (u usage) max(v usage) usage {
 }
 
 // warmUp makes the runtime take what it keeps: the descriptors of its poller, and half a kilobyte for each of the
-// goroutines that there are at the same time. There are two for each connection.
+// goroutines that there are at the same time. There are two for each connection, and others for timers and contexts,
+// which are many at once when the machine is busy.
 func warmUp(connections int) error {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -94,7 +95,7 @@ func warmUp(connections int) error {
 	}
 	release := make(chan struct{})
 	var all sync.WaitGroup
-	for range 2*connections + 1000 {
+	for range 4*connections + 1000 {
 		all.Go(func() { <-release })
 	}
 	close(release)
