@@ -80,6 +80,7 @@ func wantMetrics(t *testing.T, srv *httptest.Server, want ...string) {
 func TestMetrics(t *testing.T) {
 	srv := start(t, func(r *room) { r.pingEvery = time.Millisecond })
 	a, b := dial(t, srv), dial(t, srv)
+	wantMetrics(t, srv, "websocket_connections 2") // both are in the room
 	if err := a.WriteMessage(websocket.TextMessage, []byte("Hello")); err != nil {
 		t.Fatal(err)
 	}

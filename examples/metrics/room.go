@@ -52,11 +52,11 @@ func (r *room) handler() http.Handler {
 // serve reads from a client until its connection ends.
 func (r *room) serve(conn *websocket.Conn, req *http.Request) {
 	ctx := req.Context() // ends with the connection
-	r.metrics.connections.Add(ctx, 1)
-	defer r.metrics.connections.Add(ctx, -1)
 	c := &client{conn: conn, queue: make(chan []byte, r.queue)}
 	r.add(c)
 	defer r.remove(c)
+	r.metrics.connections.Add(ctx, 1)
+	defer r.metrics.connections.Add(ctx, -1)
 	go r.write(ctx, c) // ends when the queue is closed
 	go r.ping(ctx, c)  // ends with ctx
 
