@@ -300,10 +300,7 @@ func TestAttackAnnouncedLength(t *testing.T) {
 // ws 8.21.0, CVE-2026-42786, CVE-2014-0193: a message of fragments without end. It ends at the limit, which all
 // fragments count for, or at the 1,001st that is empty, and no byte is read twice.
 func TestAttackEndlessFragments(t *testing.T) {
-	limit := 1 << 15
-	if raceEnabled {
-		limit = 1 << 11 // which takes long, and memory
-	}
+	limit := unlessRace(1<<15, 1<<10)
 	eachAttack(t, func(t *testing.T, a attack) {
 		for _, tt := range []struct {
 			name        string

@@ -1228,7 +1228,7 @@ func TestManyWritersOfACompressedConnection(t *testing.T) {
 		}
 		return sendWays[j%3].write(c, BinaryMessage, all[i][j])
 	}
-	turns := unlessRace(messages, 4)
+	turns := unlessRace(messages, 2)
 	var calls sync.WaitGroup
 	for k, o := range []CompressionOptions{
 		{},

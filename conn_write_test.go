@@ -612,7 +612,7 @@ func TestContextsRaceWithMessages(t *testing.T) {
 		var sent, got []string
 		var writing sync.WaitGroup
 		writing.Go(func() {
-			for i := range 3000 {
+			for i := range unlessRace(3000, 800) {
 				text := fmt.Sprint(i)
 				err := c.WriteMessageContext(racing(), TextMessage, []byte(text))
 				if err == nil {

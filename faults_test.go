@@ -305,9 +305,7 @@ func TestFaults(t *testing.T) {
 				if bytes { // every other one, which takes half of the time
 					step = 2
 				}
-				if raceEnabled {
-					step *= 20 // they take ten times as long
-				}
+				step *= unlessRace(1, 50)
 				for i, f := range faults {
 					for at := i % step; at < none.places(f, bytes); at += step {
 						played++

@@ -257,11 +257,7 @@ func TestWriteInterruptedAtEveryByte(t *testing.T) {
 					if size <= 150 {
 						every = (size+maxHeaderSize)*(2*corked+1) + 1
 					}
-					step := 1
-					if raceEnabled {
-						step = 4 // they take ten times as long
-					}
-					for room := 0; room < every; room += step {
+					for room := 0; room < every; room += unlessRace(1, 11) {
 						play(t, size, corked, room)
 					}
 					frame := len((&header{masked: !server, length: int64(size)}).append(nil)) + size
