@@ -71,6 +71,7 @@ type connOptions struct {
 	readBufferSize, writeBufferSize int
 	readLimit                       int64
 	pingInterval, pongTimeout       time.Duration
+	locked                          bool // the write lock is held when newConn returns
 	agreed                          agreement
 	compression                     CompressionOptions // if agreed.deflate is not nil
 	writeThrough                    bool
@@ -102,6 +103,9 @@ func newConn(t transport, server bool, early []byte, o connOptions) *Conn {
 		c.ownExtras().subprotocol = o.agreed.subprotocol
 	}
 	c.burst.never = o.writeThrough
+	if o.locked {
+		c.send.lock.tryAcquire(modeFrame)
+	}
 	if o.pingInterval > 0 {
 		c.startKeepalive(o.pingInterval, o.pongTimeout)
 	}

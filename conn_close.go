@@ -23,13 +23,13 @@ import (
 //	the program writes a Close frame     open       closed            the program's
 //	the keepalive's timeout passes       failed     failed            none; the network connection is closed
 //	Shutdown                             closed     closed            the caller's; it closes the network connection
-//	  and it discards messages           closed     closed            the caller's; until then the phase is discarded, and reads say so for good
+//	  and it discards messages           closed     closed            the caller's; until then, it is discarded
 //	the context of Shutdown ends         failed     closed or failed  the caller's, if it could leave; closed at once
 //	Close                                failed     failed            none
 //	Close, with frames to be sent        failed     draining          one that is among them
 //
 // A direction whose phase is final stays as it is, with two exceptions: it is failed if the Close frame in the outbox
-// cannot be sent, and the error of the program's close handler takes the place of the *CloseError.
+// cannot be sent, and the error of a handler of the program takes the place of an earlier one.
 
 // failReading ends the reading because the peer has broken a rule, and sends the peer a Close frame with the reason. It
 // returns the error of all reads from now on.

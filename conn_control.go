@@ -103,9 +103,7 @@ func (c *Conn) handle(p phase, h func() error) error {
 			err = finalError("a handler has failed", err)
 		}
 		c.endReading(p, err)
-		if p == phaseClosed {
-			c.readLock.replace(p, err) // which had the *CloseError
-		}
+		c.readLock.replace(p, err) // of a reading that has ended before: by the peer's Close frame, or during h
 	}
 	return err
 }

@@ -128,6 +128,22 @@ func TestHandlerTimeout(t *testing.T) {
 	}
 }
 
+// The error of a handler is that of all reads, even if the handler has closed the connection itself.
+func TestHandlerClosesAndFails(t *testing.T) {
+	eachPipe(t, connOptions{}, func(b *bubble) {
+		b.c.SetPingHandler(func(string) error {
+			b.c.Close()
+			return errMine
+		})
+		b.send(pingFrame(""))
+		for range 2 {
+			if err := second3(b.c.ReadMessage()); err != errMine {
+				b.Errorf("got %v, want the handler's error", err)
+			}
+		}
+	})
+}
+
 // pingScript is a connection that is being read, and the peer's end of it.
 type pingScript struct {
 	*testing.T

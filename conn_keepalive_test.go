@@ -419,3 +419,20 @@ func TestConnOptionsOfUpgraderAndDialer(t *testing.T) {
 		client.Close()
 	})
 }
+
+// No ping precedes the answer to the opening handshake, however long that takes.
+func TestKeepaliveBehindTheAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := newPipe(t, 1000)
+		c := newConn(near, true, nil, connOptions{locked: true, pingInterval: time.Second, pongTimeout: time.Hour})
+		defer c.Close()
+		time.Sleep(time.Minute)
+		if sent := far.take(); len(sent) > 0 {
+			t.Errorf("got %q, want nothing while the answer is being written", sent)
+		}
+		c.send.unlock()
+		if sent := far.takeFrames(1); string(sent) != "\x89\x00" {
+			t.Errorf("got %q, want a ping", sent)
+		}
+	})
+}

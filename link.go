@@ -30,7 +30,6 @@ type link struct {
 	tls bool
 
 	reads       atomic.Uint32 // odd while a Read of the transport is in progress
-	heeds       bool          // the transport is known to heed deadlines: it is one of package net, or of crypto/tls on one
 	noDeadlines bool          // the transport's deadlines cannot be set
 	closing     atomic.Bool   // closeLater has been called
 
@@ -49,20 +48,8 @@ func newLink(t transport) *link {
 		descriptor: rawReader{conn: rawConn(t)},
 		tls:        isTLS,
 
-		heeds:       heedsDeadlines(t),
 		noDeadlines: err != nil,
 	}
-}
-
-func heedsDeadlines(t any) bool {
-	if over, ok := t.(*tls.Conn); ok {
-		t = over.NetConn()
-	}
-	switch t.(type) {
-	case *net.TCPConn, *net.UnixConn:
-		return true
-	}
-	return false
 }
 
 // resumable reports whether a write can be continued after a timeout. With crypto/tls every later write
@@ -77,21 +64,12 @@ func (l *link) Read(p []byte) (n int, err error) {
 	return n, err
 }
 
-// reading returns a number for the Read in progress, for watch.waiting. It is 0 if there is none, or if it will return by
-// itself once its deadline has passed.
+// reading returns a number for the Read in progress, or 0.
 func (l *link) reading() uint32 {
-	if n := l.reads.Load(); n%2 == 1 && !l.heeds {
+	if n := l.reads.Load(); n%2 == 1 {
 		return n
 	}
 	return 0
-}
-
-// writing is reading for a Write, which is in progress.
-func (l *link) writing() uint32 {
-	if l.heeds {
-		return 0
-	}
-	return 1
 }
 
 // cancelContext cancels the context of HandlerFunc's request, since the reading has ended or the writing has failed.

@@ -5,7 +5,6 @@ package websocket
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"net"
 	"os"
@@ -182,37 +181,6 @@ func TestLinkCloseOverTLS(t *testing.T) {
 				}
 				time.Sleep(time.Minute)
 			})
-		}
-	}
-}
-
-// A transport that is known to heed deadlines is never closed to end a call: on a busy machine the call may just not have
-// had its turn. A wrapper may ignore them.
-func TestLinkHeedsDeadlines(t *testing.T) {
-	near, far := newPipe(t, 1<<20)
-	overPipe, _ := overTLS(t, near, far)
-	for _, tt := range []struct {
-		name string
-		t    transport
-		want bool
-	}{
-		{"TCP", new(net.TCPConn), true},
-		{"Unix", new(net.UnixConn), true},
-		{"TLS over TCP", tls.Client(new(net.TCPConn), nil), true},
-		{"TLS over a wrapper", overPipe, false},
-		{"a wrapper of TCP", struct{ *net.TCPConn }{new(net.TCPConn)}, false},
-		{"a wrapper of TLS", struct{ *tls.Conn }{tls.Client(new(net.TCPConn), nil)}, false},
-		{"a wrapper", near, false},
-	} {
-		l := newLink(tt.t)
-		before := l.reading()
-		l.reads.Store(7) // in the middle of a Read
-		want := [3]uint32{0, 7, 1}
-		if tt.want {
-			want = [3]uint32{}
-		}
-		if got := [3]uint32{before, l.reading(), l.writing()}; got != want {
-			t.Errorf("%s: got %d, want %d", tt.name, got, want)
 		}
 	}
 }

@@ -55,7 +55,7 @@ func (s *send) ownDelayed() *delayed {
 	if d == nil {
 		d = &delayed{flushRest: s.flushRest}
 		d.watch.interrupt = func() error { return s.link.SetWriteDeadline(aLongTimeAgo) }
-		d.watch.waiting, d.watch.abort = s.link.writing, s.link.abort
+		d.watch.waiting, d.watch.abort = func() uint32 { return 1 }, s.link.abort // always within one Write
 		s.delayed.Store(d)
 	}
 	return d

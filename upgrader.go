@@ -171,7 +171,10 @@ func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, key string, a
 	early, _ := rw.Reader.Peek(rw.Reader.Buffered())
 	early = slices.Clone(early)
 
+	// The connection joins the group before the client can receive the answer. The lock
+	// holds back Shutdown's Close frame and keepalive's pings until the answer was written.
 	c = newConn(nc, true, early, connOptions{
+		locked:          true,
 		readBufferSize:  u.ReadBufferSize,
 		writeBufferSize: u.WriteBufferSize,
 		readLimit:       u.ReadLimit,
@@ -183,9 +186,6 @@ func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, key string, a
 		pongTimeout:     u.PongTimeout,
 		cancel:          cancel,
 	})
-	// The connection joins the group before the client can receive the answer. The lock
-	// holds back Shutdown's Close frame and keepalive's pings until the answer was written.
-	c.send.lock.tryAcquire(modeFrame)
 	u.Group.join(c)
 	err = u.answer(nc, key, agreed, fields)
 	if err != nil {

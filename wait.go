@@ -80,7 +80,8 @@ type watch struct {
 }
 
 // abortTime is how long the transport's call may go on after the operation was interrupted: some transports
-// ignore deadlines. It is long, because a call that heeds them also returns late on a busy machine, and the watch
+// ignore deadlines, and a Read of crypto/tls waits, without a deadline, behind a blocked Write if it has to answer a
+// KeyUpdate. It is long, because a call that heeds them also returns late on a busy machine, and the watch
 // looks twice, because a machine that was suspended may be late with the first look itself.
 const abortTime = 5 * time.Second
 
