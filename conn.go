@@ -141,10 +141,10 @@ func (c *Conn) RemoteAddr() net.Addr { return c.send.link.netConn().RemoteAddr()
 // frame with CloseMessageTooBig. Any goroutine may call it at any time.
 func (c *Conn) SetReadLimit(limit int64) { c.recv.readLimit.Store(limit) }
 
-// beginRead acquires the read lock within the limit. Shutdown, if it reads, makes way.
-func (c *Conn) beginRead(l *limit) error {
+// lockRead acquires the read lock within the limit. Shutdown, if it reads, makes way.
+func (c *Conn) lockRead(l *limit) error {
 	if !c.readLock.state.CompareAndSwap(0, stateLocked) {
-		if err := c.awaitRead(l); err != nil {
+		if err := c.awaitReadLock(l); err != nil {
 			return err
 		}
 	}
@@ -152,8 +152,8 @@ func (c *Conn) beginRead(l *limit) error {
 	return nil
 }
 
-// awaitRead is the slow path of beginRead.
-func (c *Conn) awaitRead(l *limit) error {
+// awaitReadLock is the slow path of lockRead.
+func (c *Conn) awaitReadLock(l *limit) error {
 	x := c.ownExtras()
 	x.readers.Add(1)
 	c.interruptShutdown()
@@ -166,8 +166,8 @@ func (c *Conn) awaitRead(l *limit) error {
 	return nil
 }
 
-// endRead releases the read lock.
-func (c *Conn) endRead() {
+// unlockRead releases the read lock.
+func (c *Conn) unlockRead() {
 	c.recv.shrink()
 	c.reading(false)
 	c.readLock.release(false)
@@ -176,13 +176,13 @@ func (c *Conn) endRead() {
 	}
 }
 
-// beginReadContext is beginRead for a read that the end of the context interrupts.
+// beginReadContext is lockRead for a read that the end of the context interrupts.
 func (c *Conn) beginReadContext(ctx context.Context) error {
 	limit := limit{ctx: ctx}
 	if err := limit.ended(); err != nil {
 		return err
 	}
-	if err := c.beginRead(&limit); err != nil {
+	if err := c.lockRead(&limit); err != nil {
 		return err
 	}
 	if c.readWatch == nil {
@@ -202,7 +202,7 @@ func (c *Conn) endReadContext(ctx context.Context, err error) error {
 			err = contextError(ctx)
 		}
 	}
-	c.endRead()
+	c.unlockRead()
 	return err
 }
 

@@ -35,14 +35,14 @@ import (
 // returns the error of all reads from now on.
 func (c *Conn) failReading(err error) error {
 	c.reply(opClose, FormatCloseMessage(closeCodeFor(err)))
-	return c.endReading(phaseFailed, err)
+	return c.stopReading(phaseFailed, err)
 }
 
 // readFailed ends the reading because of an error of the transport, and returns the error of all reads from now on. A
 // timeout does not end the reading: readFailed returns it, and the read can be repeated.
 func (c *Conn) readFailed(err error) error {
 	if !isTimeout(err) {
-		return c.endReading(phaseFailed, readError(err))
+		return c.stopReading(phaseFailed, readError(err))
 	}
 	if c.readLock.phase() >= phaseClosed { // Close has interrupted the read
 		return c.readLock.err()
@@ -50,8 +50,8 @@ func (c *Conn) readFailed(err error) error {
 	return err
 }
 
-// endReading ends the reading because of err, and returns the error of all reads from now on.
-func (c *Conn) endReading(p phase, err error) error {
+// stopReading ends the reading because of err, and returns the error of all reads from now on.
+func (c *Conn) stopReading(p phase, err error) error {
 	c.readLock.end(p, err, nil)
 	err = c.readLock.err()
 	c.send.link.cancelContext()
@@ -84,7 +84,7 @@ func (c *Conn) Close() error {
 func (c *Conn) closeWithin(limit *limit) error {
 	s, l := &c.send, c.send.link
 	closed := c.readLock.phase() == phaseClosed
-	c.endReading(phaseFailed, l.opError("read", net.ErrClosed))
+	c.stopReading(phaseFailed, l.opError("read", net.ErrClosed))
 	if c.readLock.has(stateLocked) && !l.closing.Load() { // else closeLater reads
 		c.interruptRead()
 	}
@@ -118,7 +118,7 @@ func (c *Conn) closeLater() error {
 		if _, err := c.readLock.acquire(modeDrain, nil, &limit); err != nil {
 			return // a handler of the program is running
 		}
-		defer c.endRead()
+		defer c.unlockRead()
 		c.overrideReadDeadline(time.Time{})
 		if !l.discard(maxDiscarded) {
 			time.Sleep(time.Until(limit.deadline)) // time for the peer to read the Close frame
@@ -136,7 +136,7 @@ func (c *Conn) abort() { c.close(c.send.link.abort) }
 // close ends both directions, and closes the transport by calling closeLink.
 func (c *Conn) close(closeLink func() error) error {
 	l := c.send.link
-	c.endReading(phaseFailed, l.opError("read", net.ErrClosed))
+	c.stopReading(phaseFailed, l.opError("read", net.ErrClosed))
 	c.send.lock.end(phaseFailed, l.opError("write", net.ErrClosed), nil)
 	err := closeLink()
 	if w := c.writer.Load(); w != nil {

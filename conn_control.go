@@ -67,7 +67,7 @@ func (c *Conn) peerClosed(payload []byte, mayHandle bool) error {
 	if err != nil {
 		return c.failReading(err)
 	}
-	closed := c.endReading(phaseClosed, &CloseError{Code: code, Text: text})
+	closed := c.stopReading(phaseClosed, &CloseError{Code: code, Text: text})
 	if h := c.handlers().close; h != nil && mayHandle {
 		if err := c.handle(phaseClosed, func() error { return h(code, text) }); err != nil {
 			return err
@@ -90,9 +90,9 @@ func (c *Conn) handle(p phase, h func() error) error {
 				c.restoreReadDeadline()
 			}
 			if m := &c.message; m.state == messageBegun && m.reader == nil && c.recv.total > 0 {
-				c.endReading(phaseFailed, errHandlerPanic) // the part of the message that was read is lost
+				c.stopReading(phaseFailed, errHandlerPanic) // the part of the message that was read is lost
 			}
-			c.endRead()
+			c.unlockRead()
 		}
 	}()
 	err := h()
@@ -102,7 +102,7 @@ func (c *Conn) handle(p phase, h func() error) error {
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			err = finalError("a handler has failed", err)
 		}
-		c.endReading(p, err)
+		c.stopReading(p, err)
 		c.readLock.replace(p, err) // of a reading that has ended before: by the peer's Close frame, or during h
 	}
 	return err
@@ -202,7 +202,7 @@ func (c *Conn) Ping(ctx context.Context) (rtt time.Duration, err error) {
 	all.add(p)
 	defer all.remove(p)
 	sent := time.Now()
-	if c.readLock.phase() >= phaseClosed { // endReading may have run before add
+	if c.readLock.phase() >= phaseClosed { // stopReading may have run before add
 		err = c.readLock.err()
 	} else {
 		err = c.send.writeLocked(&frame{fin: true, opcode: opPing, payload: p.payload[:]}, l)

@@ -152,7 +152,7 @@ func (c *Conn) look(k *keepalive) {
 		}
 	case dead != nil:
 		c.send.end(dead, nil)
-		c.endReading(phaseFailed, dead)
+		c.stopReading(phaseFailed, dead)
 		c.abort()
 	}
 }

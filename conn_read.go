@@ -55,19 +55,19 @@ func (c *Conn) AppendMessage(dst []byte) (messageType int, p []byte, err error) 
 // readMessage appends a message to dst, and ends the read.
 func (c *Conn) readMessage(dst []byte) (messageType int, p []byte, err error) {
 	messageType, p, err = c.appendMessage(dst)
-	c.endRead()
+	c.unlockRead()
 	return messageType, p, err
 }
 
 // awaitMessage begins a read, and waits until bytes were received. An idle connection waits here,
 // where the library has few frames on the stack.
 func (c *Conn) awaitMessage() error {
-	if err := c.beginRead(&noLimit); err != nil {
+	if err := c.lockRead(&noLimit); err != nil {
 		return err
 	}
 	if c.message.state == messageNone && len(c.recv.b) == 0 {
 		if err := c.wait(); err != nil {
-			c.endRead()
+			c.unlockRead()
 			return err
 		}
 	}
@@ -92,7 +92,7 @@ func (c *Conn) appendMessage(dst []byte) (messageType int, p []byte, err error) 
 	}
 	switch {
 	case err == nil:
-		c.endMessageRead()
+		c.finishMessage()
 		if p == nil {
 			p = []byte{}
 		}
@@ -154,8 +154,8 @@ func (c *Conn) takeInflated() ([]byte, error) {
 	return p, err
 }
 
-// endMessageRead ends the current message, which was delivered.
-func (c *Conn) endMessageRead() {
+// finishMessage ends the current message, which was delivered.
+func (c *Conn) finishMessage() {
 	c.message.state, c.message.reader = messageNone, nil
 	c.setMoreInput()
 }
@@ -264,7 +264,7 @@ func (c *Conn) beforeWaiting() error {
 	c.send.lock.clear(stateMoreInput)
 	c.send.tryFlush()
 	if err := c.send.lock.lost(); err != nil {
-		return c.endReading(phaseFailed, finalError("messages that waited to be sent are lost", err))
+		return c.stopReading(phaseFailed, finalError("messages that waited to be sent are lost", err))
 	}
 	return nil
 }
@@ -350,10 +350,10 @@ func (c *Conn) claimMessage() (messageType int, r io.Reader, err error) {
 		m.reader = &messageReader{c}
 		messageType, r = int(m.kind), m.reader
 		if c.message.inflater == nil { // else decompression begins with the first Read
-			c.endIfRead()
+			c.finishIfRead()
 		}
 	}
-	c.endRead()
+	c.unlockRead()
 	return messageType, r, err
 }
 
@@ -366,11 +366,11 @@ func (r *messageReader) Read(p []byte) (n int, err error) {
 	if r != c.message.reader { // the message was read to its end, or the next one was asked for
 		return 0, io.EOF
 	}
-	if err := c.beginRead(&noLimit); err != nil {
+	if err := c.lockRead(&noLimit); err != nil {
 		return 0, err
 	}
 	n, err = c.readPiece(p)
-	c.endRead()
+	c.unlockRead()
 	return n, err
 }
 
@@ -393,20 +393,20 @@ func (c *Conn) readPiece(p []byte) (n int, err error) {
 	if compressed {
 		c.remember(p[:n])
 	}
-	if err == nil && c.endIfRead() && n == 0 {
+	if err == nil && c.finishIfRead() && n == 0 {
 		err = io.EOF
 	}
 	return n, err
 }
 
-// endIfRead ends the current message if all its bytes were delivered, and reports whether it did, so that
+// finishIfRead ends the current message if all its bytes were delivered, and reports whether it did, so that
 // a program that knows where a message ends need not read on to io.EOF. It does not block. An error
 // in the rest of the message ends the reading, and is returned by the next call.
-func (c *Conn) endIfRead() bool {
+func (c *Conn) finishIfRead() bool {
 	for err := error(nil); err == nil && c.message.keptBytes() == nil; {
 		switch z := c.message.inflater; {
 		case !c.messageUnfinished():
-			c.endMessageRead()
+			c.finishMessage()
 			return true
 		case z != nil && z.full:
 			return false

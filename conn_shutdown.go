@@ -140,7 +140,7 @@ func (c *Conn) awaitClose(l *limit) error {
 		err := l.ended()
 		switch {
 		case err != nil:
-			c.endRead()
+			c.unlockRead()
 		case c.messageWaits():
 			woken, err = c.readLock.yield(modeDrain, func() bool { return true }, time.Now().Add(claimTime), l)
 			if !woken && err == nil && l.ended() == nil && c.messageWaits() { // else another Shutdown has read
@@ -156,7 +156,7 @@ func (c *Conn) awaitClose(l *limit) error {
 			return err
 		}
 	}
-	c.endRead()
+	c.unlockRead()
 	return c.readLock.err()
 }
 
@@ -185,7 +185,7 @@ func (c *Conn) readForShutdown() {
 		}
 		if err != nil && c.ownDeadlines().inForce().IsZero() {
 			// The next read would time out, too.
-			c.endReading(phaseFailed, finalError("a read has timed out without a deadline", err))
+			c.stopReading(phaseFailed, finalError("a read has timed out without a deadline", err))
 		}
 	}
 	c.readLock.clear(stateShutdownReads)
@@ -203,13 +203,13 @@ func (c *Conn) linger(l *limit) {
 		// Another Shutdown lingers, or a handler of the program is running, which may wait for this Shutdown.
 		if c.readLock.has(stateShutdownReads) {
 			if _, err := c.readLock.acquire(modeDrain, nil, l); err == nil {
-				c.endRead()
+				c.unlockRead()
 			}
 		}
 		return
 	}
 	c.readLock.state.Or(stateShutdownReads)
-	defer c.endRead()
+	defer c.unlockRead()
 	defer c.readLock.clear(stateShutdownReads)
 	switch code, _ := closeCodeFor(c.readLock.err()); {
 	case code != 0:

@@ -90,10 +90,10 @@ func (s *stream) Read(p []byte) (int, error) {
 
 // refuse fails the connection because a message has the wrong type.
 func (s *stream) refuse() error {
-	if err := s.c.beginRead(&noLimit); err != nil {
+	if err := s.c.lockRead(&noLimit); err != nil {
 		return streamError(err)
 	}
-	defer s.c.endRead()
+	defer s.c.unlockRead()
 	return s.c.failReading(&protocolError{CloseUnsupportedData, "message of the wrong type in a stream"})
 }
 
