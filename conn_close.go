@@ -8,8 +8,8 @@ import (
 )
 
 // How a connection ends. Each direction ends in a phase of its own; see lock.go. The network connection
-// stays open until the program calls Close or Shutdown, unless the table says something else, or a transport heeds
-// no deadline and has to be closed to end a call.
+// stays open until the program calls Close or Shutdown, unless the table says something else, or a call has to be
+// ended on a transport that ignores deadlines.
 //
 //	what happens                         incoming   outgoing          Close frame of ours
 //	the peer sends a Close frame         closed     closed            the answer, with the same code
@@ -23,7 +23,7 @@ import (
 //	the program writes a Close frame     open       closed            the program's
 //	the keepalive's timeout passes       failed     failed            none; the network connection is closed
 //	Shutdown                             closed     closed            the caller's; it closes the network connection
-//	  and it discards messages           closed     closed            the caller's; until then, it is discarded
+//	  and it discards messages           closed     closed            the caller's; before that, incoming is discarded
 //	the context of Shutdown ends         failed     closed or failed  the caller's, if it could leave; closed at once
 //	Close                                failed     failed            none
 //	Close, with frames to be sent        failed     draining          one that is among them

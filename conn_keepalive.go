@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// keepalive detects that the peer is gone. A sign of the peer is any received frame, and any progress
+// keepalive detects that the peer is gone. A sign of the peer is any received byte, and any progress
 // of a write that has had to wait for the network. If there was no sign for the interval, a ping is due;
 // if there is none for the timeout after that, the peer is dead. The timeout runs only while a read is in
 // progress, because frames are not noticed otherwise. The peer is also dead if a write waits for the interval

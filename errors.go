@@ -131,8 +131,8 @@ func (e *timeoutError) Timeout() bool     { return true }
 func (e *timeoutError) Temporary() bool   { return true }
 func (e *timeoutError) Is(err error) bool { return err == os.ErrDeadlineExceeded }
 
-// protocolError says that the peer has broken a rule, of the protocol or of this connection. The reason is sent in the Close
-// frame, so it has at most maxCloseReason bytes.
+// protocolError says that the peer has broken a rule, of the protocol or of this connection. The reason is sent in
+// the Close frame, so it has at most maxCloseReason bytes.
 type protocolError struct {
 	code   int
 	reason string

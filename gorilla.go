@@ -25,8 +25,8 @@ func Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header,
 		ReadBufferSize:  readBufSize,
 		WriteBufferSize: writeBufSize,
 		Error: func(w http.ResponseWriter, _ *http.Request, _ int, _ error) {
-			h := w.Header()
-			clear(h) // of the fields for an answer of the Upgrader
+			h := w.Header() // which has fields for an answer of the Upgrader
+			clear(h)
 			maps.Copy(h, before)
 		},
 		CheckOrigin: func(*http.Request) bool { return true },

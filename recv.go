@@ -342,7 +342,7 @@ type message struct {
 	kind     opcode         // opText or opBinary
 	kept     *[]byte        // see keep
 	inflater *inflater      // of a compressed message, until it is decompressed to its end
-	reader   *messageReader // from NextReader, while it may be used; else nil
+	reader   *messageReader // from NextReader, while it may be used; else nil. Only the program's reader uses it
 }
 
 // messageState is the state of the current message.

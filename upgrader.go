@@ -69,7 +69,7 @@ type Upgrader struct {
 
 	// PingInterval is the time without a sign of the peer after which a ping is sent; 0 means
 	// never. PongTimeout is the additional time without a sign after which the connection fails;
-	// 0 means PingInterval. A sign is any received frame, and any progress of a write that waits
+	// 0 means PingInterval. A sign is anything received, and any progress of a write that waits
 	// for the network. The connection must be read: PongTimeout does not run while no read is in
 	// progress, unless a write waits without progress for both times together. The error of reads
 	// and writes is then final, and a net.Error whose Timeout method returns true.

@@ -96,15 +96,22 @@ func gorillaRead(c *websocket.Conn) {
 	}
 }
 
-func gorillaBroadcast() http.HandlerFunc {
+// gorillaHandler serves connections in the handler, and closes them afterwards.
+func gorillaHandler(serve func(c *websocket.Conn)) http.HandlerFunc {
 	var u websocket.Upgrader
-	var all room[*websocket.Conn]
 	return func(w http.ResponseWriter, r *http.Request) {
 		c, err := u.Upgrade(w, r, nil)
 		if err != nil {
 			return
 		}
 		defer c.Close()
+		serve(c)
+	}
+}
+
+func gorillaBroadcast() http.HandlerFunc {
+	var all room[*websocket.Conn]
+	return gorillaHandler(func(c *websocket.Conn) {
 		all.join(c)
 		defer all.leave(c)
 		for {
@@ -118,21 +125,15 @@ func gorillaBroadcast() http.HandlerFunc {
 			}
 			all.each(func(c *websocket.Conn) error { return c.WritePreparedMessage(m) })
 		}
-	}
+	})
 }
 
 func gorillaContended() http.HandlerFunc {
-	var u websocket.Upgrader
-	return func(w http.ResponseWriter, r *http.Request) {
-		c, err := u.Upgrade(w, r, nil)
-		if err != nil {
-			return
-		}
-		defer c.Close()
+	return gorillaHandler(func(c *websocket.Conn) {
 		if _, _, err := c.ReadMessage(); err != nil {
 			return
 		}
 		p := make([]byte, contendedSize)
 		contend(locked(func() error { return c.WriteMessage(websocket.BinaryMessage, p) }))
-	}
+	})
 }

@@ -80,30 +80,18 @@ func gorillaWrite(c *websocket.Conn, p []byte) error {
 }
 
 func gorillaRPC() http.HandlerFunc {
-	var u websocket.Upgrader
-	return func(w http.ResponseWriter, r *http.Request) {
-		c, err := u.Upgrade(w, r, nil)
-		if err != nil {
-			return
-		}
-		defer c.Close()
+	return gorillaHandler(func(c *websocket.Conn) {
 		var mu sync.Mutex
 		serveRPC(gorillaReader(c), func(p []byte) error {
 			mu.Lock()
 			defer mu.Unlock()
 			return gorillaWrite(c, p)
 		})
-	}
+	})
 }
 
 func gorillaUpload() http.HandlerFunc {
-	var u websocket.Upgrader
-	return func(w http.ResponseWriter, r *http.Request) {
-		c, err := u.Upgrade(w, r, nil)
-		if err != nil {
-			return
-		}
-		defer c.Close()
+	return gorillaHandler(func(c *websocket.Conn) {
 		buf := make([]byte, uploadBuffer)
 		for {
 			_, r, err := c.NextReader()
@@ -118,5 +106,5 @@ func gorillaUpload() http.HandlerFunc {
 				return
 			}
 		}
-	}
+	})
 }
