@@ -228,6 +228,7 @@ func TestCloseTwiceWhileDraining(t *testing.T) {
 		room(b.pipe, 1000)
 		write.want("a message that had begun", 0, noError)
 		b.want("both frames", "1 a", "8 \x03\xe9")
+		wantErrorIs(b.T, b.c.WriteMessage(TextMessage, nil), net.ErrClosed) // and not ErrCloseSent
 	})
 }
 

@@ -436,3 +436,26 @@ func TestKeepaliveBehindTheAnswer(t *testing.T) {
 		}
 	})
 }
+
+// A message that comes slowly is a sign of the peer, also where it is read straight into the program's memory; and so
+// is what a handler was called for, behind which the timeout runs again.
+func TestKeepaliveSigns(t *testing.T) {
+	o := connOptions{pingInterval: time.Second, pongTimeout: time.Second}
+	eachPipe(t, o, func(b *bubble) {
+		payload := make([]byte, 10*2*directSize)
+		all := peerFrames(b.server, peerFrame{true, opBinary, string(payload)})
+		read := inBackground(b.T, func() error { return second3(b.c.ReadMessage()) })
+		step := len(all)/10 + 1
+		for at := 0; at < len(all); at += step {
+			b.far.Write(all[at:min(at+step, len(all))])
+			time.Sleep(1900 * time.Millisecond)
+		}
+		read.want("a message in ten pieces", 9*1900*time.Millisecond, noError)
+	})
+	eachPipe(t, o, func(b *bubble) {
+		b.c.SetPingHandler(func(string) error { return nil })
+		b.send(pingFrame(""))
+		inBackground(b.T, func() error { return second3(b.c.ReadMessage()) }).
+			want("silence behind a ping", 2*time.Second, "websocket: nothing came for 1s after a ping")
+	})
+}

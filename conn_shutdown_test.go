@@ -1031,3 +1031,16 @@ func TestCloseRead(t *testing.T) {
 		})
 	}
 }
+
+// A read makes Shutdown give up the reading at once, so that its deadline holds.
+func TestShutdownMakesWayForADeadline(t *testing.T) {
+	eachPipe(t, connOptions{}, func(b *bubble) {
+		shutdown := b.shutdown(b.Context(), CloseNormalClosure, "")
+		b.want("Shutdown reads", closeSent(CloseNormalClosure, ""))
+		b.c.SetReadDeadline(time.Now().Add(time.Second))
+		b.read().wantIs("the deadline of the program", time.Second, os.ErrDeadlineExceeded)
+		b.sendRaw(closeFrame(CloseNormalClosure, ""))
+		b.hangUp()
+		shutdown.want("the handshake is complete", time.Second, noError)
+	})
+}

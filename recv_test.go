@@ -346,3 +346,23 @@ func TestReadsDirectlyWithoutABuffer(t *testing.T) {
 		c.wantSmallBuffer(t)
 	})
 }
+
+// A byte that a descriptor brings alone is received like any other.
+func TestReadByteByByte(t *testing.T) {
+	bothSides(t, func(t *testing.T, server bool) {
+		near, far := tcpPair(t)
+		c := newConn(near, server, nil, connOptions{})
+		defer c.Close()
+		for _, b := range peerFrames(server, textFrame("Hello")) {
+			far.Write([]byte{b})
+			c.SetReadDeadline(time.Now().Add(time.Millisecond))
+			if _, p, err := c.ReadMessage(); err == nil && string(p) == "Hello" {
+				return
+			} else if !isTimeout(err) {
+				t.Fatalf("got %q, %v, want Hello or a timeout", p, err)
+			}
+		}
+		c.SetReadDeadline(time.Now().Add(10 * time.Second)) // the last byte may have taken more than a millisecond
+		wantRead(t, c, "Hello")
+	})
+}

@@ -327,3 +327,17 @@ func TestPongsDoNotWaitForAHandler(t *testing.T) {
 		}
 	}
 }
+
+// A Close frame that is posted while a caller has the lock, and has not written yet, is the last frame all the same.
+func TestCloseFramePostedBeforeAWrite(t *testing.T) {
+	eachBubble(t, connOptions{}, func(b *bubble) {
+		s := &b.c.send
+		s.lock.tryAcquire(modeFrame)
+		s.postReply(opClose, nil)
+		if err := s.writeLocked(&frame{fin: true, opcode: opText}, &noLimit); err != ErrCloseSent {
+			b.Errorf("got %v, want ErrCloseSent", err)
+		}
+		s.unlock()
+		b.want("the Close frame alone", "8 ")
+	})
+}
